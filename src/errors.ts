@@ -1,0 +1,79 @@
+/**
+ * The one error class users meet, and its stable codes.
+ *
+ * Law 4 of the house: an error is a proof or it says it is not. `outcome` is
+ * "not-applied" only where that is proven, and "unknown" otherwise; an unknown
+ * outcome carries the request id by which the log can be searched.
+ */
+
+/** Stable; messages are not. */
+export type ErrorCode =
+  /** an argument, flag or option has a wrong form or value */
+  | "INVALID_ARGUMENT"
+  /** a key longer than the limit (8 KiB by default) */
+  | "KEY_TOO_LARGE"
+  /** a value longer than the limit (1 MiB by default) */
+  | "VALUE_TOO_LARGE"
+  /** a request whose commands together exceed the limit of one block */
+  | "REQUEST_TOO_LARGE"
+  /** a condition of the request did not hold: nothing was applied */
+  | "CONDITION_FAILED"
+  /** no leader is known, or no quorum: not applied, safe to retry */
+  | "NO_LEADER"
+  /** no connection could be made, or it was refused before anything was sent */
+  | "UNAVAILABLE"
+  /** the node has as much waiting as it allows: not applied, safe to retry */
+  | "BUSY"
+  /** the deadline passed before the request was sent or, for a read, before it was answered */
+  | "TIMEOUT"
+  /** timed out or cut off after sending a write: it may or may not have been applied */
+  | "OUTCOME_UNKNOWN"
+  /** used after close */
+  | "CLOSED"
+  /** the operation was aborted by its signal */
+  | "ABORTED"
+  /** bytes on disk that cannot be a torn write are damaged */
+  | "CORRUPTION"
+  /** two logs that must be equal differ in a committed part */
+  | "DIVERGENCE"
+  /** another live process owns the data directory */
+  | "DIRECTORY_IN_USE"
+  /** the data directory belongs to another node or another cluster */
+  | "WRONG_DIRECTORY"
+  /** the peer or client speaks another protocol, version or cluster, or breaks the rules */
+  | "PROTOCOL"
+  /** a write or sync failed: the node stops */
+  | "STORAGE_FAILED"
+  /** an address could not be listened on */
+  | "ADDRESS_UNAVAILABLE";
+
+/** What is known of a failed request's effect. */
+export type Outcome = "not-applied" | "applied" | "unknown";
+
+export interface DatabaseErrorOptions extends ErrorOptions {
+  /** default: "not-applied", or "unknown" for OUTCOME_UNKNOWN */
+  readonly outcome?: Outcome;
+  /** hex; present whenever the outcome is unknown */
+  readonly requestId?: string | undefined;
+}
+
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "UNAVAILABLE", "BUSY", "TIMEOUT"]);
+
+/** Thrown to users of the library. Codes are stable; messages are not. */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+  readonly code: ErrorCode;
+  readonly outcome: Outcome;
+  /** whether the same request may simply be sent again (its outcome is "not-applied") */
+  readonly retryable: boolean;
+  /** hex; undefined when the request carried none */
+  readonly requestId: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: DatabaseErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.outcome = options.outcome ?? (code === "OUTCOME_UNKNOWN" ? "unknown" : "not-applied");
+    this.retryable = this.outcome === "not-applied" && RETRYABLE.has(code);
+    this.requestId = options.requestId;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * What a node offers to the doors: one interface, so that a door can be tried
+ * without a cluster. Callbacks, not promises: this is the hot path.
+ */
+import type { DatabaseError } from "../errors.js";
+import type { Entry, LogIndex, NodeId, Role, RoleReason, Term } from "../raft/types.js";
+import type { KeyValue, Limits, Request, RequestResult } from "../store/command.js";
+import type { RangePage } from "../store/store.js";
+
+/** The state machine as a reader sees it, at one moment. Use it only inside the callback it was given to. */
+export interface StoreView {
+  readonly revision: number;
+  readonly size: number;
+  get(key: Uint8Array): KeyValue | undefined;
+  range(from: Uint8Array, end: Uint8Array, countMax: number, sizeMax: number): RangePage;
+}
+
+export type ExecuteDone = (
+  error: DatabaseError | undefined,
+  result: RequestResult | undefined,
+) => void;
+export type ReadDone = (error: DatabaseError | undefined, store: StoreView | undefined) => void;
+export type StatusDone = (
+  error: DatabaseError | undefined,
+  status: ClusterStatus | undefined,
+) => void;
+
+export interface NodeService {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  readonly limits: Limits;
+  /**
+   * Has a request applied, wherever the leader is; `done` is called exactly once,
+   * never before `execute` returned. Errors: NO_LEADER, BUSY, CLOSED (not applied),
+   * OUTCOME_UNKNOWN, and the limits' (checked before anything is sent).
+   */
+  execute(request: Request, timeoutMs: number, done: ExecuteDone): void;
+  /** A linearizable read: `done` gets the store once it holds everything acknowledged before the call. */
+  read(timeoutMs: number, done: ReadDone): void;
+  /** The cluster as the leader sees it; as this node sees it when no leader answers. */
+  status(timeoutMs: number, done: StatusDone): void;
+  /** This node alone, now. */
+  info(): NodeInfo;
+  /** Entries of this node's own log, for inspection: consecutive from `from`, at least one if it is held. */
+  readLog(from: LogIndex, sizeMax: number): readonly Entry[];
+  /** Checksum and term at `index` of this node's own log; undefined when it is not held. */
+  checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined;
+}
+
+export interface NodeInfo {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  readonly role: Role;
+  readonly term: Term;
+  readonly leader: NodeId | undefined;
+  readonly reason: RoleReason;
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly flushedIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly revision: number;
+  readonly keyCount: number;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  readonly version: string;
+  readonly uptimeSeconds: number;
+}
+
+/** CONTRACT: `cluster status --json`. */
+export interface ClusterStatus {
+  readonly clusterId: string;
+  readonly leader: string | null;
+  readonly term: number;
+  readonly nodes: readonly NodeStatus[];
+}
+
+export interface NodeStatus {
+  readonly id: string;
+  readonly role: "leader" | "follower" | "candidate" | "learner" | "unknown";
+  readonly term: number | null;
+  /** what the leader's heartbeats say */
+  readonly alive: boolean;
+  readonly lastIndex: number | null;
+  readonly commitIndex: number | null;
+  readonly appliedIndex: number | null;
+  readonly matchIndex: number | null;
+  readonly peer: string;
+  readonly client: string | null;
+  /** why its role last changed; known for the answering node only */
+  readonly reason: string | null;
+}

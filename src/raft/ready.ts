@@ -1,0 +1,114 @@
+/**
+ * The contract between the core and the driver: inputs in, one `Ready` out.
+ *
+ * The driver calls any number of inputs (`tick`, `step`, `propose`,
+ * `requestRead`, `persisted`, `applied`), then takes one `Ready` and carries it
+ * out in the order of its fields:
+ *
+ *   1. persist  hand `truncateFrom`, `entries` and `hardState` to the disk, in
+ *               that order; when all of it is flushed, come back with
+ *               `persisted(ready.persistId)`
+ *   2. send     every message of `messages`, at once: none of them speaks of
+ *               anything that is not flushed, except a leader's AppendEntries,
+ *               whose entries may travel while the leader's own disk works
+ *               (thesis §10.2.1)
+ *   3. apply    `committed`, in order; then `applied(index)`
+ *   4. answer   `reads` whose index is applied; `refusedReads`; role changes
+ *
+ * Durability is an input: the core lets go of a vote, an append result or a
+ * leader's own acknowledgement only when `persisted` says that what they claim
+ * is on disk. Sending before the disk has spoken has no representation.
+ */
+import type { Envelope } from "./message.js";
+import type {
+  Entry,
+  HardState,
+  LogIndex,
+  NodeId,
+  Role,
+  RoleChange,
+  RoleReason,
+  Term,
+  Ticks,
+} from "./types.js";
+
+export interface Ready {
+  /** names this record's persistence for `persisted`; 0 when there is nothing to persist */
+  readonly persistId: number;
+  /** drop the log from this index (inclusive) before appending; undefined: keep all */
+  readonly truncateFrom: LogIndex | undefined;
+  /** to append, contiguous with the log after truncation */
+  readonly entries: readonly Entry[];
+  /** to write when defined; term or vote changed */
+  readonly hardState: HardState | undefined;
+  readonly messages: readonly Envelope[];
+  /**
+   * newly committed, in order, contiguous with the last `committed`. Flushed on a
+   * majority; a leader's own disk may still be at work (thesis §10.2.1)
+   */
+  readonly committed: readonly Entry[];
+  /** reads that may be served once `index` is applied */
+  readonly reads: readonly ReadState[];
+  /** contexts of reads that cannot be answered: leadership was lost or no leader is known; not a proof of anything else */
+  readonly refusedReads: readonly number[];
+  /** every change since the last Ready, in order */
+  readonly roleChanges: readonly RoleChange[];
+  /**
+   * Defined when a leader's log and ours hold the same index and term with
+   * different checksums, or when a leader would overwrite what is committed
+   * here: somebody's bytes are damaged. The node must stop.
+   */
+  readonly divergence: Divergence | undefined;
+}
+
+export interface Divergence {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly leader: NodeId;
+  readonly reason: "checksum-differs" | "committed-conflict";
+}
+
+export interface ReadState {
+  /** as given to `requestRead` */
+  readonly context: number;
+  readonly index: LogIndex;
+}
+
+export type ProposeResult =
+  | { readonly kind: "accepted"; readonly index: LogIndex; readonly term: Term }
+  /** not the leader: nothing happened */
+  | { readonly kind: "not-leader"; readonly leader: NodeId | undefined }
+  /** too much is waiting for its quorum: nothing happened */
+  | { readonly kind: "busy" };
+
+/** How one peer stands in the leader's eyes (Raft Fig. 2, nextIndex and matchIndex; etcd's probe and replicate). */
+export interface PeerStatus {
+  readonly id: NodeId;
+  readonly state: "probe" | "replicate";
+  readonly matchIndex: LogIndex;
+  readonly nextIndex: LogIndex;
+  /** answered within the last election timeout */
+  readonly alive: boolean;
+  readonly ticksSinceContact: Ticks;
+  readonly inflightBytes: number;
+  /** as its last heartbeat result said; 0 before the first */
+  readonly lastIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+}
+
+export interface RaftStatus {
+  readonly id: NodeId;
+  readonly role: Role;
+  readonly term: Term;
+  readonly vote: NodeId | undefined;
+  readonly leader: NodeId | undefined;
+  readonly lastIndex: LogIndex;
+  readonly flushedIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  /** why the role last changed */
+  readonly reason: RoleReason;
+  /** one per other member; empty unless leader */
+  readonly peers: readonly PeerStatus[];
+}

@@ -1,0 +1,46 @@
+/**
+ * FileSystem: the door to the disk. Everything that touches the disk goes
+ * through it; one real implementation (node-file-system.ts), one in memory that
+ * forgets, tears and fails (simulation/memory-file-system.ts). Both pass the
+ * same contract suite.
+ *
+ * Synchronous, because recovery and small writes are fastest so; what may take
+ * long has a variant with a callback. Errors are Node's own (`code`: ENOENT,
+ * EEXIST, ENOSPC, EIO, EMFILE, EACCES, …).
+ */
+
+export interface File {
+  readonly path: string;
+  /** Bytes read at `position` into the whole of `target`: fewer only at the end of the file. */
+  read(target: Uint8Array, position: number): number;
+  /** Writes all of `source` at `position`. @throws when a part cannot be written; what was written stays */
+  write(source: Uint8Array, position: number): void;
+  writeLater(source: Uint8Array, position: number, done: (error: Error | undefined) => void): void;
+  truncate(size: number): void;
+  size(): number;
+  /** fdatasync: returns when contents and size are durable. A failure is final: never retried. */
+  datasync(): void;
+  datasyncLater(done: (error: Error | undefined) => void): void;
+  close(): void;
+}
+
+export type OpenMode =
+  /** must exist; read only */
+  | "read"
+  /** must exist */
+  | "read-write"
+  /** must not exist */
+  | "create";
+
+export interface FileSystem {
+  open(path: string, mode: OpenMode): File;
+  /** Names in a directory, sorted by code unit. */
+  list(directory: string): readonly string[];
+  exists(path: string): boolean;
+  /** With its parents; no error when it exists. */
+  makeDirectory(path: string): void;
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+  /** Makes creations, renames and removals in `directory` durable. */
+  syncDirectory(directory: string): void;
+}

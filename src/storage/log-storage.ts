@@ -1,0 +1,34 @@
+/**
+ * LogStorage: what the driver needs of the log on disk. Implemented by
+ * SegmentedLog over a FileSystem.
+ *
+ * One ordered stream of operations: append and truncate take effect in the order
+ * of the calls, and a flush covers all that came before it. A failed write or
+ * flush poisons the log: every later call fails with STORAGE_FAILED, nothing is
+ * retried, the node stops.
+ */
+import type { Entry, LogIndex, LogReader } from "../raft/types.js";
+
+export interface LogStorage extends LogReader {
+  /** Writes entries behind lastIndex (contiguous, chained). Not durable yet. @throws {DatabaseError} STORAGE_FAILED */
+  append(entries: readonly Entry[]): void;
+  /** Drops everything from `from` (inclusive, >= firstIndex); durable when it returns. */
+  truncateSuffix(from: LogIndex): void;
+  /** Makes everything so far durable before it returns: for a disk that answers in well under a millisecond. */
+  flush(): void;
+  /** Makes everything so far durable beside the event loop; at most one is under way, the caller waits. */
+  flushLater(done: (error: Error | undefined) => void): void;
+  /** Seals the open segment, so that every Avro reader opens the whole log. Idempotent. */
+  close(): void;
+}
+
+/** What recovery found. */
+export interface RecoveryReport {
+  readonly entryCount: number;
+  readonly byteCount: number;
+  readonly segmentCount: number;
+  /** bytes of a torn write dropped from the tail; 0 after a clean stop */
+  readonly tornByteCount: number;
+  /** file and offset of the torn write; undefined when there was none */
+  readonly tornAt: { readonly file: string; readonly offset: number } | undefined;
+}

@@ -1,0 +1,39 @@
+/**
+ * Transport: the door to the other nodes. One real implementation (tcp.ts), one
+ * simulated; both pass the same contract suite.
+ */
+import type { PeerMessage } from "../codec/peer-message.js";
+import type { NodeId } from "../raft/types.js";
+
+export interface PeerConnection {
+  readonly id: NodeId;
+  /** host:port dialed */
+  readonly address: string;
+  /** whether messages to it can be sent now */
+  readonly connected: boolean;
+  /** its client address as it told in the handshake; undefined before the first */
+  readonly clientAddress: string | undefined;
+  readonly incarnationId: string | undefined;
+  /** why the last attempt failed, for status and the log; undefined while connected */
+  readonly lastError: string | undefined;
+}
+
+export interface TransportHandler {
+  onMessage(message: PeerMessage): void;
+  onPeerConnected(peer: NodeId): void;
+  /** Messages sent to it since may be lost. */
+  onPeerDisconnected(peer: NodeId): void;
+  /** Something worth a line in the node's log: a stranger refused, a peer that refuses us. */
+  onNotice(notice: string): void;
+}
+
+export interface Transport extends AsyncDisposable {
+  /** Listens and dials. Resolves when listening. @throws {DatabaseError} ADDRESS_UNAVAILABLE */
+  start(handler: TransportHandler): Promise<void>;
+  /** Queues a message; never waits, may drop: Raft resends. `message.from` is this node. */
+  send(to: NodeId, message: PeerMessage): void;
+  /** Hands what was queued to the sockets: one write a connection. Called once at the end of a turn. */
+  flush(): void;
+  connections(): readonly PeerConnection[];
+  close(): Promise<void>;
+}
