@@ -138,6 +138,10 @@ export function onRequestVote(state: RaftState, message: RequestVote): void {
   if (granted) {
     setVote(state, message.from);
     resetElectionTimer(state);
+    // Whoever helps another to lead does not try to overtake it.
+    if (state.role.role === "pre-candidate") {
+      becomeFollower(state, term, undefined, "pre-vote-lost");
+    }
   }
   send(state, message.from, { kind: "requestVoteResult", from: state.id, term, granted });
 }
