@@ -46,7 +46,7 @@ import type { Message } from "./message.js";
 import type { RaftOptions } from "./options.js";
 import type { ProposeResult, RaftStatus, Ready } from "./ready.js";
 import type { RaftState } from "./state.js";
-import type { Configuration, Entry, EntryPosition, NodeId } from "./types.js";
+import type { Configuration, Entry, EntryPosition, NodeId, Role } from "./types.js";
 
 /** Terms beyond are not believed: a term must leave room to grow. */
 const TERM_MAX = 2 ** 50;
@@ -220,6 +220,20 @@ export class Raft {
           ? [...role.progress.values()].map((progress) => progress.status(Ticks(electionTicks)))
           : [],
     };
+  }
+
+  get role(): Role {
+    return this.#state.role.role;
+  }
+
+  /** Who leads as far as this node knows; itself included. */
+  get leader(): NodeId | undefined {
+    return knownLeader(this.#state);
+  }
+
+  /** The last entry of the log, flushed or not. */
+  get lastIndex(): LogIndex {
+    return this.#state.log.lastIndex;
   }
 
   get configuration(): Configuration {
