@@ -61,6 +61,8 @@ const READ_ROUND_LOST_MS = 250;
 const RELAY_MS_MAX = 1000;
 /** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
 const FORWARD_HOLD_MS = 20;
+/** Entries applied in one turn before others have theirs. */
+const APPLY_ENTRIES_PER_TURN_MAX = 64;
 /** Between two looks at the deadlines. Milliseconds. */
 const EXPIRY_INTERVAL_MS = 50;
 
@@ -180,9 +182,8 @@ export class Driver {
     try {
       this.#gather();
       this.#askForReads();
-      while (!this.#stopped && this.#parts.raft.hasReady())
-        this.#carryOut(this.#parts.raft.ready());
-      if (!this.#stopped) this.#startFlush();
+      this.#carryOutAll();
+      this.#startFlush();
       this.#parts.transport.flush();
     } catch (error) {
       // A failed disk stops the node; an assertion is our mistake and stops the process.
@@ -193,6 +194,23 @@ export class Driver {
     }
     // Applying made room for another block, or a new leader is known.
     if (this.requests.queuedCount > 0 && this.#mayGather()) this.#scheduleTurn();
+  }
+
+  /** Every Ready there is, but not more than one large helping of apply in a turn. */
+  #carryOutAll(): void {
+    const { raft } = this.#parts;
+    while (!this.#isStopped() && raft.hasReady()) {
+      const ready = raft.ready();
+      this.#carryOut(ready);
+      if (ready.committed.length < APPLY_ENTRIES_PER_TURN_MAX) continue;
+      // A restarted node applies its whole log: peers must be heard meanwhile.
+      this.#scheduleTurn();
+      return;
+    }
+  }
+
+  #isStopped(): boolean {
+    return this.#stopped;
   }
 
   /** Persist → send → apply → answer: the order of one Ready (raft/ready.ts). */
@@ -239,7 +257,7 @@ export class Driver {
 
   /** Starts one flush beside the loop for all that was appended in this turn, while the followers work on theirs. */
   #startFlush(): void {
-    if (this.#flushing || this.#unflushedPersistId === 0) return;
+    if (this.#stopped || this.#flushing || this.#unflushedPersistId === 0) return;
     const persistId = this.#unflushedPersistId;
     this.#unflushedPersistId = 0;
     this.#flushing = true;

@@ -5,7 +5,8 @@
 import type { PeerMessage, StatusRequest, StatusResult } from "../codec/peer-message.js";
 import { DatabaseError } from "../errors.js";
 import type { Raft } from "../raft/raft.js";
-import { LogIndex, Term, type Entry, type NodeId } from "../raft/types.js";
+import type { Term } from "../raft/types.js";
+import { LogIndex, type Entry, type NodeId } from "../raft/types.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import type { Limits, Request } from "../store/command.js";
 import { checkRequest } from "../store/limits.js";
