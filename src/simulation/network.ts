@@ -2,8 +2,9 @@
  * The simulated network: messages as bytes, delayed, reordered, repeated, lost,
  * and cut off one way or both, all by chance from the seed.
  *
- * Harsher than TCP, which keeps the order of a connection: the core must not
- * depend on it.
+ * Harsher than TCP: the order of a connection is not kept, and Raft's own messages
+ * may come twice; the core must not depend on either. Forwarded requests come at
+ * most once, as the Transport's contract says.
  */
 import { assert } from "../assert.js";
 import { decodePeerMessage, encodePeerMessage, type PeerMessage } from "../codec/peer-message.js";
@@ -82,7 +83,8 @@ export class SimulatedNetwork {
     const { faults } = this;
     if (this.#random.chance(faults.dropProbability)) return;
     const bytes = encodePeerMessage(message);
-    const copies = this.#random.chance(faults.duplicateProbability) ? 2 : 1;
+    const repeated = this.#random.chance(faults.duplicateProbability);
+    const copies = repeated && !message.kind.startsWith("forward") ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       this.#scheduler.after(this.#delay(), () => {
         if (this.isCut(from.id, to)) return;

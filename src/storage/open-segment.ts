@@ -123,13 +123,11 @@ export class OpenSegment {
     this.#noteDurable(this.#end);
   }
 
-  /** At most one at a time. `done` comes later, also when there is nothing to do. */
+  /** At most one at a time. `done` is called at once when there is nothing to do. */
   flushLater(done: (error: Error | undefined) => void): void {
     assert(!this.#flushUnderWay, "one flush is under way at most");
     if (this.flushed) {
-      queueMicrotask(() => {
-        done(undefined);
-      });
+      done(undefined);
       return;
     }
     const end = this.#end;

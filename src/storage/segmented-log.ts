@@ -209,10 +209,7 @@ export class SegmentedLog implements LogStorage {
     try {
       this.#guard("flushing", () => {
         const open = this.#open;
-        if (open === undefined)
-          queueMicrotask(() => {
-            this.#flushed(undefined, done);
-          });
+        if (open === undefined) this.#flushed(undefined, done);
         else
           open.flushLater((error) => {
             this.#flushed(error, done);
@@ -220,9 +217,7 @@ export class SegmentedLog implements LogStorage {
       });
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
-      queueMicrotask(() => {
-        done(error);
-      });
+      done(error);
     }
   }
 
