@@ -1,0 +1,70 @@
+import process from "node:process";
+import { string } from "@oclif/core/flags";
+import { BaseCommand } from "../../src/console/base-command.js";
+import { nodeStartOf } from "../../src/console/node-flags.js";
+import { runNode } from "../../src/console/node-session.js";
+
+export default class NodeStart extends BaseCommand {
+  static override summary = "run one node in the foreground";
+  static override description =
+    "Prints `ready` on a line of its own when it serves clients; everything else goes to stderr. SIGTERM and SIGINT stop it cleanly.";
+  static override examples = [
+    "<%= config.bin %> <%= command.id %> --id n1 --cluster n1=127.0.0.1:13141",
+    {
+      description:
+        "The second of three nodes; --cluster is the same, letter for letter, on all of them",
+      command:
+        "<%= config.bin %> <%= command.id %> --id n2 --peer 10.0.0.2:13141 --client 10.0.0.2:14141 --cluster n1=10.0.0.1:13141,n2=10.0.0.2:13141,n3=10.0.0.3:13141 --data /var/lib/balsa",
+    },
+  ];
+  static override flags = {
+    id: string({ description: "this node's name in --cluster", required: true, helpValue: "ID" }),
+    peer: string({
+      description: "listens here for the other nodes [default: this node's address in --cluster]",
+      helpValue: "H:P",
+    }),
+    client: string({
+      description: "listens here for users: every client protocol",
+      default: "127.0.0.1:14141",
+      helpValue: "H:P",
+    }),
+    cluster: string({
+      description: "every voter and its peer address, this node included",
+      required: true,
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: "ID=H:P,…",
+    }),
+    data: string({ description: "data directory [default: data/<id>]", helpValue: "DIR" }),
+    "election-timeout": string({
+      description:
+        "without a leader for one to two times this long, a node calls an election [default: 150ms]",
+      helpValue: "150ms",
+    }),
+    heartbeat: string({
+      description:
+        "how often a leader makes itself known; at most a third of --election-timeout [default: 50ms]",
+      helpValue: "50ms",
+    }),
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(NodeStart);
+    const start = nodeStartOf({
+      id: flags.id,
+      peer: flags.peer,
+      client: flags.client,
+      cluster: flags.cluster,
+      data: flags.data,
+      "election-timeout": flags["election-timeout"],
+      heartbeat: flags.heartbeat,
+    });
+    const { startNode } = await import("../../src/index.js");
+    await runNode(start, startNode, {
+      note: (line) => {
+        this.note(line);
+      },
+      onReady: () => process.stdout.write("ready\n"),
+    });
+  }
+}

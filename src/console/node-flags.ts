@@ -1,0 +1,187 @@
+/**
+ * The flags of `node start`, checked against each other before anything is
+ * opened: what is wrong, why it matters, and what to write instead.
+ */
+import path from "node:path";
+import { isNodeId } from "../raft/types.js";
+import { collides, isWildcard, parseAddress, type Address } from "./address.js";
+import { parseDuration } from "./duration.js";
+import { usageError } from "./failure.js";
+
+export interface NodeFlags {
+  readonly id: string;
+  readonly peer: string | undefined;
+  readonly client: string;
+  readonly cluster: readonly string[];
+  readonly data: string | undefined;
+  readonly "election-timeout": string | undefined;
+  readonly heartbeat: string | undefined;
+}
+
+/** What a node is started with, and what its operator should know. */
+export interface NodeStart {
+  readonly id: string;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  readonly cluster: ReadonlyMap<string, string>;
+  readonly dataDirectory: string;
+  readonly electionTimeoutMs?: number;
+  readonly heartbeatMs?: number;
+  /** lines for stderr */
+  readonly notes: readonly string[];
+}
+
+const CLUSTER_EXAMPLE = "--cluster n1=10.0.0.1:13141,n2=10.0.0.2:13141,n3=10.0.0.3:13141";
+const ID_RULE = "an id is 1 to 64 letters, digits, dots, dashes or underscores";
+/** A leader that is heard from less often than three times a timeout is deposed by one lost message. */
+const HEARTBEATS_PER_ELECTION_TIMEOUT = 3;
+
+/** @throws {CommandError} usage */
+export function nodeStartOf(flags: NodeFlags): NodeStart {
+  checkId(flags.id, "--id");
+  const members = parseCluster(flags.cluster);
+  const own = members.get(flags.id);
+  if (own === undefined) {
+    throw usageError(
+      `--id ${flags.id} is not a member of --cluster (${[...members.keys()].join(", ")})`,
+      `give one of those ids, or add ${flags.id}=HOST:PORT to --cluster on every node`,
+    );
+  }
+  const peer = flags.peer === undefined ? own : parseAddress(flags.peer, "--peer");
+  const client = parseAddress(flags.client, "--client");
+  checkListeners(flags.id, peer, client, members);
+  return {
+    id: flags.id,
+    peerAddress: peer.text,
+    clientAddress: client.text,
+    cluster: new Map([...members].map(([id, { text }]) => [id, text])),
+    dataDirectory: dataDirectoryOf(flags),
+    ...timesOf(flags),
+    notes: notesOn(flags.id, peer, own, client, members.size),
+  };
+}
+
+function checkId(id: string, where: string): void {
+  if (!isNodeId(id)) throw usageError(`${where} "${id}" cannot name a node: ${ID_RULE}`, "--id n1");
+}
+
+function parseCluster(texts: readonly string[]): ReadonlyMap<string, Address> {
+  const members = new Map<string, Address>();
+  for (const part of texts.flatMap((text) => text.split(",")).map((text) => text.trim())) {
+    if (part === "") continue;
+    const equals = part.indexOf("=");
+    if (equals < 0) {
+      throw usageError(`--cluster "${part}" is not ID=HOST:PORT`, CLUSTER_EXAMPLE);
+    }
+    const id = part.slice(0, equals);
+    checkId(id, "--cluster");
+    const address = parseAddress(part.slice(equals + 1), `--cluster ${id}=`);
+    if (isWildcard(address)) {
+      throw usageError(
+        `--cluster ${part}: others cannot dial ${address.host}`,
+        `the address of ${id} as the other nodes reach it; listen everywhere with --peer ${address.text}`,
+      );
+    }
+    if (members.has(id)) {
+      throw usageError(`--cluster names ${id} twice`, "give every node an id of its own");
+    }
+    for (const [other, { text }] of members) {
+      if (text === address.text) {
+        throw usageError(
+          `--cluster gives ${other} and ${id} the same address ${text}`,
+          "give every node a peer address of its own",
+        );
+      }
+    }
+    members.set(id, address);
+  }
+  if (members.size === 0) throw usageError("--cluster names no node", CLUSTER_EXAMPLE);
+  return members;
+}
+
+function checkListeners(
+  id: string,
+  peer: Address,
+  client: Address,
+  members: ReadonlyMap<string, Address>,
+): void {
+  if (collides(peer, client)) {
+    throw usageError(
+      `--peer ${peer.text} and --client ${client.text} are the same port: nodes and users need one each`,
+      "--peer 127.0.0.1:13141 --client 127.0.0.1:14141",
+    );
+  }
+  for (const [other, address] of members) {
+    if (other === id) continue;
+    if (address.text === peer.text) {
+      throw usageError(
+        `--peer ${peer.text} is the address of ${other}, and this is ${id}`,
+        `--peer ${members.get(id)?.text ?? ""}`,
+      );
+    }
+    if (address.text === client.text) {
+      throw usageError(
+        `--client ${client.text} is the peer address of ${other}`,
+        "choose another port for --client, for example 14141",
+      );
+    }
+  }
+}
+
+function dataDirectoryOf(flags: NodeFlags): string {
+  if (flags.data === "") throw usageError("--data names no directory", `--data data/${flags.id}`);
+  return flags.data ?? path.join("data", flags.id);
+}
+
+function timesOf(flags: NodeFlags): Pick<NodeStart, "electionTimeoutMs" | "heartbeatMs"> {
+  const electionTimeoutMs = optionalDuration(flags["election-timeout"], "--election-timeout");
+  const heartbeatMs = optionalDuration(flags.heartbeat, "--heartbeat");
+  if (
+    electionTimeoutMs !== undefined &&
+    heartbeatMs !== undefined &&
+    heartbeatMs * HEARTBEATS_PER_ELECTION_TIMEOUT > electionTimeoutMs
+  ) {
+    throw usageError(
+      `--heartbeat ${heartbeatMs} ms is more than a third of --election-timeout ${electionTimeoutMs} ms: one lost message would depose a leader`,
+      `--heartbeat ${Math.max(1, Math.floor(electionTimeoutMs / HEARTBEATS_PER_ELECTION_TIMEOUT))}ms`,
+    );
+  }
+  return {
+    ...(electionTimeoutMs === undefined ? {} : { electionTimeoutMs }),
+    ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+  };
+}
+
+function optionalDuration(text: string | undefined, flag: string): number | undefined {
+  return text === undefined ? undefined : parseDuration(text, flag);
+}
+
+function notesOn(
+  id: string,
+  peer: Address,
+  own: Address,
+  client: Address,
+  size: number,
+): readonly string[] {
+  const notes: string[] = [];
+  if (peer.text !== own.text) {
+    notes.push(
+      `listens for nodes on ${peer.text}; they dial ${id} at ${own.text}, as --cluster says`,
+    );
+  }
+  if (size % 2 === 0) {
+    notes.push(`${size} voters survive no more failures than ${size - 1} do`);
+  }
+  for (const { host, text } of [peer, client]) {
+    if (!isLoopback(host)) {
+      notes.push(
+        `${text} can be reached from other machines, without authentication or encryption yet`,
+      );
+    }
+  }
+  return notes;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
