@@ -137,9 +137,11 @@ export class ClientConnection {
     this.#socket.pause();
   }
 
-  resumeReading(): void {
+  /** @param state as `receive` answers it, of what the handler holds now */
+  resumeReading(state: "idle" | "partial"): void {
     if (!this.#heldByHandler) return;
     this.#heldByHandler = false;
+    if (!this.closed) this.#stalledSince = state === "partial" ? this.#host.now() : undefined;
     this.#read();
   }
 
