@@ -4,12 +4,13 @@
  */
 import { ClientDoor } from "./doors/door.js";
 import { nativeProtocol } from "./doors/native/native-door.js";
-import { respProtocol } from "./doors/resp/resp-door.js";
+import { RespDoor } from "./doors/resp/resp-door.js";
 import { openNode, type OpenedNode } from "./node/lifecycle.js";
 import type { NodeService } from "./node/service.js";
 import type { NodeSettings } from "./node/settings.js";
 import { NodeId } from "./raft/types.js";
 import { NodeFileSystem } from "./storage/node-file-system.js";
+import { parseAddress } from "./transport/address.js";
 import { TcpTransport } from "./transport/tcp.js";
 
 export type NodeOptions = NodeSettings;
@@ -53,12 +54,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 async function serve(opened: OpenedNode, options: NodeOptions): Promise<RunningNode> {
-  const door = new ClientDoor({
-    address: options.clientAddress,
-    protocols: [nativeProtocol(opened.service), respProtocol(opened.service)],
-    onNotice: options.log ?? ((): void => undefined),
+  const door = await ClientDoor.listen({
+    ...parseAddress(options.clientAddress),
+    protocols: [nativeProtocol(opened.service), new RespDoor(opened.service)],
   });
-  await door.start();
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= (async (): Promise<void> => {
