@@ -137,14 +137,22 @@ export class ClientDoor implements AsyncDisposable {
         resolve();
       });
     });
+    const gone: Promise<void>[] = [];
     for (const [connection, socket] of this.#connections) {
+      gone.push(
+        new Promise((resolve) => {
+          socket.once("close", () => {
+            resolve();
+          });
+        }),
+      );
       connection.end();
       socket.destroySoon();
     }
     const grace = setTimeout(() => {
       for (const connection of this.#connections.keys()) connection.destroy();
     }, CLOSE_GRACE_MS);
-    await closed;
+    await Promise.all([closed, ...gone]);
     clearTimeout(grace);
   }
 
