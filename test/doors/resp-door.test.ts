@@ -171,6 +171,20 @@ describe("the client door", () => {
     );
   });
 
+  it("keeps a slow client whose every piece ends in the middle of a request, but goes on", async () => {
+    await withDoor(
+      async ({ client }) => {
+        client.send("PI");
+        for (let i = 0; i < 20; i++) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          client.send("NG\r\nPI");
+          assert.equal(await client.reply(), "+PONG\r\n");
+        }
+      },
+      { connectionLimits: { stallTimeoutMs: 200 } },
+    );
+  });
+
   it("cuts off a client that asks and does not take the replies", async () => {
     await withDoor(
       async ({ client, door, port }) => {

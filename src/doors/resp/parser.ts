@@ -13,14 +13,14 @@
  */
 import { splitInline } from "./inline.js";
 
-export interface ParserLimits {
+interface ParserLimits {
   /** bytes of one argument */
   readonly bulkSizeMax: number;
   /** bytes of all arguments of one request */
   readonly requestSizeMax: number;
 }
 
-export type ParserStep =
+type ParserStep =
   | { readonly kind: "request"; readonly args: readonly Buffer[]; readonly size: number }
   /** what is missing has not come yet */
   | { readonly kind: "more" }
