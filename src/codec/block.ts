@@ -118,6 +118,11 @@ export function entrySealer(now: () => number): EntrySealer {
   };
 }
 
+/** The checksum a whole block's bytes give behind `previousChecksum`, whatever it claims itself. */
+export function blockChecksum(block: Uint8Array, previousChecksum: number): number {
+  return checksumOf(block, readHead(block, 0).dataOffset, previousChecksum);
+}
+
 /** How one can fail to read a block. */
 export type BlockFault =
   /** the bytes end before the block does */

@@ -117,11 +117,12 @@ export class FieldReader {
     let scale = 1;
     for (let position = 0; position < VARINT_SIZE_MAX; position += 1) {
       const byte = this.byte();
+      // The lowest bit is the sign's, and beyond 2^53 the sum no longer shows it.
+      if (position === 0 && byte % 2 !== 0) throw malformed("a number is negative");
       doubled += (byte & 0x7f) * scale;
       scale *= 0x80;
       if (byte < 0x80) {
         if (byte === 0 && position > 0) throw malformed("a number has a superfluous byte");
-        if (doubled % 2 !== 0) throw malformed("a number is negative");
         const value = doubled / 2;
         if (value > LONG_MAX) throw malformed("a number is too large");
         return value;

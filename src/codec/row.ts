@@ -262,6 +262,13 @@ export class RowReader {
     return value / 2;
   }
 
+  /** A length and that many bytes, as a view. */
+  bytesView(): Uint8Array {
+    const start = this.#bytesField();
+    return this.bytes.subarray(start, this.offset);
+  }
+
+  /** Reads a length, steps over that many bytes. @returns where they start */
   #bytesField(): number {
     const size = this.long();
     if (size > this.limit - this.offset)
