@@ -1,5 +1,30 @@
-/** The public library. */
-export * from "./database.js";
-export * from "./errors.js";
-export { connect, type RemoteDatabase } from "./client/remote-database.js";
-export { startNode, type NodeOptions, type RunningNode } from "./node/lifecycle.js";
+/**
+ * Balsa: an event-sourced key-value database, replicated by Raft.
+ *
+ * `open` gives a durable database in this process, `connect` one behind a
+ * cluster; both are the same `Database`. `startNode` makes this process a member
+ * of a cluster.
+ */
+export { open, type OpenOptions } from "./open.js";
+export { connect, type ConnectOptions, type RemoteDatabase } from "./client/remote-database.js";
+export { startNode, type NodeOptions, type RunningNode } from "./server.js";
+export type {
+  BatchOperation,
+  BatchResult,
+  Bytes,
+  Database,
+  DeleteResult,
+  KeyRecord,
+  ListOptions,
+  OperationOptions,
+  PutOptions,
+  PutResult,
+  Range,
+} from "./database.js";
+export type { ClusterStatus, NodeInfo, NodeStatus } from "./node/service.js";
+export {
+  DatabaseError,
+  type DatabaseErrorOptions,
+  type ErrorCode,
+  type Outcome,
+} from "./errors.js";

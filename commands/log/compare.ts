@@ -1,6 +1,7 @@
 import process from "node:process";
 import { string } from "@oclif/core/args";
 import type { Row } from "../../src/codec/block.js";
+import type { OfflineLog as OpenedLog } from "../../src/storage/offline-log.js";
 import { parseEndpoints } from "../../src/console/address.js";
 import { ConnectedCommand } from "../../src/console/base-command.js";
 import { compareLogs, type Comparison, type ReplicaLog } from "../../src/console/compare-logs.js";
@@ -60,7 +61,7 @@ export default class LogCompare extends ConnectedCommand {
 
   async #compareDirectories(directories: readonly string[], json: boolean): Promise<void> {
     const { OfflineLog } = await import("../../src/storage/offline-log.js");
-    const opened: InstanceType<typeof OfflineLog>[] = [];
+    const opened: OpenedLog[] = [];
     try {
       for (const directory of directories) opened.push(OfflineLog.open(directory));
       const sources = opened.map((log) => new OfflineSource(log));

@@ -3,21 +3,82 @@
  *
  * A connection starts with CLIENT_PREAMBLE (its first byte, 0, is no RESP and no
  * HTTP), then frames both ways. Requests carry an id; answers come in any order.
- * One Avro record per kind, scalars and bytes only.
+ * One Avro record per kind, scalars and bytes only; a list is a count and bytes
+ * that only our own strict reader reads.
+ *
+ *   message    := kind u8, record
+ *   record     := the fields of the table below, in order, as Avro encodes them
+ *
+ *   1  execute     id long, timeoutMs long, answer long, request bytes
+ *   2  get         id long, timeoutMs long, key bytes
+ *   3  range       id long, timeoutMs long, from bytes, end bytes, countMax long, sizeMax long
+ *   4  status      id long, timeoutMs long
+ *   5  info        id long
+ *   6  readLog     id long, from long, sizeMax long
+ *   7  checksumAt  id long, index long
+ *
+ *   65 executed    id long, revision long, verdict long, commandIndex long, count long, results bytes
+ *   66 got         id long, revision long, count long, keyValues bytes      count 0 or 1
+ *   67 page        id long, revision long, more boolean, count long, keyValues bytes
+ *   68 statusOf    id long, json string
+ *   69 infoOf      id long, json string
+ *   70 logPage     id long, previousChecksum long, blocks bytes
+ *   71 checksumOf  id long, held boolean, term long, checksum long
+ *   72 failed      id long, code string, message string, outcome long, requestId string
+ *
+ *   request    := what block.ts calls a request
+ *   keyValues, results, verdict: client-result.ts
+ *
+ * Kinds and numbers are never reused; a new one comes with a new version.
  */
+import { assert, unreachable } from "../assert.js";
 import type { ErrorCode, Outcome } from "../errors.js";
-import type { Request, RequestResult, KeyValue } from "../store/command.js";
+import type { KeyValue, Request, RequestResult } from "../store/command.js";
+import { decodeRequest, encodeRequest } from "./block.js";
+import {
+  bytesRoom,
+  FieldReader,
+  FieldWriter,
+  LONG_MAX,
+  longsRoom,
+  malformed,
+} from "./client-field.js";
+import {
+  keyValuesRoom,
+  present,
+  readKeyValues,
+  readResult,
+  resultRoom,
+  writeKeyValues,
+  writeResult,
+} from "./client-result.js";
+import { FRAME_HEADER_SIZE, writeFrameHeader } from "./frame.js";
 
 /** 0x00 "BALSA" version(1) 0x0a */
 export const CLIENT_PREAMBLE: Uint8Array = new Uint8Array([
   0, 0x42, 0x41, 0x4c, 0x53, 0x41, 1, 0x0a,
 ]);
 
+/** bytes; the largest body of a request: keys and values by the default limits, and what is around them */
+export const CLIENT_REQUEST_SIZE_MAX: number = 8 * 1024 * 1024;
+/** bytes; the largest body of an answer: one whole block, and what is around it */
+export const CLIENT_RESPONSE_SIZE_MAX: number = 16 * 1024 * 1024 + 64 * 1024;
+/** milliseconds; the longest a request may ask a node to wait */
+export const CLIENT_TIMEOUT_MS_MAX: number = 24 * 60 * 60 * 1000;
+
+/**
+ * How much an execution's answer tells: "previous" is each key before the
+ * command, for a request of one command only, so that an answer is bounded;
+ * "counts" is what was deleted. Neither carries `current`, which the asker knows.
+ */
+export type AnswerDetail = "counts" | "previous";
+
 export type ClientRequest =
   | {
       readonly kind: "execute";
       readonly id: number;
       readonly timeoutMs: number;
+      readonly answer: AnswerDetail;
       readonly request: Request;
     }
   | {
@@ -81,6 +142,7 @@ export type ClientResponse =
     }
   | {
       readonly kind: "failed";
+      /** 0 when the connection itself is refused: it is closed behind this answer */
       readonly id: number;
       readonly code: ErrorCode;
       readonly message: string;
@@ -89,9 +151,317 @@ export type ClientResponse =
       readonly requestId: string;
     };
 
-export declare function encodeClientRequest(request: ClientRequest): Buffer;
+const REQUEST_KIND = {
+  execute: 1,
+  get: 2,
+  range: 3,
+  status: 4,
+  info: 5,
+  readLog: 6,
+  checksumAt: 7,
+} as const satisfies Record<ClientRequest["kind"], number>;
+
+const RESPONSE_KIND = {
+  executed: 65,
+  got: 66,
+  page: 67,
+  statusOf: 68,
+  infoOf: 69,
+  logPage: 70,
+  checksumOf: 71,
+  failed: 72,
+} as const satisfies Record<ClientResponse["kind"], number>;
+
+const ANSWERS: readonly AnswerDetail[] = ["counts", "previous"];
+const OUTCOMES: readonly Outcome[] = ["not-applied", "applied", "unknown"];
+const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
+  INVALID_ARGUMENT: true,
+  KEY_TOO_LARGE: true,
+  VALUE_TOO_LARGE: true,
+  REQUEST_TOO_LARGE: true,
+  CONDITION_FAILED: true,
+  NO_LEADER: true,
+  UNAVAILABLE: true,
+  BUSY: true,
+  TIMEOUT: true,
+  OUTCOME_UNKNOWN: true,
+  CLOSED: true,
+  ABORTED: true,
+  CORRUPTION: true,
+  DIVERGENCE: true,
+  DIRECTORY_IN_USE: true,
+  WRONG_DIRECTORY: true,
+  PROTOCOL: true,
+  STORAGE_FAILED: true,
+  ADDRESS_UNAVAILABLE: true,
+};
+
+const CHECKSUM_MAX = 0xffff_ffff;
+
+/** The body of a frame. */
+export function encodeClientRequest(request: ClientRequest): Buffer {
+  return encodeClientRequestFrame(request).subarray(FRAME_HEADER_SIZE);
+}
+
+/** The body of a frame. */
+export function encodeClientResponse(response: ClientResponse): Buffer {
+  return encodeClientResponseFrame(response).subarray(FRAME_HEADER_SIZE);
+}
+
+/** A whole frame, made in one buffer. */
+export function encodeClientRequestFrame(request: ClientRequest): Buffer {
+  const rows = request.kind === "execute" ? encodeRequest(request.request) : undefined;
+  const target = Buffer.allocUnsafe(FRAME_HEADER_SIZE + requestRoom(request, rows));
+  const writer = new FieldWriter(target, FRAME_HEADER_SIZE);
+  writer.byte(REQUEST_KIND[request.kind]);
+  writer.long(request.id);
+  switch (request.kind) {
+    case "execute":
+      writer.long(request.timeoutMs);
+      writer.long(ANSWERS.indexOf(request.answer));
+      writer.bytes(rows ?? encodeRequest(request.request));
+      break;
+    case "get":
+      writer.long(request.timeoutMs);
+      writer.bytes(request.key);
+      break;
+    case "range":
+      writer.long(request.timeoutMs);
+      writer.bytes(request.from);
+      writer.bytes(request.end);
+      writer.long(request.countMax);
+      writer.long(request.sizeMax);
+      break;
+    case "status":
+      writer.long(request.timeoutMs);
+      break;
+    case "info":
+      break;
+    case "readLog":
+      writer.long(request.from);
+      writer.long(request.sizeMax);
+      break;
+    case "checksumAt":
+      writer.long(request.index);
+      break;
+    default:
+      unreachable(request);
+  }
+  return sealFrame(target, writer.offset);
+}
+
+function requestRoom(request: ClientRequest, rows: Uint8Array | undefined): number {
+  const scalars = 1 + longsRoom(4);
+  switch (request.kind) {
+    case "execute":
+      return scalars + bytesRoom(rows?.length ?? 0);
+    case "get":
+      return scalars + bytesRoom(request.key.length);
+    case "range":
+      return scalars + bytesRoom(request.from.length) + bytesRoom(request.end.length);
+    case "status":
+    case "info":
+    case "readLog":
+    case "checksumAt":
+      return scalars;
+    default:
+      return unreachable(request);
+  }
+}
+
 /** @throws {DatabaseError} PROTOCOL */
-export declare function decodeClientRequest(body: Uint8Array): ClientRequest;
-export declare function encodeClientResponse(response: ClientResponse): Buffer;
+export function decodeClientRequest(body: Uint8Array): ClientRequest {
+  const reader = new FieldReader(body);
+  const kind = reader.byte();
+  const id = reader.longWithin(1, LONG_MAX, "a request's id");
+  const request = decodeRequestFields(reader, kind, id);
+  reader.end();
+  return request;
+}
+
+function decodeRequestFields(reader: FieldReader, kind: number, id: number): ClientRequest {
+  switch (kind) {
+    case REQUEST_KIND.execute: {
+      const timeoutMs = readTimeoutMs(reader);
+      const answer = readChoice(reader, ANSWERS, "the answer's detail");
+      return { kind: "execute", id, timeoutMs, answer, request: decodeRequest(reader.view()) };
+    }
+    case REQUEST_KIND.get:
+      return { kind: "get", id, timeoutMs: readTimeoutMs(reader), key: reader.bytes() };
+    case REQUEST_KIND.range:
+      return {
+        kind: "range",
+        id,
+        timeoutMs: readTimeoutMs(reader),
+        from: reader.bytes(),
+        end: reader.bytes(),
+        countMax: reader.longWithin(1, LONG_MAX, "countMax"),
+        sizeMax: reader.longWithin(1, LONG_MAX, "sizeMax"),
+      };
+    case REQUEST_KIND.status:
+      return { kind: "status", id, timeoutMs: readTimeoutMs(reader) };
+    case REQUEST_KIND.info:
+      return { kind: "info", id };
+    case REQUEST_KIND.readLog:
+      return {
+        kind: "readLog",
+        id,
+        from: reader.longWithin(1, LONG_MAX, "from"),
+        sizeMax: reader.longWithin(1, LONG_MAX, "sizeMax"),
+      };
+    case REQUEST_KIND.checksumAt:
+      return { kind: "checksumAt", id, index: reader.long() };
+    default:
+      throw malformed(`no request has the kind ${kind}`);
+  }
+}
+
+/** A whole frame, made in one buffer. */
+export function encodeClientResponseFrame(response: ClientResponse): Buffer {
+  const target = Buffer.allocUnsafe(FRAME_HEADER_SIZE + responseRoom(response));
+  const writer = new FieldWriter(target, FRAME_HEADER_SIZE);
+  writer.byte(RESPONSE_KIND[response.kind]);
+  writer.long(response.id);
+  switch (response.kind) {
+    case "executed":
+      writeResult(writer, response.result);
+      break;
+    case "got":
+      writer.long(response.revision);
+      writeKeyValues(writer, present(response.keyValue));
+      break;
+    case "page":
+      writer.long(response.revision);
+      writer.boolean(response.more);
+      writeKeyValues(writer, response.keyValues);
+      break;
+    case "statusOf":
+    case "infoOf":
+      writer.string(response.json);
+      break;
+    case "logPage":
+      writer.long(response.previousChecksum);
+      writer.bytes(response.blocks);
+      break;
+    case "checksumOf":
+      writer.boolean(response.held);
+      writer.long(response.term);
+      writer.long(response.checksum);
+      break;
+    case "failed":
+      writer.string(response.code);
+      writer.string(response.message);
+      writer.long(OUTCOMES.indexOf(response.outcome));
+      writer.string(response.requestId);
+      break;
+    default:
+      unreachable(response);
+  }
+  return sealFrame(target, writer.offset);
+}
+
+function responseRoom(response: ClientResponse): number {
+  const scalars = 1 + longsRoom(6);
+  switch (response.kind) {
+    case "executed":
+      return scalars + resultRoom(response.result);
+    case "got":
+      return scalars + keyValuesRoom(present(response.keyValue));
+    case "page":
+      return scalars + keyValuesRoom(response.keyValues);
+    case "statusOf":
+    case "infoOf":
+      return scalars + bytesRoom(Buffer.byteLength(response.json));
+    case "logPage":
+      return scalars + bytesRoom(response.blocks.length);
+    case "checksumOf":
+      return scalars;
+    case "failed":
+      return (
+        scalars +
+        bytesRoom(response.code.length) +
+        bytesRoom(Buffer.byteLength(response.message)) +
+        bytesRoom(Buffer.byteLength(response.requestId))
+      );
+    default:
+      return unreachable(response);
+  }
+}
+
 /** @throws {DatabaseError} PROTOCOL */
-export declare function decodeClientResponse(body: Uint8Array): ClientResponse;
+export function decodeClientResponse(body: Uint8Array): ClientResponse {
+  const reader = new FieldReader(body);
+  const kind = reader.byte();
+  const id = reader.long();
+  const response = decodeResponseFields(reader, kind, id);
+  reader.end();
+  return response;
+}
+
+function decodeResponseFields(reader: FieldReader, kind: number, id: number): ClientResponse {
+  switch (kind) {
+    case RESPONSE_KIND.executed:
+      return { kind: "executed", id, result: readResult(reader) };
+    case RESPONSE_KIND.got: {
+      const revision = reader.long();
+      const keyValues = readKeyValues(reader);
+      if (keyValues.length > 1) throw malformed("a key has more than one state");
+      return { kind: "got", id, revision, keyValue: keyValues[0] };
+    }
+    case RESPONSE_KIND.page: {
+      const revision = reader.long();
+      const more = reader.boolean();
+      return { kind: "page", id, revision, more, keyValues: readKeyValues(reader) };
+    }
+    case RESPONSE_KIND.statusOf:
+      return { kind: "statusOf", id, json: reader.string() };
+    case RESPONSE_KIND.infoOf:
+      return { kind: "infoOf", id, json: reader.string() };
+    case RESPONSE_KIND.logPage: {
+      const previousChecksum = reader.longWithin(0, CHECKSUM_MAX, "a checksum");
+      return { kind: "logPage", id, previousChecksum, blocks: reader.bytes() };
+    }
+    case RESPONSE_KIND.checksumOf: {
+      const held = reader.boolean();
+      const term = reader.long();
+      return {
+        kind: "checksumOf",
+        id,
+        held,
+        term,
+        checksum: reader.longWithin(0, CHECKSUM_MAX, "a checksum"),
+      };
+    }
+    case RESPONSE_KIND.failed: {
+      const code = reader.string();
+      if (!isErrorCode(code)) throw malformed("an answer carries an unknown error code");
+      const message = reader.string();
+      const outcome = readChoice(reader, OUTCOMES, "an outcome");
+      return { kind: "failed", id, code, message, outcome, requestId: reader.string() };
+    }
+    default:
+      throw malformed(`no answer has the kind ${kind}`);
+  }
+}
+
+/** Writes the header of the frame whose body ends at `end`, and cuts off the room that was not needed. */
+function sealFrame(target: Buffer, end: number): Buffer {
+  assert(end <= target.length, "a message fits the room that was measured for it");
+  const frame = target.subarray(0, end);
+  writeFrameHeader(frame, 0, end - FRAME_HEADER_SIZE);
+  return frame;
+}
+
+function readTimeoutMs(reader: FieldReader): number {
+  return reader.longWithin(1, CLIENT_TIMEOUT_MS_MAX, "timeoutMs");
+}
+
+function readChoice<T>(reader: FieldReader, choices: readonly T[], name: string): T {
+  const choice = choices[reader.long()];
+  if (choice === undefined) throw malformed(`${name} is none that is known`);
+  return choice;
+}
+
+function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
+}

@@ -47,7 +47,11 @@ export const ROW_SCHEMA = {
       doc: "Whether the next row belongs to the same atomic request.",
       type: "boolean",
     },
-    { name: "request", doc: "Request id (16 bytes), or empty.", type: "bytes" },
+    {
+      name: "request",
+      doc: "Request id (16 bytes) in the first row of a request that has one; else empty.",
+      type: "bytes",
+    },
     { name: "key", doc: "The key; for deleteRange its first key.", type: "bytes" },
     {
       name: "value",

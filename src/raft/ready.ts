@@ -5,9 +5,9 @@
  * `requestRead`, `persisted`, `applied`), then takes one `Ready` and carries it
  * out in the order of its fields:
  *
- *   1. persist  hand `truncateFrom`, `entries` and `hardState` to the disk, in
- *               that order; when all of it is flushed, come back with
- *               `persisted(ready.persistId)`
+ *   1. persist  hand `hardState`, `truncateFrom` and `entries` to the disk, in
+ *               that order (a term is durable before its entries); when all of
+ *               it is flushed, come back with `persisted(ready.persistId)`
  *   2. send     every message of `messages`, at once: none of them speaks of
  *               anything that is not flushed, except a leader's AppendEntries,
  *               whose entries may travel while the leader's own disk works

@@ -145,6 +145,9 @@ export type RoleReason =
   /** a leader heard from no quorum for one election timeout (check-quorum) */
   | "quorum-lost"
   | "transfer"
+  /** the configuration made a learner a voter */
+  | "promoted"
+  /** the configuration no longer counts this node among its voters */
   | "removed"
   | "disk-stall"
   | "loop-stall";

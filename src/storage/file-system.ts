@@ -11,7 +11,7 @@
 
 export interface File {
   readonly path: string;
-  /** Bytes read at `position` into the whole of `target`: fewer only at the end of the file. */
+  /** Fills `target` from `position`; returns how many bytes, fewer only at the end of the file. */
   read(target: Uint8Array, position: number): number;
   /** Writes all of `source` at `position`. @throws when a part cannot be written; what was written stays */
   write(source: Uint8Array, position: number): void;
@@ -21,6 +21,7 @@ export interface File {
   /** fdatasync: returns when contents and size are durable. A failure is final: never retried. */
   datasync(): void;
   datasyncLater(done: (error: Error | undefined) => void): void;
+  /** What is under way with a *Later ends first, and its `done` is still called. */
   close(): void;
 }
 
@@ -37,8 +38,9 @@ export interface FileSystem {
   /** Names in a directory, sorted by code unit. */
   list(directory: string): readonly string[];
   exists(path: string): boolean;
-  /** With its parents; no error when it exists. */
+  /** With its parents, durable when it returns; no error when it exists. */
   makeDirectory(path: string): void;
+  /** Within one directory; replaces what `to` named. Open files stay open. */
   rename(from: string, to: string): void;
   remove(path: string): void;
   /** Makes creations, renames and removals in `directory` durable. */

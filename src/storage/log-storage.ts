@@ -16,7 +16,10 @@ export interface LogStorage extends LogReader {
   truncateSuffix(from: LogIndex): void;
   /** Makes everything so far durable before it returns: for a disk that answers in well under a millisecond. */
   flush(): void;
-  /** Makes everything so far durable beside the event loop; at most one is under way, the caller waits. */
+  /**
+   * Makes everything so far durable beside the event loop; at most one is under
+   * way, the caller waits. `done` is called at once when there is nothing to do.
+   */
   flushLater(done: (error: Error | undefined) => void): void;
   /** Seals the open segment, so that every Avro reader opens the whole log. Idempotent. */
   close(): void;

@@ -30,7 +30,10 @@ export interface TransportHandler {
 export interface Transport extends AsyncDisposable {
   /** Listens and dials. Resolves when listening. @throws {DatabaseError} ADDRESS_UNAVAILABLE */
   start(handler: TransportHandler): Promise<void>;
-  /** Queues a message; never waits, may drop: Raft resends. `message.from` is this node. */
+  /**
+   * Queues a message; never waits, may drop: Raft resends. It arrives at most once.
+   * `message.from` is this node.
+   */
   send(to: NodeId, message: PeerMessage): void;
   /** Hands what was queued to the sockets: one write a connection. Called once at the end of a turn. */
   flush(): void;

@@ -1,0 +1,33 @@
+/**
+ * A listing: pages read one behind another, handed out key by key. No more than a
+ * page is held, however long the listing.
+ */
+import type { KeyRecord, Range } from "../database.js";
+import { keyAfter, type KeyRange, limitOf, PAGE_COUNT_MAX, rangeOf } from "./request.js";
+
+export interface Page {
+  readonly records: readonly KeyRecord[];
+  /** whether keys beyond the last one follow in the range */
+  readonly more: boolean;
+}
+
+/** @param readPage at least one key when there is one, at most `countMax` */
+export async function* listPages(
+  range: Range,
+  limit: number | undefined,
+  readPage: (range: KeyRange, countMax: number) => Promise<Page>,
+): AsyncGenerator<KeyRecord, void, undefined> {
+  let left = limitOf(limit);
+  let { from } = rangeOf(range);
+  const { end } = rangeOf(range);
+  while (left > 0) {
+    const { records, more } = await readPage({ from, end }, Math.min(left, PAGE_COUNT_MAX));
+    for (const record of records) {
+      yield record;
+      left -= 1;
+    }
+    const last = records.at(-1);
+    if (!more || last === undefined) return;
+    from = keyAfter(last.key);
+  }
+}

@@ -1,0 +1,364 @@
+/**
+ * The native protocol at the client port: a node's service, one frame a request
+ * and one frame an answer (codec/client-message.ts).
+ *
+ * Every request is answered exactly once, in the order in which answers are
+ * ready, not in that of the requests. What a client can make this node hold is
+ * bounded: requests in flight by number and by bytes (beyond that BUSY, and
+ * nothing was applied), answers by what it takes. Bytes that are no request are
+ * answered once with PROTOCOL and the id 0, and the connection is closed.
+ *
+ * A client that disappears takes nothing back: what it asked for runs to its end,
+ * and the answer is dropped.
+ */
+import { assert, unreachable } from "../../assert.js";
+import {
+  checkKey,
+  checkRange,
+  invalid,
+  PAGE_COUNT_MAX,
+  PAGE_SIZE_MAX,
+} from "../../client/request.js";
+import {
+  CLIENT_PREAMBLE,
+  CLIENT_REQUEST_SIZE_MAX,
+  type ClientRequest,
+  type ClientResponse,
+  decodeClientRequest,
+  encodeClientResponseFrame,
+} from "../../codec/client-message.js";
+import { FrameReader } from "../../codec/frame.js";
+import { DatabaseError } from "../../errors.js";
+import type { NodeService } from "../../node/service.js";
+import { LogIndex } from "../../raft/types.js";
+import type { RequestResult } from "../../store/command.js";
+import { checkRequest } from "../../store/limits.js";
+import type { ClientConnection, ConnectionHandler, ProtocolHandler } from "../door.js";
+
+/** What one connection may have waiting. */
+export interface NativeDoorLimits {
+  /** requests in flight; one more is answered BUSY */
+  readonly inFlightMax: number;
+  /** bytes of requests in flight, likewise */
+  readonly inFlightSizeMax: number;
+  /** bytes of answers that the client has not shown to take; a read beyond is answered BUSY */
+  readonly untakenSizeMax: number;
+}
+
+export const DEFAULT_NATIVE_DOOR_LIMITS: NativeDoorLimits = {
+  inFlightMax: 4096,
+  inFlightSizeMax: 32 * 1024 * 1024,
+  untakenSizeMax: 16 * 1024 * 1024,
+};
+
+/** bytes; a page of the log holds no more, unless one entry does */
+const LOG_PAGE_SIZE_MAX = 1024 * 1024;
+/** Bytes of the preamble that name the protocol; its version and a line feed follow. */
+const NAME_SIZE = 6;
+/** Answers to writes may wait untaken up to this many times `untakenSizeMax`. */
+const UNTAKEN_WRITES_FACTOR = 3;
+
+/** The protocol, for the client door. */
+export function nativeProtocol(
+  service: NodeService,
+  limits: Partial<NativeDoorLimits> = {},
+): ProtocolHandler {
+  const all = { ...DEFAULT_NATIVE_DOOR_LIMITS, ...limits };
+  return {
+    name: "native",
+    matches: matchesPreamble,
+    accept: (connection) => new NativeSession(service, connection, all),
+  };
+}
+
+/** Any version matches here, so that another one is told so in words it understands. */
+function matchesPreamble(head: Uint8Array): "yes" | "no" | "more" {
+  const size = Math.min(head.length, NAME_SIZE);
+  for (let i = 0; i < size; i += 1) if (head[i] !== CLIENT_PREAMBLE[i]) return "no";
+  return size === NAME_SIZE ? "yes" : "more";
+}
+
+/** One client, from its preamble to its end. */
+class NativeSession implements ConnectionHandler {
+  readonly #service: NodeService;
+  readonly #connection: ClientConnection;
+  readonly #limits: NativeDoorLimits;
+  readonly #frames: FrameReader;
+  #preambleSize = 0;
+  #inFlight = 0;
+  #inFlightSize = 0;
+  /**
+   * Bytes answered since the client was last heard. It is not read from while
+   * much is unsent, so whoever is heard has taken what was written before.
+   */
+  #untakenSize = 0;
+  #inputEnded = false;
+
+  constructor(service: NodeService, connection: ClientConnection, limits: NativeDoorLimits) {
+    this.#service = service;
+    this.#connection = connection;
+    this.#limits = limits;
+    this.#frames = new FrameReader({
+      bodySizeMax: CLIENT_REQUEST_SIZE_MAX,
+      onFrame: (body) => {
+        this.#onFrame(body);
+      },
+    });
+  }
+
+  receive(chunk: Buffer): "idle" | "partial" {
+    this.#untakenSize = 0;
+    try {
+      const rest = this.#takePreamble(chunk);
+      if (rest.length > 0) this.#frames.push(rest);
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      this.#refuse(error);
+      return "idle";
+    }
+    const whole = this.#preambleSize === CLIENT_PREAMBLE.length && this.#frames.pendingSize === 0;
+    return whole ? "idle" : "partial";
+  }
+
+  inputEnded(): void {
+    this.#inputEnded = true;
+    this.#endWhenAnswered();
+  }
+
+  closed(): void {
+    this.#frames.stop();
+  }
+
+  /** Returns what of `chunk` lies behind the preamble. */
+  #takePreamble(chunk: Buffer): Buffer {
+    let taken = 0;
+    while (this.#preambleSize < CLIENT_PREAMBLE.length && taken < chunk.length) {
+      if (chunk[taken] !== CLIENT_PREAMBLE[this.#preambleSize])
+        throw new DatabaseError(
+          "PROTOCOL",
+          `this node speaks version ${CLIENT_PREAMBLE[NAME_SIZE] ?? 0} of the native client protocol, and no other`,
+        );
+      this.#preambleSize += 1;
+      taken += 1;
+    }
+    return chunk.subarray(taken);
+  }
+
+  #onFrame(body: Buffer): void {
+    const request = decodeClientRequest(body);
+    const full =
+      this.#inFlight >= this.#limits.inFlightMax ||
+      this.#inFlightSize + body.length > this.#limits.inFlightSizeMax;
+    if (full) this.#fail(request.id, busy("too many requests are in flight on this connection"));
+    else this.#serve(request, body.length);
+  }
+
+  #serve(request: ClientRequest, size: number): void {
+    switch (request.kind) {
+      case "execute":
+        this.#execute(request, size);
+        break;
+      case "get":
+        this.#get(request, size);
+        break;
+      case "range":
+        this.#range(request, size);
+        break;
+      case "status":
+        this.#status(request, size);
+        break;
+      case "info":
+        this.#inspect(request.id, () => this.#infoOf(request.id));
+        break;
+      case "readLog":
+        this.#inspect(request.id, () => this.#logPage(request));
+        break;
+      case "checksumAt":
+        this.#inspect(request.id, () => this.#checksumOf(request));
+        break;
+      default:
+        unreachable(request);
+    }
+  }
+
+  #execute(message: RequestOf<"execute">, size: number): void {
+    const { id, request, answer } = message;
+    const requestId = Buffer.from(request.id).toString("hex");
+    const wrong =
+      answer === "previous" && request.commands.length > 1
+        ? invalid("previous keys are told for a request of one command only")
+        : checkRequest(request, this.#service.limits);
+    if (wrong !== undefined) {
+      this.#fail(id, wrong, requestId);
+      return;
+    }
+    this.#begin(size);
+    this.#service.execute(request, message.timeoutMs, (error, result) => {
+      if (result === undefined) this.#fail(id, errorOf(error), requestId);
+      else if (this.#untakenSize >= UNTAKEN_WRITES_FACTOR * this.#limits.untakenSizeMax)
+        this.#fail(id, appliedUntold(), requestId);
+      else this.#answer({ kind: "executed", id, result: told(result, answer === "previous") });
+      this.#finish(size);
+    });
+  }
+
+  #get({ id, key, timeoutMs }: RequestOf<"get">, size: number): void {
+    const wrong = checkKey(key, this.#service.limits);
+    if (wrong !== undefined) {
+      this.#fail(id, wrong);
+      return;
+    }
+    this.#begin(size);
+    this.#service.read(timeoutMs, (error, store) => {
+      if (store === undefined) this.#fail(id, errorOf(error));
+      else if (this.#untaken()) this.#fail(id, untaken());
+      else this.#answer({ kind: "got", id, revision: store.revision, keyValue: store.get(key) });
+      this.#finish(size);
+    });
+  }
+
+  #range(request: RequestOf<"range">, size: number): void {
+    const { id, from, end } = request;
+    const wrong = checkRange(request, this.#service.limits);
+    if (wrong !== undefined) {
+      this.#fail(id, wrong);
+      return;
+    }
+    const countMax = Math.min(request.countMax, PAGE_COUNT_MAX);
+    const sizeMax = Math.min(request.sizeMax, PAGE_SIZE_MAX);
+    this.#begin(size);
+    this.#service.read(request.timeoutMs, (error, store) => {
+      if (store === undefined) {
+        this.#fail(id, errorOf(error));
+      } else if (this.#untaken()) {
+        this.#fail(id, untaken());
+      } else {
+        const { keyValues, more } = store.range(from, end, countMax, sizeMax);
+        this.#answer({ kind: "page", id, revision: store.revision, keyValues, more });
+      }
+      this.#finish(size);
+    });
+  }
+
+  #status({ id, timeoutMs }: RequestOf<"status">, size: number): void {
+    this.#begin(size);
+    this.#service.status(timeoutMs, (error, status) => {
+      if (status === undefined) this.#fail(id, errorOf(error));
+      else this.#answer({ kind: "statusOf", id, json: JSON.stringify(status) });
+      this.#finish(size);
+    });
+  }
+
+  /** Answers from this node alone, at once. */
+  #inspect(id: number, look: () => ClientResponse): void {
+    try {
+      this.#answer(look());
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      this.#fail(id, error);
+    }
+  }
+
+  #infoOf(id: number): ClientResponse {
+    return { kind: "infoOf", id, json: JSON.stringify(this.#service.info()) };
+  }
+
+  #logPage({ id, from, sizeMax }: RequestOf<"readLog">): ClientResponse {
+    if (this.#untaken()) throw untaken();
+    const entries = this.#service.readLog(LogIndex(from), Math.min(sizeMax, LOG_PAGE_SIZE_MAX));
+    // With the checksum before it, the reader can check the first block too.
+    const before = from === 1 ? { checksum: 0 } : this.#service.checksumAt(LogIndex(from - 1));
+    if (entries.length > 0 && before === undefined)
+      throw new DatabaseError("INVALID_ARGUMENT", `the log holds no checksum before index ${from}`);
+    const blocks = Buffer.concat(entries.map(({ block }) => block));
+    return { kind: "logPage", id, previousChecksum: before?.checksum ?? 0, blocks };
+  }
+
+  #checksumOf({ id, index }: RequestOf<"checksumAt">): ClientResponse {
+    const at = this.#service.checksumAt(LogIndex(index));
+    const held = at !== undefined;
+    return { kind: "checksumOf", id, held, term: at?.term ?? 0, checksum: at?.checksum ?? 0 };
+  }
+
+  #begin(size: number): void {
+    this.#inFlight += 1;
+    this.#inFlightSize += size;
+  }
+
+  /** The request is answered. */
+  #finish(size: number): void {
+    this.#inFlight -= 1;
+    this.#inFlightSize -= size;
+    assert(this.#inFlight >= 0, "a request is answered once");
+    this.#endWhenAnswered();
+  }
+
+  #untaken(): boolean {
+    return this.#untakenSize >= this.#limits.untakenSizeMax;
+  }
+
+  #answer(response: ClientResponse): void {
+    if (this.#connection.closed) return;
+    const frame = encodeClientResponseFrame(response);
+    this.#untakenSize += frame.length;
+    this.#connection.write(frame);
+  }
+
+  #fail(id: number, error: DatabaseError, requestId = ""): void {
+    const { code, message, outcome } = error;
+    this.#answer({
+      kind: "failed",
+      id,
+      // To a client "closed" is what itself did; this node merely stops.
+      code: code === "CLOSED" ? "UNAVAILABLE" : code,
+      message,
+      outcome,
+      requestId: error.requestId ?? requestId,
+    });
+  }
+
+  /** The connection breaks the rules: says so once, and closes it. */
+  #refuse(error: DatabaseError): void {
+    this.#frames.stop();
+    this.#fail(0, error);
+    this.#connection.end();
+  }
+
+  #endWhenAnswered(): void {
+    if (this.#inputEnded && this.#inFlight === 0) this.#connection.end();
+  }
+}
+
+type RequestOf<Kind extends ClientRequest["kind"]> = Extract<ClientRequest, { kind: Kind }>;
+
+/** What of a result the asker wants to be told. */
+function told(result: RequestResult, withPrevious: boolean): RequestResult {
+  if (result.kind === "rejected") return result;
+  const results = result.results.map(({ previous, deletedCount }) => ({
+    previous: withPrevious ? previous : undefined,
+    current: undefined,
+    deletedCount,
+  }));
+  return { kind: "applied", revision: result.revision, results };
+}
+
+function errorOf(error: DatabaseError | undefined): DatabaseError {
+  assert(error !== undefined, "a request ends with a result or an error");
+  return error;
+}
+
+function busy(message: string): DatabaseError {
+  return new DatabaseError("BUSY", message);
+}
+
+function untaken(): DatabaseError {
+  return busy("answers wait on this connection that were not taken yet");
+}
+
+function appliedUntold(): DatabaseError {
+  return new DatabaseError(
+    "BUSY",
+    "applied, but its answer is not told: answers wait on this connection that were not taken yet",
+    { outcome: "applied" },
+  );
+}

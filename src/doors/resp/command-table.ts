@@ -1,0 +1,62 @@
+/** Every command that is served, and the way from arguments to a plan. */
+import type { CommandContext, CommandSpec, CommandTable, Plan } from "./command.js";
+import { quotable, refuse, refuseArity } from "./command.js";
+import { CONNECTION_COMMANDS } from "./connection-commands.js";
+import { KEY_COMMANDS } from "./key-commands.js";
+import { latin1 } from "./reply.js";
+import { SERVER_COMMANDS } from "./server-commands.js";
+import { STRING_COMMANDS } from "./string-commands.js";
+
+/** By name, lower case. */
+export const COMMAND_TABLE: CommandTable = new Map(
+  [...STRING_COMMANDS, ...KEY_COMMANDS, ...CONNECTION_COMMANDS, ...SERVER_COMMANDS].map((spec) => [
+    spec.name,
+    spec,
+  ]),
+);
+
+/** As most clients write them; spares the change of case. */
+const BY_COMMON_NAME: ReadonlyMap<string, CommandSpec> = new Map(
+  [...COMMAND_TABLE].flatMap(([name, spec]) => [
+    [name, spec],
+    [name.toUpperCase(), spec],
+  ]),
+);
+
+/**
+ * What a web page can make a browser say to this port ("POST / HTTP/1.1", "Host: …"):
+ * Redis closes such a connection without a word, before the body can hold commands.
+ */
+const BROWSER_WORDS = new Set(["post", "host:"]);
+
+export interface Planned {
+  /** the command's name; empty when it is not served */
+  readonly name: string;
+  readonly plan: Plan;
+}
+
+/** @param args the name and what follows it, at least the name */
+export function planCommand(args: readonly Buffer[], context: CommandContext): Planned {
+  const text = latin1(args[0] ?? Buffer.alloc(0));
+  const spec = BY_COMMON_NAME.get(text) ?? COMMAND_TABLE.get(text.toLowerCase());
+  if (spec === undefined) return { name: "", plan: planUnknown(text, args) };
+  const fits = spec.arity > 0 ? args.length === spec.arity : args.length >= -spec.arity;
+  const plan = fits ? spec.plan(args.slice(1), context) : refuseArity(spec.name);
+  return { name: spec.name, plan };
+}
+
+function planUnknown(name: string, args: readonly Buffer[]): Plan {
+  if (BROWSER_WORDS.has(name.toLowerCase())) return { kind: "last", run: () => undefined };
+  return refuse(unknownCommandText(name, args));
+}
+
+/** Redis' text, which clients match: the arguments are cut so that all of them together stay short. */
+function unknownCommandText(name: string, args: readonly Buffer[]): string {
+  let beginning = "";
+  for (const arg of args.slice(1)) {
+    const left = 128 - beginning.length;
+    if (left <= 0) break;
+    beginning += `'${quotable(latin1(arg.subarray(0, left)), left)}' `;
+  }
+  return `ERR unknown command '${quotable(name)}', with args beginning with: ${beginning}`;
+}

@@ -1,0 +1,159 @@
+/**
+ * A node put together: recovered log, core, store and driver, over a world of
+ * disk, network and time that is the real one (lifecycle.ts) or a simulated one.
+ * Synchronous: recovery is nothing but reading.
+ */
+import path from "node:path";
+import { entrySealer } from "../codec/block.js";
+import type { RaftOptions } from "../raft/options.js";
+import { Raft } from "../raft/raft.js";
+import { LogIndex, NodeId, Ticks, type RoleChange } from "../raft/types.js";
+import type { Identity } from "../storage/data-directory.js";
+import type { FileSystem } from "../storage/file-system.js";
+import { HardStateFile } from "../storage/hard-state.js";
+import type { RecoveryReport } from "../storage/log-storage.js";
+import { SegmentedLog } from "../storage/segmented-log.js";
+import { DEFAULT_LIMITS } from "../store/command.js";
+import { Store } from "../store/store.js";
+import type { Transport } from "../transport/transport.js";
+import type { Clock } from "./clock.js";
+import { Driver } from "./driver.js";
+import { Node } from "./node.js";
+import { ELECTION_TIMEOUT_MS, HEARTBEAT_MS, TICK_MS, type NodeSettings } from "./settings.js";
+import { VERSION } from "./version.js";
+
+/** What a node lives in: the two doors of law 6, and time and chance. */
+export interface World {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  /** uniform in [0, 1) */
+  readonly random: () => number;
+  readonly transport: Transport;
+  /** 16 bytes, never the same twice in a cluster's life */
+  readonly newRequestId: () => Uint8Array;
+}
+
+export interface AssembledNode {
+  readonly node: Node;
+  readonly raft: Raft;
+  readonly driver: Driver;
+  readonly store: Store;
+  readonly log: SegmentedLog;
+  readonly recovery: RecoveryReport;
+  /** Begins to tick. */
+  start(): void;
+  /** Takes no more requests, answers those under way with what is known, seals the log. Idempotent. */
+  close(): void;
+}
+
+/** Bytes of commands gathered into one block. */
+const BLOCK_GATHER_SIZE_MAX = 1024 * 1024;
+/** Blocks on their way to a majority: one travels while the next is flushed. */
+const BLOCKS_IN_FLIGHT_MAX = 4;
+
+/**
+ * @param onFailure called once when the node cannot go on; nothing was answered that is not on disk
+ * @throws {DatabaseError} CORRUPTION, STORAGE_FAILED
+ */
+export function assembleNode(
+  settings: NodeSettings,
+  identity: Identity,
+  world: World,
+  onFailure: (error: Error) => void,
+): AssembledNode {
+  const { fileSystem, clock, transport } = world;
+  const notice = settings.log ?? ((): void => undefined);
+  const limits = settings.limits ?? DEFAULT_LIMITS;
+  const hardState = HardStateFile.open(fileSystem, settings.dataDirectory);
+  const { log, report } = SegmentedLog.open({
+    fileSystem,
+    directory: path.join(settings.dataDirectory, "log"),
+    clusterId: identity.clusterId,
+    ...(settings.segmentSizeBytes === undefined
+      ? {}
+      : { segmentSizeBytes: settings.segmentSizeBytes }),
+  });
+  notice(recoveryLine(report));
+  const raft = new Raft(raftOptions(settings, world, hardState, log));
+  const store = new Store(limits);
+  let failed = false;
+  const driver = new Driver({
+    ...{ id: identity.nodeId, raft, log, hardState, store, transport, clock },
+    blockSizeMax: BLOCK_GATHER_SIZE_MAX,
+    blocksInFlightMax: BLOCKS_IN_FLIGHT_MAX,
+    newRequestId: world.newRequestId,
+    onRoleChange: (change) => {
+      notice(roleLine(change));
+    },
+    onFailure: (error) => {
+      failed = true;
+      onFailure(error);
+    },
+  });
+  const { peerAddress, clientAddress } = settings;
+  const node = new Node({
+    ...{ id: identity.nodeId, clusterId: identity.clusterId, raft, log, store, transport, clock },
+    ...{ driver, limits, peerAddress, clientAddress, version: VERSION, notice },
+  });
+  let closed = false;
+  return {
+    ...{ node, raft, driver, store, log, recovery: report },
+    start: (): void => {
+      clock.start(TICK_MS, (elapsed) => {
+        node.onTick(elapsed);
+      });
+    },
+    close: (): void => {
+      if (closed) return;
+      closed = true;
+      clock.stop();
+      node.close();
+      // After a failed write the disk is not touched again.
+      if (!failed) log.close();
+      hardState.close();
+    },
+  };
+}
+
+function raftOptions(
+  settings: NodeSettings,
+  world: World,
+  hardState: HardStateFile,
+  log: SegmentedLog,
+): RaftOptions {
+  const ticks = (milliseconds: number): Ticks => Ticks(Math.round(milliseconds / TICK_MS));
+  return {
+    id: NodeId(settings.id),
+    configuration: {
+      voters: [...settings.cluster.keys()].toSorted().map(NodeId),
+      learners: [],
+    },
+    hardState: hardState.current,
+    log,
+    appliedIndex: LogIndex(0),
+    sealer: entrySealer(() => Math.floor(world.clock.wallTime())),
+    random: world.random,
+    electionTicks: ticks(settings.electionTimeoutMs ?? ELECTION_TIMEOUT_MS),
+    heartbeatTicks: ticks(settings.heartbeatMs ?? HEARTBEAT_MS),
+    appendSizeMax: 4 * 1024 * 1024,
+    inflightSizeMax: 16 * 1024 * 1024,
+    uncommittedSizeMax: 64 * 1024 * 1024,
+    cacheSizeMax: 16 * 1024 * 1024,
+  };
+}
+
+function recoveryLine(report: RecoveryReport): string {
+  const found =
+    `recovered ${report.entryCount} entries, ${report.byteCount} bytes ` +
+    `in ${report.segmentCount} segments`;
+  if (report.tornAt === undefined) return found;
+  return (
+    `${found}; dropped ${report.tornByteCount} bytes of a torn write at ` +
+    `${report.tornAt.file} offset ${report.tornAt.offset}: nobody was told about them`
+  );
+}
+
+function roleLine({ role, term, leader, reason }: RoleChange): string {
+  const whom = leader === undefined ? "no leader" : `leader ${leader}`;
+  return `${role} in term ${term}, ${whom} (${reason})`;
+}

@@ -1,0 +1,475 @@
+/**
+ * The driver: where the floors meet. One loop orders persist → send → apply →
+ * answer, in one visible place (`#carryOut`), and everything that comes in is
+ * taken in between.
+ *
+ *   in    messages of peers, ticks, writes and reads from the doors, finished flushes
+ *   turn  gather writes into a block → ask for reads → carry out every Ready → send
+ *
+ * A turn runs after all input that is already waiting was taken in, so that what
+ * arrived together becomes one block, one message a follower and one flush.
+ */
+import { assert } from "../assert.js";
+import { decodeRequests, sealCommands } from "../codec/block.js";
+import type {
+  Forward,
+  ForwardAccepted,
+  ForwardRefused,
+  PeerMessage,
+} from "../codec/peer-message.js";
+import { DatabaseError } from "../errors.js";
+import type { Raft } from "../raft/raft.js";
+import type { Divergence, Ready } from "../raft/ready.js";
+import { Term, type Entry, type LogIndex, type NodeId, type RoleChange } from "../raft/types.js";
+import type { HardStateFile } from "../storage/hard-state.js";
+import type { LogStorage } from "../storage/log-storage.js";
+import type { Request, RequestResult } from "../store/command.js";
+import type { Store } from "../store/store.js";
+import type { Transport } from "../transport/transport.js";
+import type { Clock } from "./clock.js";
+import { Reads } from "./reads.js";
+import { Requests, settle, type PendingWrite } from "./requests.js";
+
+export interface DriverParts {
+  readonly id: NodeId;
+  readonly raft: Raft;
+  readonly log: LogStorage;
+  readonly hardState: HardStateFile;
+  readonly store: Store;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  /** bytes of commands gathered into one block; a larger request travels alone */
+  readonly blockSizeMax: number;
+  /** blocks proposed and not yet applied; what comes meanwhile gathers for the next one */
+  readonly blocksInFlightMax: number;
+  /** 16 bytes, never the same twice in a cluster's life */
+  readonly newRequestId: () => Uint8Array;
+  readonly onRoleChange: (change: RoleChange) => void;
+  /** The node cannot go on: its disk failed, or its log contradicts the leader's. Called once. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** Commands of one block; bounds the positions of an entry. */
+const BLOCK_REQUESTS_MAX = 16_384;
+/** A flush on the event loop is fine while the disk answers within this. Milliseconds. */
+const FLUSH_ON_LOOP_MS_MAX = 1;
+/** How fast the measured flush time follows the disk. */
+const FLUSH_AVERAGE_WEIGHT = 0.1;
+/** A read round without an answer for this long was lost. Milliseconds. */
+const READ_ROUND_LOST_MS = 250;
+/** How long a leader keeps a forwarded request that it finds no room for. Milliseconds. */
+const RELAY_MS_MAX = 1000;
+/** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
+const FORWARD_HOLD_MS = 20;
+/** Entries applied in one turn before others have theirs. */
+const APPLY_ENTRIES_PER_TURN_MAX = 64;
+/** Between two looks at the deadlines. Milliseconds. */
+const EXPIRY_INTERVAL_MS = 50;
+
+export class Driver {
+  readonly #parts: DriverParts;
+  readonly requests = new Requests();
+  readonly reads = new Reads();
+  #appliedIndex: LogIndex;
+  #appliedTerm: Term = Term(0);
+  #turnScheduled = false;
+  #inTurn = false;
+  #stopped = false;
+  #lastExpiry = 0;
+  #nextForwardId = 1;
+  /** a leader refused a forwarded request: nothing is forwarded before this, by the clock */
+  #forwardHeldUntil = 0;
+  /** a flush beside the loop is under way */
+  #flushing = false;
+  /** the newest Ready whose entries were appended but not handed to a flush */
+  #unflushedPersistId = 0;
+  #flushAverageMs = 0;
+
+  constructor(parts: DriverParts) {
+    this.#parts = parts;
+    this.#appliedIndex = parts.raft.status().appliedIndex;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#appliedIndex;
+  }
+
+  /** Time of the last flushes, milliseconds, moving average; 0 before the first. */
+  get flushAverageMs(): number {
+    return this.#flushAverageMs;
+  }
+
+  // ---- inputs -------------------------------------------------------------
+
+  write(write: PendingWrite): void {
+    this.requests.enqueue(write);
+    this.#scheduleTurn();
+  }
+
+  read(deadline: number, done: Parameters<Reads["add"]>[1]): void {
+    this.reads.add(deadline, done);
+    this.#scheduleTurn();
+  }
+
+  onTick(elapsedTicks: number): void {
+    if (this.#stopped) return;
+    for (let tick = 0; tick < elapsedTicks; tick += 1) this.#parts.raft.tick();
+    const now = this.#parts.clock.now();
+    if (now - this.#lastExpiry >= EXPIRY_INTERVAL_MS) {
+      this.#lastExpiry = now;
+      const leaderKnown = this.#parts.raft.leader !== undefined;
+      this.reads.giveUpOlderThan(now - READ_ROUND_LOST_MS);
+      this.requests.expire(now, leaderKnown);
+      this.reads.expire(now, leaderKnown);
+    }
+    this.#turn();
+  }
+
+  /** Raft's own messages and forwarded requests; the status table is the node's affair. */
+  onMessage(message: Exclude<PeerMessage, { kind: "statusRequest" | "statusResult" }>): void {
+    if (this.#stopped) return;
+    switch (message.kind) {
+      case "forward":
+        this.#onForward(message);
+        break;
+      case "forwardAccepted":
+        this.#onForwardAccepted(message);
+        break;
+      case "forwardRefused":
+        this.#onForwardRefused(message);
+        break;
+      default:
+        this.#parts.raft.step(message);
+    }
+    this.#scheduleTurn();
+  }
+
+  onPeerDisconnected(peer: NodeId): void {
+    if (this.#stopped) return;
+    this.#parts.raft.peerUnreachable(peer);
+    this.#scheduleTurn();
+  }
+
+  /** Nothing is started any more; what waits is told so. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.requests.close();
+    this.reads.close();
+  }
+
+  /** The one way out for everything that must stop the node. */
+  fail(error: Error): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#parts.onFailure(error);
+  }
+
+  // ---- the turn -----------------------------------------------------------
+
+  #scheduleTurn(): void {
+    if (this.#turnScheduled || this.#stopped) return;
+    this.#turnScheduled = true;
+    this.#parts.clock.defer(() => {
+      this.#turnScheduled = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.#stopped || this.#inTurn) return;
+    this.#inTurn = true;
+    try {
+      this.#gather();
+      this.#askForReads();
+      this.#carryOutAll();
+      this.#startFlush();
+      this.#parts.transport.flush();
+    } catch (error) {
+      // A failed disk stops the node; an assertion is our mistake and stops the process.
+      if (!(error instanceof DatabaseError)) throw error;
+      this.fail(error);
+    } finally {
+      this.#inTurn = false;
+    }
+    // Applying made room for another block, or a new leader is known.
+    if (this.requests.queuedCount > 0 && this.#mayGather()) this.#scheduleTurn();
+  }
+
+  /** Every Ready there is, but not more than one large helping of apply in a turn. */
+  #carryOutAll(): void {
+    const { raft } = this.#parts;
+    while (!this.#isStopped() && raft.hasReady()) {
+      const ready = raft.ready();
+      this.#carryOut(ready);
+      if (ready.committed.length < APPLY_ENTRIES_PER_TURN_MAX) continue;
+      // A restarted node applies its whole log: peers must be heard meanwhile.
+      this.#scheduleTurn();
+      return;
+    }
+  }
+
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Persist → send → apply → answer: the order of one Ready (raft/ready.ts). */
+  #carryOut(ready: Ready): void {
+    if (ready.divergence !== undefined) {
+      this.fail(divergenceError(ready.divergence));
+      return;
+    }
+    const { log, hardState, transport } = this.#parts;
+    // 1. Persist. The term is durable before any entry of that term.
+    if (ready.hardState !== undefined) hardState.write(ready.hardState);
+    if (ready.truncateFrom !== undefined) log.truncateSuffix(ready.truncateFrom);
+    if (ready.entries.length > 0) log.append(ready.entries);
+    // 2. Send: none of it speaks of what is not flushed.
+    for (const { to, message } of ready.messages) transport.send(to, message);
+    if (ready.persistId !== 0) this.#persist(ready);
+    // 3. Apply.
+    for (const entry of ready.committed) this.#apply(entry);
+    if (ready.committed.length > 0) this.#parts.raft.applied(this.#appliedIndex);
+    // 4. Answer.
+    for (const { context, index } of ready.reads) this.reads.granted(context, index);
+    for (const context of ready.refusedReads) this.reads.refused(context);
+    this.reads.serve(this.#appliedIndex, this.#parts.store);
+    for (const change of ready.roleChanges) this.#parts.onRoleChange(change);
+  }
+
+  /** Sees to it that `persisted` comes back when all of this Ready is flushed. */
+  #persist(ready: Ready): void {
+    if (ready.entries.length === 0 && this.#unflushedPersistId === 0 && !this.#flushing) {
+      // Hard state and truncation are durable when their calls return.
+      this.#parts.raft.persisted(ready.persistId);
+      return;
+    }
+    this.#unflushedPersistId = ready.persistId;
+    const isLeader = this.#parts.raft.role === "leader";
+    if (isLeader || this.#flushing || this.#flushAverageMs > FLUSH_ON_LOOP_MS_MAX) return;
+    // A follower has nothing better to do than to wait for a fast disk.
+    const startedAt = this.#parts.clock.now();
+    this.#parts.log.flush();
+    this.#measureFlush(startedAt);
+    this.#unflushedPersistId = 0;
+    this.#parts.raft.persisted(ready.persistId);
+  }
+
+  /** Starts one flush beside the loop for all that was appended in this turn, while the followers work on theirs. */
+  #startFlush(): void {
+    if (this.#stopped || this.#flushing || this.#unflushedPersistId === 0) return;
+    const persistId = this.#unflushedPersistId;
+    this.#unflushedPersistId = 0;
+    this.#flushing = true;
+    const startedAt = this.#parts.clock.now();
+    this.#parts.log.flushLater((error) => {
+      this.#flushing = false;
+      if (this.#stopped) return;
+      if (error !== undefined) {
+        this.fail(error);
+        return;
+      }
+      this.#measureFlush(startedAt);
+      this.#parts.raft.persisted(persistId);
+      if (this.#inTurn) this.#scheduleTurn();
+      else this.#turn();
+    });
+  }
+
+  #measureFlush(startedAt: number): void {
+    const took = this.#parts.clock.now() - startedAt;
+    this.#flushAverageMs += (took - this.#flushAverageMs) * FLUSH_AVERAGE_WEIGHT;
+  }
+
+  // ---- writes -------------------------------------------------------------
+
+  #mayGather(): boolean {
+    const { raft, blocksInFlightMax, id, clock } = this.#parts;
+    if (raft.role === "leader") return raft.lastIndex - this.#appliedIndex < blocksInFlightMax;
+    if (raft.leader === undefined || raft.leader === id) return false;
+    return clock.now() >= this.#forwardHeldUntil;
+  }
+
+  /** Queued writes become a block here, or go to the leader. */
+  #gather(): void {
+    while (this.requests.queuedCount > 0 && this.#mayGather()) {
+      const { raft } = this.#parts;
+      if (raft.role === "leader") {
+        if (!this.#proposeBlock()) return;
+      } else if (raft.leader !== undefined) {
+        this.#forward(raft.leader);
+      }
+    }
+  }
+
+  /** @returns whether a block was proposed */
+  #proposeBlock(): boolean {
+    const { raft, clock, blockSizeMax } = this.#parts;
+    const writes = this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX);
+    const time = Math.floor(clock.wallTime());
+    const proposal = raft.propose((position) =>
+      sealCommands(
+        position,
+        time,
+        writes.map((write) => write.request),
+      ),
+    );
+    if (proposal.kind !== "accepted") {
+      this.requests.putBack(writes);
+      return false;
+    }
+    const placed = writes.map((write, position) => {
+      if (!isRelayed(write)) return write;
+      this.#tellPlacement(write, proposal.index, proposal.term, position);
+      return undefined;
+    });
+    this.requests.placed(proposal.index, proposal.term, placed);
+    return true;
+  }
+
+  #forward(leader: NodeId): void {
+    const { transport, id, blockSizeMax } = this.#parts;
+    for (const write of this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX)) {
+      if (isRelayed(write)) {
+        // It came when we led. Its own node knows the new leader as well as we do.
+        this.#refuse(write, "not-leader");
+        continue;
+      }
+      const named = this.#withRequestId(write);
+      const forwardId = this.#nextForwardId;
+      this.#nextForwardId += 1;
+      this.requests.forwarded(forwardId, named);
+      transport.send(leader, { kind: "forward", from: id, id: forwardId, request: named.request });
+    }
+  }
+
+  // ---- requests of other nodes' clients ------------------------------------
+
+  #onForward(message: Forward): void {
+    const { raft, clock } = this.#parts;
+    const write: RelayedWrite = {
+      request: message.request,
+      size: requestSize(message.request),
+      // The sender keeps the client's deadline; here it only must not wait for ever.
+      deadline: clock.now() + RELAY_MS_MAX,
+      done: () => {
+        this.#refuse(write, "busy");
+      },
+      relayedFrom: message.from,
+      forwardId: message.id,
+    };
+    if (raft.role !== "leader") this.#refuse(write, "not-leader");
+    else this.requests.enqueue(write);
+  }
+
+  #tellPlacement(write: RelayedWrite, index: LogIndex, term: Term, position: number): void {
+    this.#parts.transport.send(write.relayedFrom, {
+      kind: "forwardAccepted",
+      from: this.#parts.id,
+      id: write.forwardId,
+      index,
+      term,
+      position,
+    });
+  }
+
+  #refuse(write: RelayedWrite, reason: ForwardRefused["reason"]): void {
+    this.#parts.transport.send(write.relayedFrom, {
+      kind: "forwardRefused",
+      from: this.#parts.id,
+      id: write.forwardId,
+      reason,
+    });
+  }
+
+  #onForwardAccepted(message: ForwardAccepted): void {
+    const write = this.requests.takeForwardedById(message.id);
+    if (write === undefined) return; // applied already, or given up
+    if (message.index <= this.#appliedIndex) {
+      // That entry was applied here without this request in it: it is another term's.
+      this.requests.putBack([write]);
+      return;
+    }
+    const writes: (PendingWrite | undefined)[] = [];
+    writes[message.position] = write;
+    this.requests.placed(message.index, message.term, writes);
+  }
+
+  #onForwardRefused(message: ForwardRefused): void {
+    const write = this.requests.takeForwardedById(message.id);
+    if (write === undefined) return;
+    this.#forwardHeldUntil = this.#parts.clock.now() + FORWARD_HOLD_MS;
+    this.requests.putBack([write]);
+  }
+
+  /** Named, so that it is recognised when the log brings it, whatever becomes of the leader. */
+  #withRequestId(write: PendingWrite): PendingWrite {
+    if (write.request.id.length !== 0) return write;
+    return { ...write, request: { ...write.request, id: this.#parts.newRequestId() } };
+  }
+
+  // ---- reads ---------------------------------------------------------------
+
+  #askForReads(): void {
+    if (this.reads.waitingCount === 0 || this.#parts.raft.leader === undefined) return;
+    const context = this.reads.ask(this.#parts.clock.now());
+    if (context !== undefined) this.#parts.raft.requestRead(context);
+  }
+
+  // ---- apply ---------------------------------------------------------------
+
+  #apply(entry: Entry): void {
+    assert(entry.index === this.#appliedIndex + 1, "entries are applied in order, each once");
+    const results: RequestResult[] = [];
+    if (entry.kind === "commands") {
+      for (const request of decodeRequests(entry)) {
+        const result = this.#parts.store.apply(request);
+        results.push(result);
+        const forwarded = this.requests.takeForwarded(request.id);
+        if (forwarded !== undefined) settle(forwarded, undefined, result);
+      }
+    }
+    this.#appliedIndex = entry.index;
+    const dead = this.requests.applied(entry.index, entry.term, results);
+    if (entry.term > this.#appliedTerm) {
+      this.#appliedTerm = entry.term;
+      dead.push(...this.requests.supersededBy(entry.index, entry.term));
+    }
+    // They came before whatever is queued now.
+    this.requests.putBack(dead);
+  }
+}
+
+/** A write that a peer forwarded to us: the peer watches the log, we only say where we put it. */
+interface RelayedWrite extends PendingWrite {
+  readonly relayedFrom: NodeId;
+  readonly forwardId: number;
+}
+
+function isRelayed(write: PendingWrite): write is RelayedWrite {
+  return "relayedFrom" in write;
+}
+
+function divergenceError({ index, term, leader, reason }: Divergence): DatabaseError {
+  const what =
+    reason === "checksum-differs"
+      ? "holds the same index and term with other bytes"
+      : "would overwrite what is committed here";
+  return new DatabaseError(
+    "DIVERGENCE",
+    `the log of leader ${leader} ${what} at index ${index}, term ${term}: one of the two is damaged; ` +
+      `compare both directories with "balsa log compare"`,
+  );
+}
+
+/** Bytes of keys and values of a request. */
+export function requestSize(request: Request): number {
+  let size = 0;
+  for (const command of request.commands) {
+    size += command.key.length;
+    if (command.kind === "put" || command.kind === "append") size += command.value.length;
+    else if (command.kind === "deleteRange") size += command.end.length;
+    else if (command.kind === "increment") size += 20;
+  }
+  return size;
+}

@@ -1,0 +1,253 @@
+/**
+ * A node: the driver with a service around it. What the doors call, and what the
+ * transport calls; it decides nothing itself.
+ */
+import type { PeerMessage, StatusRequest, StatusResult } from "../codec/peer-message.js";
+import { DatabaseError } from "../errors.js";
+import type { Raft } from "../raft/raft.js";
+import type { Term } from "../raft/types.js";
+import { LogIndex, type Entry, type NodeId } from "../raft/types.js";
+import type { LogStorage } from "../storage/log-storage.js";
+import type { Limits, Request } from "../store/command.js";
+import { checkRequest } from "../store/limits.js";
+import type { Store } from "../store/store.js";
+import type { Transport, TransportHandler } from "../transport/transport.js";
+import type { Clock } from "./clock.js";
+import { requestSize, type Driver } from "./driver.js";
+import type {
+  ClusterStatus,
+  ExecuteDone,
+  NodeInfo,
+  NodeService,
+  ReadDone,
+  StatusDone,
+} from "./service.js";
+import { clusterStatus } from "./status.js";
+
+export interface NodeParts {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  readonly raft: Raft;
+  readonly log: LogStorage;
+  readonly store: Store;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly driver: Driver;
+  readonly limits: Limits;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  readonly version: string;
+  /** One line worth telling the operator. */
+  readonly notice: (line: string) => void;
+}
+
+/** Bytes of writes that may wait for a block; beyond it BUSY. */
+const QUEUED_SIZE_MAX = 64 * 1024 * 1024;
+
+interface PendingStatus {
+  readonly deadline: number;
+  readonly done: StatusDone;
+}
+
+export class Node implements NodeService, TransportHandler {
+  readonly #parts: NodeParts;
+  readonly #startedAt: number;
+  #nextStatusId = 1;
+  readonly #statusRequests = new Map<number, PendingStatus>();
+  #closed = false;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#startedAt = parts.clock.now();
+  }
+
+  get id(): NodeId {
+    return this.#parts.id;
+  }
+
+  get clusterId(): string {
+    return this.#parts.clusterId;
+  }
+
+  get limits(): Limits {
+    return this.#parts.limits;
+  }
+
+  execute(request: Request, timeoutMs: number, done: ExecuteDone): void {
+    const { clock, driver, limits } = this.#parts;
+    const refusal = this.#closed
+      ? new DatabaseError("CLOSED", "the node is stopping")
+      : (checkRequest(request, limits) ?? this.#overload());
+    if (refusal !== undefined) {
+      clock.defer(() => {
+        done(refusal, undefined);
+      });
+      return;
+    }
+    driver.write({
+      request,
+      size: requestSize(request),
+      deadline: clock.now() + timeoutMs,
+      done,
+    });
+  }
+
+  #overload(): DatabaseError | undefined {
+    const queued = this.#parts.driver.requests.queuedSize;
+    if (queued < QUEUED_SIZE_MAX) return undefined;
+    return new DatabaseError(
+      "BUSY",
+      `${queued} bytes of writes are waiting (limit ${QUEUED_SIZE_MAX}): nothing was applied, try again`,
+    );
+  }
+
+  read(timeoutMs: number, done: ReadDone): void {
+    const { clock, driver } = this.#parts;
+    if (this.#closed) {
+      clock.defer(() => {
+        done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+      });
+      return;
+    }
+    driver.read(clock.now() + timeoutMs, done);
+  }
+
+  status(timeoutMs: number, done: StatusDone): void {
+    const { raft, clock, transport, id } = this.#parts;
+    const leader = raft.leader;
+    if (leader === undefined || leader === id || this.#closed) {
+      const own = this.#ownStatus();
+      clock.defer(() => {
+        done(undefined, own);
+      });
+      return;
+    }
+    const requestId = this.#nextStatusId;
+    this.#nextStatusId += 1;
+    // The leader may be dead: after half the time, what this node knows has to do.
+    this.#statusRequests.set(requestId, { deadline: clock.now() + timeoutMs / 2, done });
+    transport.send(leader, { kind: "statusRequest", from: id, id: requestId });
+    transport.flush();
+  }
+
+  info(): NodeInfo {
+    const { raft, log, store, clock } = this.#parts;
+    const status = raft.status();
+    return {
+      id: this.id,
+      clusterId: this.clusterId,
+      role: status.role,
+      term: status.term,
+      leader: status.leader,
+      reason: status.reason,
+      firstIndex: log.firstIndex,
+      lastIndex: status.lastIndex,
+      flushedIndex: status.flushedIndex,
+      commitIndex: status.commitIndex,
+      appliedIndex: status.appliedIndex,
+      revision: store.revision,
+      keyCount: store.size,
+      peerAddress: this.#parts.peerAddress,
+      clientAddress: this.#parts.clientAddress,
+      version: this.#parts.version,
+      uptimeSeconds: Math.floor((clock.now() - this.#startedAt) / 1000),
+    };
+  }
+
+  readLog(from: LogIndex, sizeMax: number): readonly Entry[] {
+    const { log, raft } = this.#parts;
+    // What is not committed may still be replaced: only the committed part is history.
+    const last = LogIndex(Math.min(log.lastIndex, raft.status().commitIndex));
+    const first = LogIndex(Math.max(from, log.firstIndex));
+    return first > last ? [] : log.read(first, last, sizeMax);
+  }
+
+  checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {
+    const { log } = this.#parts;
+    if (index < log.firstIndex || index > log.lastIndex) return undefined;
+    return { term: log.term(index), checksum: log.checksum(index) };
+  }
+
+  // ---- the transport's calls ------------------------------------------------
+
+  onMessage(message: PeerMessage): void {
+    if (this.#closed) return;
+    if (message.kind === "statusRequest") this.#onStatusRequest(message);
+    else if (message.kind === "statusResult") this.#onStatusResult(message);
+    else this.#parts.driver.onMessage(message);
+  }
+
+  onPeerConnected(peer: NodeId): void {
+    this.#parts.notice(`connected to ${peer}`);
+  }
+
+  onPeerDisconnected(peer: NodeId): void {
+    this.#parts.notice(`lost the connection to ${peer}`);
+    this.#parts.driver.onPeerDisconnected(peer);
+  }
+
+  onNotice(notice: string): void {
+    this.#parts.notice(notice);
+  }
+
+  onTick(elapsedTicks: number): void {
+    this.#parts.driver.onTick(elapsedTicks);
+    const now = this.#parts.clock.now();
+    for (const [id, pending] of this.#statusRequests) {
+      if (pending.deadline > now) continue;
+      this.#statusRequests.delete(id);
+      pending.done(undefined, this.#ownStatus());
+    }
+  }
+
+  /** No request is taken any more; those under way are answered with what is known of them. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#parts.driver.stop();
+    for (const { done } of this.#statusRequests.values()) done(undefined, this.#ownStatus());
+    this.#statusRequests.clear();
+  }
+
+  // ---- the status table -------------------------------------------------------
+
+  #ownStatus(): ClusterStatus {
+    const { raft, transport, clusterId, peerAddress, clientAddress } = this.#parts;
+    return clusterStatus({
+      clusterId,
+      raft: raft.status(),
+      peerAddress,
+      clientAddress,
+      connections: transport.connections(),
+    });
+  }
+
+  #onStatusRequest(message: StatusRequest): void {
+    const { raft, transport, id } = this.#parts;
+    const json = raft.role === "leader" ? JSON.stringify(this.#ownStatus()) : "";
+    transport.send(message.from, { kind: "statusResult", from: id, id: message.id, json });
+    transport.flush();
+  }
+
+  #onStatusResult(message: StatusResult): void {
+    const pending = this.#statusRequests.get(message.id);
+    if (pending === undefined) return;
+    this.#statusRequests.delete(message.id);
+    pending.done(undefined, this.#parseStatus(message.json));
+  }
+
+  /** The leader's table, completed with what only this node knows: its own reason. */
+  #parseStatus(json: string): ClusterStatus {
+    const own = this.#ownStatus();
+    if (json === "") return own;
+    // Bytes of a peer of this cluster, checksummed; still only shown, never trusted.
+    const theirs = JSON.parse(json) as ClusterStatus;
+    const mine = own.nodes.find((node) => node.id === this.id);
+    const nodes = theirs.nodes.map((node) =>
+      node.id === this.id
+        ? { ...node, reason: mine?.reason ?? null, client: mine?.client ?? node.client }
+        : node,
+    );
+    return { ...theirs, nodes };
+  }
+}

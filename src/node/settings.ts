@@ -1,0 +1,97 @@
+/** What a node is told, and whether it can be right. */
+import { createHash } from "node:crypto";
+import { DatabaseError } from "../errors.js";
+import { isNodeId } from "../raft/types.js";
+import type { Limits } from "../store/command.js";
+
+/** Milliseconds of one tick of the core. */
+export const TICK_MS = 10;
+export const ELECTION_TIMEOUT_MS = 150;
+export const HEARTBEAT_MS = 50;
+
+export interface NodeSettings {
+  readonly id: string;
+  /** host:port for the other nodes */
+  readonly peerAddress: string;
+  /** host:port for users, told to the other nodes */
+  readonly clientAddress: string;
+  /** every voter's peer address by id, this node's included */
+  readonly cluster: ReadonlyMap<string, string>;
+  readonly dataDirectory: string;
+  /** the base: each election timeout is drawn from [base, 2 × base); default 150 */
+  readonly electionTimeoutMs?: number;
+  /** at most a third of the base; default 50 */
+  readonly heartbeatMs?: number;
+  readonly limits?: Limits;
+  /** bytes; default 8 MiB */
+  readonly segmentSizeBytes?: number;
+  /** one line for the operator */
+  readonly log?: (line: string) => void;
+  /** the node stopped because it must: its disk failed, its lock was lost, its log contradicts the leader's */
+  readonly onFailure?: (error: Error) => void;
+}
+
+/**
+ * A cluster is who was there at its beginning: the same members, the same id, on
+ * every node, without anybody having to hand out one (docs/decisions/0002).
+ */
+export function clusterIdOf(cluster: ReadonlyMap<string, string>): string {
+  const members = [...cluster].map(([id, address]) => `${id}=${address}`).toSorted();
+  const hash = createHash("sha256").update(`balsa cluster\n${members.join("\n")}`);
+  return hash.digest("hex").slice(0, 32);
+}
+
+/** @throws {DatabaseError} INVALID_ARGUMENT that says what, why and what to do */
+export function checkSettings(settings: NodeSettings): void {
+  const { id, cluster } = settings;
+  for (const member of [id, ...cluster.keys()]) {
+    if (isNodeId(member)) continue;
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      `"${member}" cannot name a node: use 1 to 64 letters, digits, dots, dashes or underscores, ` +
+        "beginning with a letter or digit",
+    );
+  }
+  const peerAddress = cluster.get(id);
+  if (peerAddress === undefined) {
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      `node ${id} is not in the cluster (${[...cluster.keys()].join(", ")}): ` +
+        "name every voter, this one included",
+    );
+  }
+  if (peerAddress !== settings.peerAddress) {
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      `node ${id} listens for peers on ${settings.peerAddress}, but the cluster knows it as ${peerAddress}: ` +
+        "both must be the same address",
+    );
+  }
+  checkAddresses(cluster);
+  checkTimes(settings);
+}
+
+function checkAddresses(cluster: ReadonlyMap<string, string>): void {
+  const owners = new Map<string, string>();
+  for (const [member, address] of cluster) {
+    const other = owners.get(address);
+    if (other !== undefined) {
+      throw new DatabaseError(
+        "INVALID_ARGUMENT",
+        `nodes ${other} and ${member} have the same peer address ${address}: every node needs its own`,
+      );
+    }
+    owners.set(address, member);
+  }
+}
+
+function checkTimes(settings: NodeSettings): void {
+  const electionMs = settings.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
+  const heartbeatMs = settings.heartbeatMs ?? HEARTBEAT_MS;
+  if (heartbeatMs >= TICK_MS && electionMs >= 3 * heartbeatMs) return;
+  throw new DatabaseError(
+    "INVALID_ARGUMENT",
+    `an election timeout of ${electionMs} ms with a heartbeat of ${heartbeatMs} ms: the heartbeat ` +
+      `must be at least ${TICK_MS} ms and the election timeout at least three heartbeats`,
+  );
+}

@@ -1,0 +1,64 @@
+/** The cluster's table, as one node sees it. */
+import type { RaftStatus } from "../raft/ready.js";
+import type { NodeId, Role } from "../raft/types.js";
+import type { PeerConnection } from "../transport/transport.js";
+import type { ClusterStatus, NodeStatus } from "./service.js";
+
+export interface StatusParts {
+  readonly clusterId: string;
+  readonly raft: RaftStatus;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  readonly connections: readonly PeerConnection[];
+}
+
+/** A leader's view holds every row's state; anybody else vouches for nobody but itself. */
+export function clusterStatus(parts: StatusParts): ClusterStatus {
+  const { raft } = parts;
+  const own: NodeStatus = {
+    id: raft.id,
+    role: shownRole(raft.role),
+    term: raft.term,
+    alive: true,
+    lastIndex: raft.lastIndex,
+    commitIndex: raft.commitIndex,
+    appliedIndex: raft.appliedIndex,
+    matchIndex: raft.flushedIndex,
+    peer: parts.peerAddress,
+    client: parts.clientAddress,
+    reason: raft.reason,
+  };
+  const others = parts.connections.map((connection) => peerStatus(raft, connection));
+  return {
+    clusterId: parts.clusterId,
+    leader: raft.leader ?? null,
+    term: raft.term,
+    nodes: [own, ...others].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+  };
+}
+
+function peerStatus(raft: RaftStatus, connection: PeerConnection): NodeStatus {
+  const peer = raft.peers.find(({ id }) => id === connection.id);
+  const known = peer !== undefined && peer.alive;
+  return {
+    id: connection.id,
+    role: known ? peerRole(connection.id, raft) : "unknown",
+    term: known ? raft.term : null,
+    alive: known,
+    lastIndex: known ? peer.lastIndex : null,
+    commitIndex: known ? peer.commitIndex : null,
+    appliedIndex: known ? peer.appliedIndex : null,
+    matchIndex: peer?.matchIndex ?? null,
+    peer: connection.address,
+    client: connection.clientAddress ?? null,
+    reason: null,
+  };
+}
+
+function peerRole(id: NodeId, raft: RaftStatus): NodeStatus["role"] {
+  return id === raft.leader ? "leader" : "follower";
+}
+
+function shownRole(role: Role): NodeStatus["role"] {
+  return role === "pre-candidate" ? "candidate" : role;
+}

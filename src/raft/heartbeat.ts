@@ -1,0 +1,107 @@
+/**
+ * Heartbeat: a leader makes itself known, and learns who lives (Raft §5.2).
+ *
+ * Apart from AppendEntries, so that neither bulk nor a slow disk stands between
+ * a leader and its followers. Its answers feed three things: the table of living
+ * followers, check-quorum (a leader that no majority answers for one election
+ * timeout steps down, thesis §6.2, and from then on sends nothing that would
+ * keep others from electing another), and the rounds of reads (read-index.ts).
+ */
+import { quorumSize } from "./quorum.js";
+import { commitTo, followLeader } from "./replication.js";
+import { becomeFollower, currentTerm, send } from "./state.js";
+import { LogIndex, Ticks } from "./types.js";
+import type { Heartbeat, HeartbeatResult } from "./message.js";
+import type { Progress } from "./progress.js";
+import type { LeaderState, RaftState } from "./state.js";
+
+/** One tick of a leader. */
+export function tickLeader(state: RaftState, leader: LeaderState): void {
+  for (const progress of leader.progress.values()) {
+    progress.ticksSinceContact = Ticks(progress.ticksSinceContact + 1);
+  }
+  if (!hasQuorumContact(state, leader)) {
+    becomeFollower(state, currentTerm(state), undefined, "quorum-lost");
+    return;
+  }
+  leader.heartbeatElapsed += 1;
+  if (leader.heartbeatElapsed >= state.options.heartbeatTicks) {
+    broadcastHeartbeat(state, leader);
+    return;
+  }
+  // Between beats only those hear who have not been told of a commit by any append.
+  for (const progress of leader.progress.values()) {
+    if (commitFor(state, progress) > progress.commitIndexTold) sendHeartbeat(state, progress);
+  }
+}
+
+function hasQuorumContact(state: RaftState, leader: LeaderState): boolean {
+  const { voters } = state.membership;
+  let count = 0;
+  for (const voter of voters) {
+    const progress = leader.progress.get(voter);
+    const isHeard =
+      progress !== undefined && progress.ticksSinceContact < state.options.electionTicks;
+    if (voter === state.id || isHeard) count += 1;
+  }
+  return count >= quorumSize(voters.length);
+}
+
+export function broadcastHeartbeat(state: RaftState, leader: LeaderState): void {
+  leader.heartbeatElapsed = 0;
+  for (const progress of leader.progress.values()) sendHeartbeat(state, progress);
+}
+
+function sendHeartbeat(state: RaftState, progress: Progress): void {
+  const commitIndex = commitFor(state, progress);
+  progress.commitIndexTold = commitIndex;
+  send(state, progress.id, {
+    kind: "heartbeat",
+    from: state.id,
+    term: currentTerm(state),
+    commitIndex,
+    readRound: state.reads.lastRound,
+  });
+}
+
+/** Within what the follower is known to hold, a commit index is safe without a log check. */
+function commitFor(state: RaftState, progress: Progress): LogIndex {
+  return LogIndex(Math.min(state.commitIndex, progress.matchIndex));
+}
+
+export function onHeartbeat(state: RaftState, message: Heartbeat): void {
+  const isObeyed = message.term >= currentTerm(state) && followLeader(state, message);
+  // A log shorter than it once confirmed has lost what it promised to keep: it commits nothing on trust.
+  if (isObeyed && message.commitIndex <= state.log.lastIndex) {
+    commitTo(state, message.commitIndex);
+  }
+  if (!isObeyed && message.term === currentTerm(state)) return;
+  send(state, message.from, {
+    kind: "heartbeatResult",
+    from: state.id,
+    term: currentTerm(state),
+    // A stale leader learns our term, and gets no word for its reads.
+    readRound: isObeyed ? message.readRound : 0,
+    lastIndex: state.log.lastIndex,
+    commitIndex: state.commitIndex,
+    appliedIndex: state.appliedIndex,
+  });
+}
+
+export function onHeartbeatResult(state: RaftState, message: HeartbeatResult): void {
+  const term = currentTerm(state);
+  if (message.term > term) {
+    becomeFollower(state, message.term, undefined, "higher-term");
+    return;
+  }
+  const { role } = state;
+  if (message.term < term || role.role !== "leader") return;
+  const progress = role.progress.get(message.from);
+  if (progress === undefined) return;
+  progress.ticksSinceContact = Ticks(0);
+  const { lastIndex, commitIndex, appliedIndex } = message;
+  progress.reported = { lastIndex, commitIndex, appliedIndex };
+  progress.onHeartbeatResult();
+  if (message.readRound > state.reads.lastRound) return;
+  progress.readRound = Math.max(progress.readRound, message.readRound);
+}

@@ -1,0 +1,76 @@
+/**
+ * ReadIndex: linearizable reads without the log (Raft §8, thesis §6.4).
+ *
+ * A leader that has committed an entry of its own term knows all that is
+ * committed. It notes its commit index, learns from a majority that it is still
+ * the leader, and the read may be served once that index is applied. All reads
+ * that wait share a *round*: one number, broadcast as a heartbeat and echoed. A
+ * round is confirmed by echoes of it or of a newer one, in the same term. Round
+ * numbers are never reused and never given by callers, so that neither a
+ * repeated context nor a late echo can vouch for a read that came after it
+ * (etcd-io/raft#397).
+ *
+ * A follower gathers its reads likewise and asks its leader for one index.
+ *
+ * Contexts of callers never travel: what travels is a number drawn by this
+ * incarnation of the node, so that an answer to its life before a crash cannot
+ * be taken for one to this life.
+ */
+import { broadcastHeartbeat } from "./heartbeat.js";
+import { majorityValue } from "./quorum.js";
+import { refusal } from "./reads.js";
+import { becomeFollower, currentTerm, knownLeader, send } from "./state.js";
+import type { ReadIndex, ReadIndexResult } from "./message.js";
+import type { RaftState } from "./state.js";
+
+/** Takes the waiting reads one step on: a leader starts a round, a follower asks its leader. */
+export function advanceReads(state: RaftState): void {
+  if (!canAdvanceReads(state)) return;
+  const { role } = state;
+  if (role.role === "leader") {
+    state.reads.startRound(state.commitIndex);
+    broadcastHeartbeat(state, role);
+    return;
+  }
+  const leader = knownLeader(state);
+  if (leader === undefined) return;
+  const kind = "readIndex";
+  const context = state.reads.forward();
+  send(state, leader, { kind, from: state.id, term: currentTerm(state), context });
+}
+
+/** A leader waits for a committed entry of its own term: before, it may not know all that is committed (§8). */
+export function canAdvanceReads(state: RaftState): boolean {
+  if (!state.reads.hasWaiting) return false;
+  if (state.role.role !== "leader") return knownLeader(state) !== undefined;
+  return state.log.term(state.commitIndex) === currentTerm(state);
+}
+
+/** Answers the rounds that a majority has echoed by now; a single voter is one at once. */
+export function confirmReads(state: RaftState): void {
+  const { role } = state;
+  if (role.role !== "leader") return;
+  const rounds = state.membership.voters.map((voter) =>
+    voter === state.id ? state.reads.lastRound : (role.progress.get(voter)?.readRound ?? 0),
+  );
+  const answers = state.reads.confirm(state.id, currentTerm(state), majorityValue(rounds));
+  for (const { to, message } of answers) send(state, to, message);
+}
+
+export function onReadIndex(state: RaftState, message: ReadIndex): void {
+  const term = currentTerm(state);
+  if (message.term > term) becomeFollower(state, message.term, undefined, "higher-term");
+  if (state.role.role === "leader" && message.term === term) {
+    state.reads.addRemote(message.from, message.context);
+    return;
+  }
+  const answer = refusal(state.id, currentTerm(state), message.from, message.context);
+  send(state, answer.to, answer.message);
+}
+
+export function onReadIndexResult(state: RaftState, message: ReadIndexResult): void {
+  const term = currentTerm(state);
+  if (message.term > term) becomeFollower(state, message.term, undefined, "higher-term");
+  if (message.term !== term || knownLeader(state) !== message.from) return;
+  state.reads.onAnswer(message.context, message.granted ? message.index : undefined);
+}

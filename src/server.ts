@@ -1,0 +1,81 @@
+/**
+ * A node of a cluster in the real world: disk, sockets, the system's clock, and
+ * the one client port with every protocol behind it.
+ */
+import { ClientDoor } from "./doors/door.js";
+import { nativeProtocol } from "./doors/native/native-door.js";
+import { RespDoor } from "./doors/resp/resp-door.js";
+import { openNode, type OpenedNode } from "./node/lifecycle.js";
+import type { NodeService } from "./node/service.js";
+import type { NodeSettings } from "./node/settings.js";
+import { NodeId } from "./raft/types.js";
+import { NodeFileSystem } from "./storage/node-file-system.js";
+import { parseAddress } from "./transport/address.js";
+import { TcpTransport } from "./transport/tcp.js";
+
+export type NodeOptions = NodeSettings;
+
+export interface RunningNode extends AsyncDisposable {
+  readonly service: NodeService;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  /** Stops serving, answers what is under way, seals the log, frees the directory. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts one node. Resolves when it listens on both ports; a leader may not be
+ * known yet.
+ *
+ * @throws {DatabaseError} INVALID_ARGUMENT, DIRECTORY_IN_USE, WRONG_DIRECTORY,
+ *   CORRUPTION, ADDRESS_UNAVAILABLE, STORAGE_FAILED
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const opened = await openNode({
+    settings: options,
+    fileSystem: new NodeFileSystem(),
+    makeTransport: ({ incarnationId, clusterId, nodeId }) =>
+      new TcpTransport({
+        nodeId,
+        clusterId,
+        incarnationId,
+        listenAddress: options.peerAddress,
+        clientAddress: options.clientAddress,
+        peers: otherMembers(options),
+        random: Math.random,
+      }),
+  });
+  try {
+    return await serve(opened, options);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function serve(opened: OpenedNode, options: NodeOptions): Promise<RunningNode> {
+  const door = await ClientDoor.listen({
+    ...parseAddress(options.clientAddress),
+    protocols: [nativeProtocol(opened.service), new RespDoor(opened.service)],
+  });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async (): Promise<void> => {
+      await opened.close();
+      await door.close();
+    })();
+    return closing;
+  };
+  return {
+    service: opened.service,
+    peerAddress: options.peerAddress,
+    clientAddress: options.clientAddress,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function otherMembers({ id, cluster }: NodeOptions): ReadonlyMap<NodeId, string> {
+  const others = [...cluster].filter(([member]) => member !== id);
+  return new Map(others.map(([member, address]) => [NodeId(member), address]));
+}

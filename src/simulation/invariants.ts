@@ -1,0 +1,200 @@
+/**
+ * What must hold after every step of a simulated cluster (Raft Fig. 3 and what a
+ * user is promised). Ghost state outside the nodes remembers what they may forget.
+ *
+ * Each check looks only at what the node that stepped has changed.
+ */
+import type { AssembledNode } from "../node/assembly.js";
+import type { RaftStatus } from "../raft/ready.js";
+import { LogIndex, type NodeId } from "../raft/types.js";
+import type { SimulatedNode } from "./simulated-node.js";
+
+export type InvariantName =
+  | "election-safety"
+  | "leader-completeness"
+  | "state-machine-safety"
+  | "committed-on-a-majority"
+  | "commit-monotonic"
+  | "applied-monotonic"
+  | "term-monotonic"
+  | "log-matching";
+
+export class InvariantViolation extends Error {
+  override readonly name = "InvariantViolation";
+  readonly invariant: InvariantName;
+
+  constructor(invariant: InvariantName, message: string) {
+    super(`${invariant}: ${message}`);
+    this.invariant = invariant;
+  }
+}
+
+interface Known {
+  life: number;
+  term: number;
+  role: string;
+  commitIndex: number;
+  appliedIndex: number;
+  flushedIndex: number;
+  /** checksum by index of everything this node has flushed, dead or alive */
+  readonly flushed: number[];
+}
+
+export class Invariants {
+  readonly #voterCount: number;
+  readonly #known = new Map<NodeId, Known>();
+  readonly #leaderOf = new Map<number, NodeId>();
+  /** checksum by index; the one history */
+  readonly #committed: number[] = [0];
+
+  constructor(nodes: readonly SimulatedNode[]) {
+    this.#voterCount = nodes.length;
+    for (const { id } of nodes) {
+      this.#known.set(id, {
+        ...{ life: 0, term: 0, role: "follower", commitIndex: 0, appliedIndex: 0 },
+        ...{ flushedIndex: 0, flushed: [0] },
+      });
+    }
+  }
+
+  get committedIndex(): number {
+    return this.#committed.length - 1;
+  }
+
+  get electionCount(): number {
+    return this.#leaderOf.size;
+  }
+
+  /** @throws {InvariantViolation} */
+  check(node: SimulatedNode): void {
+    const { parts } = node;
+    const known = this.#known.get(node.id);
+    if (parts === undefined || known === undefined) return;
+    const status = parts.raft.status();
+    if (known.life !== node.life) {
+      known.life = node.life;
+      known.commitIndex = 0;
+      known.appliedIndex = 0;
+      known.flushedIndex = 0;
+      known.role = "follower";
+    }
+    if (status.term < known.term) {
+      throw new InvariantViolation(
+        "term-monotonic",
+        `${node.id} went from term ${known.term} to ${status.term}`,
+      );
+    }
+    known.term = status.term;
+    this.#noteFlushed(parts, known, status.flushedIndex);
+    if (status.role === "leader" && known.role !== "leader") {
+      this.#checkElection(node.id, status.term, parts);
+    }
+    known.role = status.role;
+    if (status.appliedIndex < known.appliedIndex || status.appliedIndex > status.commitIndex) {
+      throw new InvariantViolation(
+        "applied-monotonic",
+        `${node.id} applied ${known.appliedIndex}, then ${status.appliedIndex}, of ${status.commitIndex} committed`,
+      );
+    }
+    this.#checkCommit(node.id, parts, known, status);
+    known.appliedIndex = status.appliedIndex;
+  }
+
+  #noteFlushed(parts: AssembledNode, known: Known, flushedIndex: LogIndex): void {
+    if (flushedIndex < known.flushedIndex) known.flushed.length = flushedIndex + 1;
+    // A suffix that was replaced has other checksums: walk back to where they agree.
+    let agreed = Math.min(flushedIndex, known.flushed.length - 1);
+    while (agreed > 0 && known.flushed[agreed] !== parts.log.checksum(LogIndex(agreed)))
+      agreed -= 1;
+    known.flushed.length = agreed + 1;
+    for (let index = agreed + 1; index <= flushedIndex; index += 1) {
+      known.flushed.push(parts.log.checksum(LogIndex(index)));
+    }
+    known.flushedIndex = flushedIndex;
+  }
+
+  #checkElection(id: NodeId, term: number, parts: AssembledNode): void {
+    const other = this.#leaderOf.get(term);
+    if (other !== undefined && other !== id) {
+      throw new InvariantViolation("election-safety", `${other} and ${id} lead term ${term}`);
+    }
+    this.#leaderOf.set(term, id);
+    const last = this.committedIndex;
+    const has =
+      parts.log.lastIndex >= last && parts.log.checksum(LogIndex(last)) === this.#committed[last];
+    if (!has) {
+      throw new InvariantViolation(
+        "leader-completeness",
+        `${id} leads term ${term} without the committed entry ${last} (its last is ${parts.log.lastIndex})`,
+      );
+    }
+  }
+
+  #checkCommit(id: NodeId, parts: AssembledNode, known: Known, status: RaftStatus): void {
+    const { commitIndex, appliedIndex } = status;
+    if (commitIndex < known.commitIndex) {
+      throw new InvariantViolation(
+        "commit-monotonic",
+        `${id} went back from ${known.commitIndex} to ${commitIndex}`,
+      );
+    }
+    known.commitIndex = commitIndex;
+    // What is applied is in the log on disk; what is committed may still be on its way there.
+    for (let index = known.appliedIndex + 1; index <= appliedIndex; index += 1) {
+      const checksum = parts.log.checksum(LogIndex(index));
+      const before = this.#committed[index];
+      if (before === undefined) {
+        this.#checkMajority(id, index, checksum);
+        this.#committed.push(checksum);
+      } else if (before !== checksum) {
+        throw new InvariantViolation(
+          "state-machine-safety",
+          `${id} committed another entry at ${index} than was committed before`,
+        );
+      }
+    }
+  }
+
+  #checkMajority(id: NodeId, index: number, checksum: number): void {
+    let count = 0;
+    for (const { flushed } of this.#known.values()) if (flushed[index] === checksum) count += 1;
+    if (count * 2 <= this.#voterCount) {
+      throw new InvariantViolation(
+        "committed-on-a-majority",
+        `${id} committed ${index} while ${count} of ${this.#voterCount} have it on disk`,
+      );
+    }
+  }
+
+  /** At rest: every log is the one history, every state machine in the same state. @throws {InvariantViolation} */
+  checkEqual(nodes: readonly SimulatedNode[]): void {
+    const states = nodes.map(({ id, parts }) => {
+      if (parts === undefined)
+        throw new InvariantViolation("log-matching", `${id} is dead at rest`);
+      const { log, store } = parts;
+      const last = log.lastIndex;
+      return {
+        id,
+        last,
+        checksum: log.checksum(last),
+        state: store.stateHash(),
+        revision: store.revision,
+      };
+    });
+    const [first] = states;
+    if (first === undefined) return;
+    for (const state of states) {
+      const equal =
+        state.last === first.last &&
+        state.checksum === first.checksum &&
+        state.state === first.state &&
+        state.revision === first.revision;
+      if (!equal) {
+        throw new InvariantViolation(
+          "log-matching",
+          `replicas differ at rest: ${JSON.stringify(first)} and ${JSON.stringify(state)}`,
+        );
+      }
+    }
+  }
+}

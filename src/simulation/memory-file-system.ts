@@ -1,0 +1,553 @@
+/**
+ * A disk in memory that forgets, tears and fails: FileSystem for the simulated
+ * world and for crash tests. Deterministic; chance comes from the caller.
+ *
+ * What a crash may do, and no more (the fault model of data/README.md):
+ *
+ *   contents   A sector (512 bytes) written since the file's last datasync holds
+ *              any of the versions it had since, the durable one included,
+ *              independently of every other sector.
+ *   size       Changes by truncation survive as a prefix of those since the last
+ *              datasync; what was written behind one that is lost is lost too.
+ *   names      Of the creations, renames and removals in a directory since its
+ *              last syncDirectory any subset survives, each as a whole.
+ *
+ * What was synced is never touched. Directories are durable when made. A failed
+ * datasync leaves the file's contents unsynced for ever, as Linux does: a later
+ * one succeeds and makes nothing durable.
+ */
+import { dirname, normalize } from "node:path/posix";
+import { assert } from "../assert.js";
+import type { File, FileSystem, OpenMode } from "../storage/file-system.js";
+
+/** bytes: the unit in which a write may tear */
+export const SECTOR_SIZE = 512;
+
+export type OperationKind =
+  | "open"
+  | "read"
+  | "write"
+  | "writeLater"
+  | "truncate"
+  | "size"
+  | "datasync"
+  | "datasyncLater"
+  | "list"
+  | "exists"
+  | "makeDirectory"
+  | "rename"
+  | "remove"
+  | "syncDirectory";
+
+/** A call about to be carried out; `count` numbers them from 1. */
+export interface Operation {
+  readonly kind: OperationKind;
+  readonly path: string;
+  readonly count: number;
+}
+
+export type FailureCode = "EIO" | "ENOSPC" | "EMFILE" | "EACCES" | "EROFS";
+
+/** Decides about a call: an error's code to fail with, or undefined to let it pass. */
+export type Failures = (operation: Operation) => FailureCode | undefined;
+
+/** Thrown by every call from the chosen one on: the machine has stopped. */
+export class Halted extends Error {
+  override readonly name = "Halted";
+}
+
+const ERROR_TEXTS: Readonly<Record<string, string>> = {
+  EIO: "i/o error",
+  ENOSPC: "no space left on device",
+  EMFILE: "too many open files",
+  EACCES: "permission denied",
+  EROFS: "read-only file system",
+  ENOENT: "no such file or directory",
+  EEXIST: "file already exists",
+  EBADF: "bad file descriptor",
+};
+
+function systemError(code: string, syscall: string, path: string): Error {
+  const message = `${code}: ${ERROR_TEXTS[code] ?? "failed"}, ${syscall} '${path}'`;
+  return Object.assign(new Error(message), { code, syscall, path });
+}
+
+/** A change of contents that no datasync has covered, with what it takes to undo it. */
+type Change =
+  | {
+      readonly kind: "write";
+      readonly sequence: number;
+      readonly position: number;
+      readonly bytes: Uint8Array;
+      /** what stood there, as far as the file reached */
+      readonly before: Uint8Array;
+      readonly sizeBefore: number;
+    }
+  | {
+      readonly kind: "truncate";
+      readonly sequence: number;
+      readonly size: number;
+      /** what was cut off */
+      readonly before: Uint8Array;
+      readonly sizeBefore: number;
+    };
+
+/** A file's contents, apart from its names. */
+class Inode {
+  #bytes = new Uint8Array(0);
+  size = 0;
+  /** oldest first */
+  changes: Change[] = [];
+  #sequence = 0;
+  /** a datasync has failed: nothing becomes durable any more */
+  broken = false;
+
+  get contents(): Uint8Array {
+    return this.#bytes.subarray(0, this.size);
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  write(source: Uint8Array, position: number): void {
+    const before = this.contents.slice(position, position + source.length);
+    const bytes = source.slice();
+    const sequence = ++this.#sequence;
+    this.changes.push({ kind: "write", sequence, position, bytes, before, sizeBefore: this.size });
+    this.#put(bytes, position);
+  }
+
+  truncate(size: number): void {
+    const before = this.contents.slice(size);
+    const sequence = ++this.#sequence;
+    this.changes.push({ kind: "truncate", sequence, size, before, sizeBefore: this.size });
+    this.#resize(size);
+  }
+
+  /** What was done up to `sequence` is durable. */
+  settle(sequence: number): void {
+    if (!this.broken) this.changes = this.changes.filter((change) => change.sequence > sequence);
+  }
+
+  /** Goes back to the durable contents, then lets some of the changes happen. */
+  crash(random: () => number): void {
+    const changes = this.changes;
+    for (const change of changes.toReversed()) this.#undo(change);
+    this.changes = [];
+    this.broken = false;
+    const cuts = changes.filter((change) => change.kind === "truncate");
+    const lost = cuts[Math.floor(random() * (cuts.length + 1))];
+    const survivors = lost === undefined ? changes : changes.slice(0, changes.indexOf(lost));
+    const keep = keeper(random);
+    /** per sector: how many of its changes happen */
+    const versions = new Map<number, number>();
+    for (const sector of touchedSectors(survivors)) versions.set(sector, keep(survivors.length));
+    survivors.forEach((change, i) => {
+      if (change.kind === "truncate") this.#resize(change.size);
+      else this.#writeSectors(change, (sector) => i < (versions.get(sector) ?? 0));
+    });
+  }
+
+  #writeSectors(
+    change: { readonly position: number; readonly bytes: Uint8Array },
+    happens: (sector: number) => boolean,
+  ): void {
+    const { position, bytes } = change;
+    let from = 0;
+    while (from < bytes.length) {
+      const sector = Math.floor((position + from) / SECTOR_SIZE);
+      const to = Math.min(bytes.length, (sector + 1) * SECTOR_SIZE - position);
+      if (happens(sector)) this.#put(bytes.subarray(from, to), position + from);
+      from = to;
+    }
+  }
+
+  #undo(change: Change): void {
+    if (change.kind === "write") {
+      this.#put(change.before, change.position);
+      this.#resize(change.sizeBefore);
+    } else {
+      this.#resize(change.sizeBefore);
+      this.#put(change.before, change.size);
+    }
+  }
+
+  #put(bytes: Uint8Array, position: number): void {
+    if (bytes.length === 0) return;
+    const end = position + bytes.length;
+    if (end > this.size) this.#resize(end);
+    this.#bytes.set(bytes, position);
+  }
+
+  /** Bytes behind `size` are always zero, so growing needs no filling. */
+  #resize(size: number): void {
+    if (size < this.size) this.#bytes.fill(0, size, this.size);
+    if (size > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(size, 2 * this.#bytes.length));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.size = size;
+  }
+}
+
+function touchedSectors(changes: readonly Change[]): ReadonlySet<number> {
+  const sectors = new Set<number>();
+  for (const change of changes) {
+    if (change.kind !== "write") continue;
+    const last = Math.ceil((change.position + change.bytes.length) / SECTOR_SIZE);
+    for (let s = Math.floor(change.position / SECTOR_SIZE); s < last; s++) sectors.add(s);
+  }
+  return sectors;
+}
+
+/** How generous one crash is with one file: nothing, everything, or a draw per item. */
+function keeper(random: () => number): (count: number) => number {
+  const mood = random();
+  if (mood < 0.15) return () => 0;
+  if (mood < 0.3) return (count) => count;
+  return (count) => {
+    const luck = random();
+    if (luck < 0.4) return 0;
+    return luck < 0.8 ? count : Math.floor(random() * (count + 1));
+  };
+}
+
+/** Names set (to a file) or removed (undefined), as one whole. */
+type NameChange = readonly (readonly [name: string, inode: Inode | undefined])[];
+
+class Directory {
+  readonly names = new Map<string, Inode>();
+  #durable = new Map<string, Inode>();
+  #changes: NameChange[] = [];
+
+  apply(change: NameChange): void {
+    this.#changes.push(change);
+    applyNames(this.names, change);
+  }
+
+  sync(): void {
+    this.#durable = new Map(this.names);
+    this.#changes = [];
+  }
+
+  crash(random: () => number): void {
+    const keep = keeper(random);
+    for (const change of this.#changes) if (keep(1) === 1) applyNames(this.#durable, change);
+    this.names.clear();
+    for (const [name, inode] of this.#durable) this.names.set(name, inode);
+    this.#changes = [];
+  }
+}
+
+function applyNames(names: Map<string, Inode>, change: NameChange): void {
+  for (const [name, inode] of change) {
+    if (inode === undefined) names.delete(name);
+    else names.set(name, inode);
+  }
+}
+
+function splitPath(path: string): { readonly directory: string; readonly name: string } {
+  const normal = normalize(path);
+  const directory = dirname(normal);
+  return { directory, name: normal.slice(directory === "/" ? 1 : directory.length + 1) };
+}
+
+/** What an open file asks of the file system it came from. */
+interface FileHost {
+  /** Counts the call, fails it when that was wished for. */
+  enter(kind: OperationKind, path: string, short?: () => void): void;
+  defer(run: () => void): void;
+  readonly epoch: number;
+}
+
+class MemoryFile implements File {
+  readonly path: string;
+  readonly #inode: Inode;
+  readonly #host: FileHost;
+  readonly #epoch: number;
+  readonly #writable: boolean;
+  #closed = false;
+
+  constructor(path: string, inode: Inode, host: FileHost, writable: boolean) {
+    this.path = path;
+    this.#inode = inode;
+    this.#host = host;
+    this.#epoch = host.epoch;
+    this.#writable = writable;
+  }
+
+  read(target: Uint8Array, position: number): number {
+    this.#enter("read");
+    const bytes = this.#inode.contents.subarray(position, position + target.length);
+    target.set(bytes);
+    return bytes.length;
+  }
+
+  write(source: Uint8Array, position: number): void {
+    this.#enter("write", () => {
+      this.#inode.write(source.subarray(0, source.length >> 1), position);
+    });
+    this.#assertWritable();
+    this.#inode.write(source, position);
+  }
+
+  writeLater(source: Uint8Array, position: number, done: (error: Error | undefined) => void): void {
+    this.#assertWritable();
+    this.#later("writeLater", done, () => {
+      this.#inode.write(source, position);
+    });
+  }
+
+  truncate(size: number): void {
+    this.#enter("truncate");
+    this.#assertWritable();
+    this.#inode.truncate(size);
+  }
+
+  size(): number {
+    this.#enter("size");
+    return this.#inode.size;
+  }
+
+  datasync(): void {
+    this.#enter("datasync", undefined, () => {
+      this.#inode.broken = true;
+    });
+    this.#inode.settle(this.#inode.sequence);
+  }
+
+  datasyncLater(done: (error: Error | undefined) => void): void {
+    const { sequence } = this.#inode;
+    this.#later(
+      "datasyncLater",
+      done,
+      () => {
+        this.#inode.settle(sequence);
+      },
+      () => {
+        this.#inode.broken = true;
+      },
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #enter(kind: OperationKind, short?: () => void, failed?: () => void): void {
+    assert(!this.#closed, "a closed file is not used");
+    if (this.#epoch !== this.#host.epoch) throw systemError("EBADF", kind, this.path);
+    try {
+      this.#host.enter(kind, this.path, short);
+    } catch (error) {
+      failed?.();
+      throw error;
+    }
+  }
+
+  /** The call is counted now; it fails or takes effect when the completion is let through. */
+  #later(
+    kind: OperationKind,
+    done: (error: Error | undefined) => void,
+    effect: () => void,
+    failed?: () => void,
+  ): void {
+    let failure: Error | undefined;
+    try {
+      this.#enter(kind, undefined, failed);
+    } catch (error) {
+      if (error instanceof Halted || !(error instanceof Error)) throw error;
+      failure = error;
+    }
+    this.#host.defer(() => {
+      if (failure === undefined) effect();
+      done(failure);
+    });
+  }
+
+  #assertWritable(): void {
+    if (!this.#writable) throw systemError("EBADF", "write", this.path);
+  }
+}
+
+export class MemoryFileSystem implements FileSystem {
+  readonly #directories = new Map<string, Directory>([["/", new Directory()]]);
+  readonly #deferred: (() => void)[] = [];
+  #operationCount = 0;
+  #failures: Failures | undefined;
+  #haltAt: number | undefined;
+  #epoch = 0;
+  readonly #host: FileHost;
+
+  constructor() {
+    const enter = this.#enter.bind(this);
+    const defer = (run: () => void): void => {
+      this.#deferred.push(run);
+    };
+    const epoch = (): number => this.#epoch;
+    this.#host = {
+      enter,
+      defer,
+      get epoch() {
+        return epoch();
+      },
+    };
+  }
+
+  /** Calls made so far. */
+  get operationCount(): number {
+    return this.#operationCount;
+  }
+
+  /** *Later calls whose completion waits for `pump`. */
+  get deferredCount(): number {
+    return this.#deferred.length;
+  }
+
+  /** Lets the oldest completion through, or all of them. @returns how many */
+  pump(count = Infinity): number {
+    let done = 0;
+    while (done < count) {
+      const run = this.#deferred.shift();
+      if (run === undefined) break;
+      run();
+      done += 1;
+    }
+    return done;
+  }
+
+  /** Asks `failures` about every call from now on; undefined: nothing fails. */
+  fail(failures: Failures | undefined): void {
+    this.#failures = failures;
+  }
+
+  /** The call with this number and all after it throw Halted and change nothing, until `crash`. */
+  haltAt(count: number | undefined): void {
+    this.#haltAt = count;
+  }
+
+  /** The power goes and comes back: open files are dead, completions never come, memory is what was on disk. */
+  crash(random: () => number): void {
+    this.#epoch += 1;
+    this.#deferred.length = 0;
+    this.#haltAt = undefined;
+    const inodes = new Set<Inode>();
+    for (const directory of this.#directories.values()) {
+      for (const inode of directory.names.values()) inodes.add(inode);
+      directory.crash(random);
+      for (const inode of directory.names.values()) inodes.add(inode);
+    }
+    for (const inode of inodes) inode.crash(random);
+  }
+
+  /** The process is killed and the machine lives: what was written stays, synced or not. */
+  kill(): void {
+    this.#epoch += 1;
+    this.#deferred.length = 0;
+    this.#haltAt = undefined;
+  }
+
+  /** A copy of a file's contents, past every failure. */
+  contents(path: string): Uint8Array {
+    return this.#inode(path, "read").contents.slice();
+  }
+
+  /** Replaces a file's contents durably, past every failure: damage done by the medium. */
+  damage(path: string, change: (contents: Uint8Array) => Uint8Array): void {
+    const inode = this.#inode(path, "write");
+    const changed = change(inode.contents.slice());
+    inode.truncate(0);
+    inode.write(changed, 0);
+    inode.settle(inode.sequence);
+  }
+
+  open(path: string, mode: OpenMode): File {
+    this.#enter("open", path);
+    const { directory, name } = splitPath(path);
+    const parent = this.#directory(directory, "open", path);
+    let inode = parent.names.get(name);
+    if (mode === "create") {
+      if (inode !== undefined) throw systemError("EEXIST", "open", path);
+      inode = new Inode();
+      parent.apply([[name, inode]]);
+    }
+    if (inode === undefined) throw systemError("ENOENT", "open", path);
+    return new MemoryFile(path, inode, this.#host, mode !== "read");
+  }
+
+  list(directory: string): readonly string[] {
+    this.#enter("list", directory);
+    const path = normalize(directory);
+    const names = [...this.#directory(path, "scandir", directory).names.keys()];
+    for (const other of this.#directories.keys()) {
+      if (other !== "/" && dirname(other) === path) names.push(splitPath(other).name);
+    }
+    return names.sort();
+  }
+
+  exists(path: string): boolean {
+    this.#enter("exists", path);
+    const { directory, name } = splitPath(path);
+    if (this.#directories.has(normalize(path))) return true;
+    return this.#directories.get(directory)?.names.has(name) ?? false;
+  }
+
+  makeDirectory(path: string): void {
+    this.#enter("makeDirectory", path);
+    for (let made = normalize(path); !this.#directories.has(made); made = dirname(made)) {
+      this.#directories.set(made, new Directory());
+    }
+  }
+
+  rename(from: string, to: string): void {
+    this.#enter("rename", from);
+    const source = splitPath(from);
+    const target = splitPath(to);
+    assert(source.directory === target.directory, "a file is renamed within its directory");
+    const parent = this.#directory(source.directory, "rename", from);
+    const inode = parent.names.get(source.name);
+    if (inode === undefined) throw systemError("ENOENT", "rename", from);
+    parent.apply([
+      [source.name, undefined],
+      [target.name, inode],
+    ]);
+  }
+
+  remove(path: string): void {
+    this.#enter("remove", path);
+    const { directory, name } = splitPath(path);
+    const parent = this.#directory(directory, "unlink", path);
+    if (!parent.names.has(name)) throw systemError("ENOENT", "unlink", path);
+    parent.apply([[name, undefined]]);
+  }
+
+  syncDirectory(directory: string): void {
+    this.#enter("syncDirectory", directory);
+    this.#directory(normalize(directory), "fsync", directory).sync();
+  }
+
+  #enter(kind: OperationKind, path: string, short?: () => void): void {
+    this.#operationCount += 1;
+    if (this.#haltAt !== undefined && this.#operationCount >= this.#haltAt)
+      throw new Halted(`halted at call ${this.#operationCount}`);
+    const code = this.#failures?.({ kind, path, count: this.#operationCount });
+    if (code === undefined) return;
+    if (code === "ENOSPC") short?.();
+    throw systemError(code, kind, path);
+  }
+
+  #directory(path: string, syscall: string, asked: string): Directory {
+    const directory = this.#directories.get(path);
+    if (directory === undefined) throw systemError("ENOENT", syscall, asked);
+    return directory;
+  }
+
+  #inode(path: string, syscall: string): Inode {
+    const { directory, name } = splitPath(path);
+    const inode = this.#directories.get(directory)?.names.get(name);
+    if (inode === undefined) throw systemError("ENOENT", syscall, path);
+    return inode;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The simulated network: messages as bytes, delayed, reordered, repeated, lost,
+ * and cut off one way or both, all by chance from the seed.
+ *
+ * Harsher than TCP: the order of a connection is not kept, and Raft's own messages
+ * may come twice; the core must not depend on either. Forwarded requests come at
+ * most once, as the Transport's contract says.
+ */
+import { assert } from "../assert.js";
+import { decodePeerMessage, encodePeerMessage, type PeerMessage } from "../codec/peer-message.js";
+import type { NodeId } from "../raft/types.js";
+import type { PeerConnection, Transport, TransportHandler } from "../transport/transport.js";
+import type { RandomStream } from "./random.js";
+import type { Scheduler } from "./scheduler.js";
+
+export interface NetworkFaults {
+  /** milliseconds, drawn per message from [min, max] */
+  delayMs: readonly [min: number, max: number];
+  dropProbability: number;
+  duplicateProbability: number;
+  /** a message that takes a hundred times as long */
+  stragglerProbability: number;
+}
+
+export class SimulatedNetwork {
+  readonly #scheduler: Scheduler;
+  readonly #random: RandomStream;
+  readonly #ids: readonly NodeId[];
+  readonly #attached = new Map<NodeId, SimulatedTransport>();
+  /** "from>to" */
+  readonly #cut = new Set<string>();
+  faults: NetworkFaults;
+  /** tells the world about a delivery before it happens; false withholds it (a paused node) */
+  readonly #deliver: (to: NodeId, task: () => void) => void;
+
+  constructor(options: {
+    readonly scheduler: Scheduler;
+    readonly random: RandomStream;
+    readonly ids: readonly NodeId[];
+    readonly faults: NetworkFaults;
+    readonly deliver: (to: NodeId, task: () => void) => void;
+  }) {
+    this.#scheduler = options.scheduler;
+    this.#random = options.random;
+    this.#ids = options.ids;
+    this.faults = options.faults;
+    this.#deliver = options.deliver;
+  }
+
+  /** A fresh transport for a node that starts; the one before it is dead. */
+  transportOf(id: NodeId): SimulatedTransport {
+    const transport = new SimulatedTransport(this, id);
+    this.#attached.set(id, transport);
+    return transport;
+  }
+
+  detach(id: NodeId): void {
+    this.#attached.delete(id);
+  }
+
+  cut(from: NodeId, to: NodeId): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  heal(): void {
+    this.#cut.clear();
+  }
+
+  isCut(from: NodeId, to: NodeId): boolean {
+    return this.#cut.has(`${from}>${to}`);
+  }
+
+  othersOf(id: NodeId): readonly NodeId[] {
+    return this.#ids.filter((other) => other !== id);
+  }
+
+  isUp(id: NodeId): boolean {
+    return this.#attached.has(id);
+  }
+
+  transmit(from: SimulatedTransport, to: NodeId, message: PeerMessage): void {
+    if (this.#attached.get(from.id) !== from) return;
+    const { faults } = this;
+    if (this.#random.chance(faults.dropProbability)) return;
+    const bytes = encodePeerMessage(message);
+    const repeated = this.#random.chance(faults.duplicateProbability);
+    const copies = repeated && !message.kind.startsWith("forward") ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      this.#scheduler.after(this.#delay(), () => {
+        if (this.isCut(from.id, to)) return;
+        this.#deliver(to, () => {
+          this.#attached.get(to)?.receive(bytes);
+        });
+      });
+    }
+  }
+
+  #delay(): number {
+    const [min, max] = this.faults.delayMs;
+    const delay = min + this.#random.next() * (max - min);
+    return this.#random.chance(this.faults.stragglerProbability) ? delay * 100 : delay;
+  }
+}
+
+export class SimulatedTransport implements Transport {
+  readonly id: NodeId;
+  readonly #network: SimulatedNetwork;
+  #handler: TransportHandler | undefined;
+
+  constructor(network: SimulatedNetwork, id: NodeId) {
+    this.#network = network;
+    this.id = id;
+  }
+
+  attach(handler: TransportHandler): void {
+    assert(this.#handler === undefined, "a transport is started once");
+    this.#handler = handler;
+  }
+
+  async start(handler: TransportHandler): Promise<void> {
+    this.attach(handler);
+  }
+
+  receive(bytes: Uint8Array): void {
+    this.#handler?.onMessage(decodePeerMessage(bytes));
+  }
+
+  send(to: NodeId, message: PeerMessage): void {
+    this.#network.transmit(this, to, message);
+  }
+
+  flush(): void {
+    // what was sent is on its way
+  }
+
+  connections(): readonly PeerConnection[] {
+    return this.#network.othersOf(this.id).map((id) => ({
+      id,
+      address: id,
+      connected: this.#network.isUp(id) && !this.#network.isCut(this.id, id),
+      clientAddress: undefined,
+      incarnationId: undefined,
+      lastError: undefined,
+    }));
+  }
+
+  async close(): Promise<void> {
+    this.#handler = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

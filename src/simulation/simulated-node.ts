@@ -1,0 +1,188 @@
+/**
+ * One node of the simulated world: the real driver, core, storage and store, on a
+ * simulated disk, network and clock. It can be killed, started again and paused.
+ */
+import { assert } from "../assert.js";
+import { assembleNode, type AssembledNode } from "../node/assembly.js";
+import type { NodeId } from "../raft/types.js";
+import { MemoryFileSystem } from "./memory-file-system.js";
+import type { SimulatedNetwork } from "./network.js";
+import type { RandomStream } from "./random.js";
+import type { Scheduler } from "./scheduler.js";
+import { SimulatedClock } from "./simulated-clock.js";
+
+export interface DiskFaults {
+  /** milliseconds that a flush beside the loop takes, drawn from [min, max] */
+  flushMs: readonly [min: number, max: number];
+}
+
+export interface SimulatedNodeOptions {
+  readonly id: NodeId;
+  readonly ids: readonly NodeId[];
+  readonly clusterId: string;
+  readonly scheduler: Scheduler;
+  readonly network: SimulatedNetwork;
+  readonly random: (stream: string) => RandomStream;
+  readonly segmentSizeBytes: number;
+  readonly electionTimeoutMs: number;
+  readonly heartbeatMs: number;
+  readonly disk: DiskFaults;
+  readonly trace: (line: string) => void;
+  /** after anything that this node did */
+  readonly onStep: (node: SimulatedNode) => void;
+  readonly onFailure: (node: SimulatedNode, error: Error) => void;
+}
+
+const DATA_DIRECTORY = "/data";
+
+export class SimulatedNode {
+  readonly id: NodeId;
+  readonly fileSystem = new MemoryFileSystem();
+  readonly disk: DiskFaults;
+  readonly #options: SimulatedNodeOptions;
+  readonly #diskRandom: RandomStream;
+  readonly #crashRandom: RandomStream;
+  readonly #clockRandom: RandomStream;
+  #assembled: AssembledNode | undefined;
+  /** counts lives; tasks of an earlier life are dropped */
+  #life = 0;
+  #paused: (() => void)[] | undefined;
+  #pumpScheduled = 0;
+
+  constructor(options: SimulatedNodeOptions) {
+    this.id = options.id;
+    this.disk = { ...options.disk };
+    this.#options = options;
+    this.#diskRandom = options.random(`disk ${options.id}`);
+    this.#crashRandom = options.random(`crash ${options.id}`);
+    this.#clockRandom = options.random(`clock ${options.id}`);
+    this.fileSystem.makeDirectory(DATA_DIRECTORY);
+  }
+
+  /** undefined while dead */
+  get parts(): AssembledNode | undefined {
+    return this.#assembled;
+  }
+
+  get isUp(): boolean {
+    return this.#assembled !== undefined;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused !== undefined;
+  }
+
+  get life(): number {
+    return this.#life;
+  }
+
+  start(): void {
+    assert(this.#assembled === undefined, "a node lives once at a time");
+    const { id, ids, clusterId, network, scheduler, trace, random } = this.#options;
+    this.#life += 1;
+    const life = this.#life;
+    const transport = network.transportOf(id);
+    const clock = new SimulatedClock({
+      scheduler,
+      run: (task) => {
+        this.run(life, task);
+      },
+      // Real clocks drift by some hundred parts in a million; these by up to five per cent.
+      rate: 0.95 + this.#clockRandom.next() * 0.1,
+      wallOffset: this.#clockRandom.integer(-100_000, 100_000),
+    });
+    const electionRandom = random(`election ${id} ${life}`);
+    let requests = 0;
+    const assembled = assembleNode(
+      {
+        id,
+        peerAddress: id,
+        clientAddress: id,
+        cluster: new Map(ids.map((member) => [member, member])),
+        dataDirectory: DATA_DIRECTORY,
+        segmentSizeBytes: this.#options.segmentSizeBytes,
+        electionTimeoutMs: this.#options.electionTimeoutMs,
+        heartbeatMs: this.#options.heartbeatMs,
+        log: (line) => {
+          trace(`${id}: ${line}`);
+        },
+      },
+      { clusterId, nodeId: id, incarnationId: "0".repeat(32), formatVersion: 1 },
+      {
+        fileSystem: this.fileSystem,
+        clock,
+        transport,
+        random: () => electionRandom.next(),
+        newRequestId: () => {
+          requests += 1;
+          return requestId(`${id}/${life}/${requests}`);
+        },
+      },
+      (error) => {
+        this.#options.onFailure(this, error);
+      },
+    );
+    transport.attach(assembled.node);
+    this.#assembled = assembled;
+    assembled.start();
+    this.#afterStep();
+  }
+
+  /** kill -9, or the power: what was not flushed is the disk's to keep or to lose. */
+  crash(kind: "kill" | "power"): void {
+    if (this.#assembled === undefined) return;
+    this.#life += 1;
+    this.#assembled = undefined;
+    this.#paused = undefined;
+    this.#options.network.detach(this.id);
+    if (kind === "power") this.fileSystem.crash(() => this.#crashRandom.next());
+    else this.fileSystem.kill();
+  }
+
+  /** SIGSTOP: nothing of it runs until `resume`; what comes in meanwhile waits. */
+  pause(): void {
+    if (this.#assembled !== undefined) this.#paused ??= [];
+  }
+
+  resume(): void {
+    const tasks = this.#paused ?? [];
+    this.#paused = undefined;
+    for (const task of tasks) task();
+  }
+
+  /** Runs a task of a life of this node, if that life still lasts. */
+  run(life: number, task: () => void): void {
+    if (life !== this.#life || this.#assembled === undefined) return;
+    if (this.#paused !== undefined) {
+      this.#paused.push(() => {
+        this.run(life, task);
+      });
+      return;
+    }
+    task();
+    this.#afterStep();
+  }
+
+  /** Flushes that were started finish after the disk's time; then everybody looks. */
+  #afterStep(): void {
+    const life = this.#life;
+    while (this.#pumpScheduled < this.fileSystem.deferredCount) {
+      this.#pumpScheduled += 1;
+      const [min, max] = this.disk.flushMs;
+      this.#options.scheduler.after(min + this.#diskRandom.next() * (max - min), () => {
+        this.#pumpScheduled -= 1;
+        this.run(life, () => {
+          this.fileSystem.pump(1);
+        });
+      });
+    }
+    this.#options.onStep(this);
+  }
+}
+
+/** Sixteen bytes of a short text. */
+export function requestId(text: string): Uint8Array {
+  const id = new Uint8Array(16);
+  for (let i = 0; i < Math.min(16, text.length); i += 1) id[i] = text.charCodeAt(i);
+  return id;
+}

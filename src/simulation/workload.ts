@@ -1,0 +1,214 @@
+/**
+ * Clients of a simulated cluster: each asks one node after another, one operation
+ * at a time, and writes down what it was told. Their history is the evidence.
+ */
+import { assert } from "../assert.js";
+import type { NodeService } from "../node/service.js";
+import type { RequestResult } from "../store/command.js";
+import {
+  checkLinearizable,
+  REGISTER,
+  type Operation,
+  type RegisterInput,
+  type RegisterOutput,
+} from "./linearizability.js";
+import type { RandomStream } from "./random.js";
+import type { Scheduler } from "./scheduler.js";
+import { requestId, type SimulatedNode } from "./simulated-node.js";
+
+interface Recorded {
+  input: RegisterInput;
+  output: RegisterOutput | undefined;
+  invokedAt: number;
+  returnedAt: number;
+  /** proven to have had no effect: no part of the history */
+  isVoid: boolean;
+}
+
+export interface WorkloadOptions {
+  readonly scheduler: Scheduler;
+  readonly random: RandomStream;
+  readonly nodes: readonly SimulatedNode[];
+  readonly clientCount: number;
+  readonly keyCount: number;
+  readonly valueSizeMax: number;
+  /** milliseconds between two operations of a client, at most */
+  readonly thinkMsMax: number;
+  readonly timeoutMs: number;
+}
+
+export class Workload {
+  readonly #options: WorkloadOptions;
+  readonly #histories = new Map<string, Recorded[]>();
+  /** orders everything that happens to clients; simulated time is too coarse */
+  #moment = 0;
+  #operationCount = 0;
+  #acknowledgedCount = 0;
+  #unknownCount = 0;
+  #stopped = false;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+  }
+
+  get operationCount(): number {
+    return this.#operationCount;
+  }
+
+  get acknowledgedCount(): number {
+    return this.#acknowledgedCount;
+  }
+
+  get unknownCount(): number {
+    return this.#unknownCount;
+  }
+
+  start(): void {
+    for (let client = 0; client < this.#options.clientCount; client += 1) this.#think(client);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #think(client: number): void {
+    const { scheduler, random, thinkMsMax } = this.#options;
+    scheduler.after(random.next() * thinkMsMax, () => {
+      if (!this.#stopped) this.#act(client);
+    });
+  }
+
+  #act(client: number): void {
+    const { random, nodes, keyCount } = this.#options;
+    const node = random.pick(nodes);
+    const key = `k${random.integer(0, keyCount - 1)}`;
+    const dice = random.next();
+    const input = this.#chooseInput(client, dice);
+    if (node.parts === undefined || node.isPaused) {
+      this.#think(client); // nobody answers there
+      return;
+    }
+    this.perform(node, client, key, input, () => {
+      if (!this.#stopped) this.#think(client);
+    });
+  }
+
+  #chooseInput(client: number, dice: number): RegisterInput {
+    const { random, valueSizeMax } = this.#options;
+    this.#operationCount += 1;
+    const value = `c${client}-${this.#operationCount}`;
+    const padded = value.padEnd(random.integer(0, valueSizeMax), ".");
+    if (dice < 0.45) return { kind: "get" };
+    if (dice < 0.85) return { kind: "put", value: padded };
+    if (dice < 0.93) return { kind: "delete" };
+    return { kind: "putIfAbsent", value: padded };
+  }
+
+  /** Does one operation and writes it down. `done` is called when the client stops waiting. */
+  perform(
+    node: SimulatedNode,
+    client: number,
+    key: string,
+    input: RegisterInput,
+    done: (output: RegisterOutput | undefined) => void,
+  ): void {
+    const { parts, life } = node;
+    assert(parts !== undefined, "the node asked is up");
+    this.#moment += 1;
+    const recorded: Recorded = {
+      ...{ input, output: undefined, invokedAt: this.#moment, returnedAt: Infinity, isVoid: false },
+    };
+    const history = this.#histories.get(key) ?? [];
+    history.push(recorded);
+    this.#histories.set(key, history);
+    let waiting = true;
+    const finish = (output: RegisterOutput | undefined, isVoid: boolean): void => {
+      if (!waiting) return;
+      waiting = false;
+      this.#moment += 1;
+      recorded.output = output;
+      recorded.isVoid = isVoid;
+      if (output !== undefined) {
+        recorded.returnedAt = this.#moment;
+        this.#acknowledgedCount += 1;
+      } else if (!isVoid) {
+        this.#unknownCount += 1;
+      }
+      done(output);
+    };
+    // A client whose node died, or sleeps, stops waiting by itself. A read has no effect to be unsure of.
+    this.#options.scheduler.after(this.#options.timeoutMs * 1.5, () => {
+      finish(undefined, input.kind === "get");
+    });
+    node.run(life, () => {
+      this.#send(parts.node, client, key, input, finish);
+    });
+  }
+
+  #send(
+    service: NodeService,
+    client: number,
+    key: string,
+    input: RegisterInput,
+    finish: (output: RegisterOutput | undefined, isVoid: boolean) => void,
+  ): void {
+    const { timeoutMs } = this.#options;
+    const keyBytes = bytesOf(key);
+    if (input.kind === "get") {
+      service.read(timeoutMs, (error, store) => {
+        if (error !== undefined || store === undefined) {
+          finish(undefined, true);
+          return;
+        }
+        const found = store.get(keyBytes);
+        finish({ kind: "value", value: found && textOf(found.value) }, false);
+      });
+      return;
+    }
+    const id = this.#moment % 2 === 0 ? requestId(`q${client}/${this.#moment}`) : new Uint8Array();
+    const command =
+      input.kind === "delete"
+        ? ({ kind: "delete", key: keyBytes } as const)
+        : ({
+            kind: "put",
+            key: keyBytes,
+            value: bytesOf(input.value),
+            condition: input.kind === "put" ? "none" : "absent",
+          } as const);
+    service.execute({ id, commands: [command] }, timeoutMs, (error, result) => {
+      if (error !== undefined) finish(undefined, error.outcome === "not-applied");
+      else finish(outputOf(result), false);
+    });
+  }
+
+  /** Every key's history is linearizable. @throws {Error} that names the key and the operation that does not fit */
+  check(): void {
+    for (const [key, history] of this.#histories) {
+      const operations: Operation<RegisterInput, RegisterOutput>[] = history.filter(
+        // A read that nobody answered says nothing.
+        ({ isVoid, input, output }) => !isVoid && !(input.kind === "get" && output === undefined),
+      );
+      const verdict = checkLinearizable(REGISTER, operations);
+      if (verdict.kind === "violation") {
+        const { input, output, invokedAt } = verdict.stuckAt;
+        throw new Error(
+          `linearizability: no order explains ${JSON.stringify(input)} → ${JSON.stringify(output)} ` +
+            `on ${key}, invoked at moment ${invokedAt}`,
+        );
+      }
+    }
+  }
+}
+
+function outputOf(result: RequestResult | undefined): RegisterOutput {
+  assert(result !== undefined, "a request without an error has a result");
+  return result.kind === "applied" ? { kind: "done" } : { kind: "refused" };
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,233 @@
+/**
+ * The open segment: the one file of the log that is written to.
+ *
+ * Everything is written behind its last block, over zeros that are on disk, and
+ * every flush leaves a record in its witness (witness.ts, which also says what
+ * recovery makes of it). Invariants kept here: behind `end` there are only zeros
+ * up to the witness; a record's `durableEnd` never speaks of bytes that were not
+ * synced before it was written.
+ */
+import { assert } from "../assert.js";
+import type { File, FileSystem } from "./file-system.js";
+import type { FreshFile } from "./fresh-files.js";
+import { MARKER_SIZE } from "./segment.js";
+import {
+  encodeWitness,
+  WITNESS_PAGE_SIZE,
+  WITNESS_SLOT_SIZE,
+  ZeroPieces,
+  type Witness,
+} from "./witness.js";
+
+const ZEROS = new Uint8Array(64 * 1024);
+
+/** The size of an open segment's file that has room for `contentSize` bytes of log. */
+export function openFileSize(contentSize: number): number {
+  return (Math.ceil(contentSize / WITNESS_PAGE_SIZE) + 1) * WITNESS_PAGE_SIZE;
+}
+
+export interface InstallOptions {
+  readonly fileSystem: FileSystem;
+  readonly directory: string;
+  /** the open segment's name in it */
+  readonly name: string;
+  readonly marker: Uint8Array;
+  readonly fresh: FreshFile;
+  /** Writes what the segment starts with at offset 0 and says where that ends. */
+  readonly fill: (file: File) => number;
+}
+
+/**
+ * Makes a fresh file the open segment: its content and a witness of it are
+ * durable before the name is, and the name is durable on return.
+ */
+export function installOpenSegment(options: InstallOptions): OpenSegment {
+  const { fileSystem, directory, name, fresh, marker } = options;
+  const path = `${directory}/${name}`;
+  const end = options.fill(fresh.file);
+  const segment = new OpenSegment(path, fresh, marker, end);
+  fresh.file.datasync();
+  fileSystem.rename(fresh.path, path);
+  fileSystem.syncDirectory(directory);
+  return segment;
+}
+
+export class OpenSegment {
+  readonly path: string;
+  readonly file: File;
+  readonly #fileSize: number;
+  readonly #marker: Uint8Array;
+  /** everything before it is durable */
+  #durableEnd: number;
+  #end: number;
+  /** what is not durable yet, or, while a flush is under way, what came after it began */
+  #unflushed: ZeroPieces;
+  /** changes with every cut, so that a flush that began before one is known as such */
+  #epoch = 0;
+  #generation = 0;
+  /** where the newest record that is known to be durable stands */
+  #syncedSlot = 1;
+  /** where the newest record stands */
+  #writtenSlot = 0;
+  #flushUnderWay = false;
+
+  /** Writes the first witness; durable with the file's next datasync, which the caller does. */
+  constructor(path: string, fresh: FreshFile, marker: Uint8Array, end: number) {
+    assert(end <= fresh.size - WITNESS_PAGE_SIZE, "the log ends before the witness");
+    this.path = path;
+    this.file = fresh.file;
+    this.#fileSize = fresh.size;
+    this.#marker = marker;
+    this.#end = end;
+    this.#durableEnd = end;
+    this.#unflushed = new ZeroPieces(end);
+    this.#writeWitness({ durableEnd: end, batchEnd: end, zeroPieces: 0 });
+    this.#syncedSlot = this.#writtenSlot;
+  }
+
+  /** Behind the last block's marker. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Whether everything written is durable. */
+  get flushed(): boolean {
+    return this.#durableEnd === this.#end;
+  }
+
+  /** How many bytes of log fit. */
+  get capacity(): number {
+    return this.#fileSize - WITNESS_PAGE_SIZE;
+  }
+
+  /** Writes whole blocks with their markers behind the last one. On failure puts the zeros back if it can. */
+  write(bytes: Uint8Array): void {
+    assert(this.#end + bytes.length <= this.capacity, "blocks fit the open segment");
+    assert(bytes.length > MARKER_SIZE, "a block has bytes");
+    try {
+      this.file.write(bytes, this.#end);
+    } catch (error) {
+      this.#tryZero(this.#end, this.#end + bytes.length);
+      throw error;
+    }
+    this.#unflushed.add(bytes);
+    this.#end += bytes.length;
+  }
+
+  flush(): void {
+    if (this.flushed) return;
+    this.#epoch += 1;
+    this.#announceBatch();
+    this.file.datasync();
+    this.#unflushed = new ZeroPieces(this.#end);
+    this.#noteDurable(this.#end);
+  }
+
+  /** At most one at a time. `done` is called at once when there is nothing to do. */
+  flushLater(done: (error: Error | undefined) => void): void {
+    assert(!this.#flushUnderWay, "one flush is under way at most");
+    if (this.flushed) {
+      done(undefined);
+      return;
+    }
+    const end = this.#end;
+    const epoch = this.#epoch;
+    this.#announceBatch();
+    this.#unflushed = new ZeroPieces(end);
+    this.#flushUnderWay = true;
+    this.file.datasyncLater((error) => {
+      this.#flushUnderWay = false;
+      let failure = error;
+      // a flush or cut in between has written newer records than this one's
+      if (failure === undefined && epoch === this.#epoch) failure = this.#tryNoteDurable(end);
+      done(failure);
+    });
+  }
+
+  /**
+   * Drops everything from offset `end` on, durably. First the witness stops
+   * vouching for it, then zeros are put back; if the machine stops in between,
+   * what is left of it is unflushed by the witness' word.
+   */
+  cut(end: number): void {
+    assert(end <= this.#end, "a cut is within the log");
+    if (end > this.#durableEnd) this.flush();
+    const oldEnd = this.#end;
+    this.#epoch += 1;
+    for (const step of ["disown", "zero"] as const) {
+      if (step === "zero") this.#zero(end, oldEnd);
+      this.#writeWitness({ durableEnd: end, batchEnd: end, zeroPieces: 0 });
+      this.file.datasync();
+      this.#syncedSlot = this.#writtenSlot;
+    }
+    this.#end = end;
+    this.#durableEnd = end;
+    this.#unflushed = new ZeroPieces(end);
+  }
+
+  /** Flushes, then cuts the file to its log, durably. The caller renames and closes it. */
+  seal(): void {
+    this.flush();
+    this.file.truncate(this.#end);
+    this.file.datasync();
+  }
+
+  /** The record that goes with a flush: what it covers, should it finish. */
+  #announceBatch(): void {
+    const zeroPieces = this.#unflushedZeroPieces();
+    this.#writeWitness({ durableEnd: this.#durableEnd, batchEnd: this.#end, zeroPieces });
+  }
+
+  /** All-zero pieces between durableEnd and end. */
+  #unflushedZeroPieces(): number {
+    if (this.#unflushed.start === this.#durableEnd) return this.#unflushed.count;
+    // another flush is under way and began where ours does: its pieces are counted anew
+    const pieces = new ZeroPieces(this.#durableEnd);
+    const bytes = new Uint8Array(this.#end - this.#durableEnd);
+    this.file.read(bytes, this.#durableEnd);
+    pieces.add(bytes);
+    return pieces.count;
+  }
+
+  /** After a datasync: what was written before it is durable. The record of it need not be, so it is not synced. */
+  #noteDurable(durableEnd: number): void {
+    this.#syncedSlot = this.#writtenSlot;
+    this.#durableEnd = durableEnd;
+    this.#writeWitness({ durableEnd, batchEnd: durableEnd, zeroPieces: 0 });
+  }
+
+  #tryNoteDurable(durableEnd: number): Error | undefined {
+    try {
+      this.#noteDurable(durableEnd);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** Writes a record into the slot that does not hold the last synced one. */
+  #writeWitness(witness: Omit<Witness, "generation">): void {
+    this.#generation += 1;
+    this.#writtenSlot = 1 - this.#syncedSlot;
+    const record = encodeWitness(
+      { generation: this.#generation, ...witness },
+      this.#fileSize,
+      this.#marker,
+    );
+    this.file.write(record, this.capacity + this.#writtenSlot * WITNESS_SLOT_SIZE);
+  }
+
+  #zero(from: number, to: number): void {
+    for (let position = from; position < to; position += ZEROS.length) {
+      this.file.write(ZEROS.subarray(0, Math.min(ZEROS.length, to - position)), position);
+    }
+  }
+
+  #tryZero(from: number, to: number): void {
+    try {
+      this.#zero(from, to);
+    } catch {
+      // recovery drops what is left: no flush has covered it
+    }
+  }
+}

@@ -1,0 +1,516 @@
+/**
+ * The log on disk: segments (segment.ts) of blocks (codec/block.ts), the last one
+ * open, the others sealed.
+ *
+ *   <data>/log/00000000000000000001-00000000000000004711.avro    sealed
+ *   <data>/log/00000000000000004712.open                         open
+ *
+ * Where a block goes is a function of the log's content alone, so that equal logs
+ * are equal files on every node: into the last segment, unless that holds a block
+ * already and would grow beyond the segment size; then into a new one.
+ *
+ * How the files change, each step durable before the next:
+ *
+ *   new      fresh file: header, witness, datasync; rename to F.open; sync directory
+ *   seal     flush; cut the file to its log, datasync; rename to F-L.avro; sync directory
+ *   reopen   fresh file: the sealed content up to where it is wanted, witness,
+ *            datasync; rename to F.open; sync directory; remove F-L.avro; sync directory
+ *   recover  the same from an open segment that was left behind, over its own name:
+ *            what the page cache gives back after a failed sync is written anew
+ *   cut      within the open segment: see OpenSegment.cut; whole segments: removed,
+ *            newest first, the directory synced after each
+ *
+ * So at every moment the names on disk are those of the log or of one step
+ * before, and doing a step twice does nothing.
+ */
+import { assert, AssertionError } from "../assert.js";
+import { blockChecksum } from "../codec/block.js";
+import { DatabaseError } from "../errors.js";
+import { LogIndex, Term } from "../raft/types.js";
+import type { Entry } from "../raft/types.js";
+import type { File, FileSystem } from "./file-system.js";
+import { FreshFiles } from "./fresh-files.js";
+import type { LogStorage, RecoveryReport } from "./log-storage.js";
+import { installOpenSegment, openFileSize, type OpenSegment } from "./open-segment.js";
+import { recoverSegments, type SegmentRead } from "./recovery.js";
+import {
+  MARKER_SIZE,
+  openSegmentName,
+  SEGMENT_SIZE_DEFAULT,
+  sealedSegmentName,
+  segmentHeader,
+  syncMarker,
+  type SegmentStart,
+} from "./segment.js";
+import { copyStart, SegmentFiles } from "./segment-files.js";
+import { SegmentIndex } from "./segment-index.js";
+import { damaged, SegmentScanner } from "./segment-scanner.js";
+
+const STAGING_SIZE = 64 * 1024;
+const STAGING_SIZE_MAX = 1024 * 1024;
+
+export interface SegmentedLogOptions {
+  readonly fileSystem: FileSystem;
+  /** the log's own directory, `<data>/log`; made when it is not there */
+  readonly directory: string;
+  /** 32 hex digits */
+  readonly clusterId: string;
+  /** bytes; the same on every node of a cluster, or equal logs are not equal files; default 8 MiB */
+  readonly segmentSizeBytes?: number;
+  /** the greatest index the log may begin with: 1 (the default), or what follows the newest snapshot */
+  readonly firstIndexMax?: number;
+  /** during recovery, in bytes */
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+interface Segment {
+  readonly index: SegmentIndex;
+  readonly marker: Uint8Array;
+  /** the file's name once sealed; undefined for the open one */
+  readonly sealedName: string | undefined;
+}
+
+export class SegmentedLog implements LogStorage {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #clusterId: string;
+  readonly #segmentSize: number;
+  readonly #freshFiles: FreshFiles;
+  /** ascending; only the last one may be open */
+  readonly #segments: Segment[] = [];
+  #open: OpenSegment | undefined;
+  /** what the first segment chains to */
+  #base: SegmentStart;
+  readonly #files: SegmentFiles;
+  #staging = Buffer.allocUnsafeSlow(STAGING_SIZE);
+  #failure: DatabaseError | undefined;
+  #closed = false;
+
+  private constructor(options: SegmentedLogOptions) {
+    this.#fileSystem = options.fileSystem;
+    this.#directory = options.directory;
+    this.#clusterId = options.clusterId;
+    this.#segmentSize = options.segmentSizeBytes ?? SEGMENT_SIZE_DEFAULT;
+    this.#freshFiles = new FreshFiles(options.fileSystem, options.directory);
+    this.#files = new SegmentFiles(options.fileSystem, options.directory);
+    this.#base = {
+      clusterId: options.clusterId,
+      firstIndex: LogIndex(1),
+      previousChecksum: 0,
+      previousTerm: Term(0),
+    };
+  }
+
+  /**
+   * Recovers the log: reads and checks every byte, drops a torn write that no one
+   * can have been told about, makes sure that all it gives back is durable.
+   *
+   * @throws {DatabaseError} CORRUPTION at anything else that is wrong, naming file, offset and index, with nothing
+   *   changed; STORAGE_FAILED when the disk fails
+   */
+  static open(options: SegmentedLogOptions): {
+    readonly log: SegmentedLog;
+    readonly report: RecoveryReport;
+  } {
+    assert(/^[0-9a-f]{32}$/.test(options.clusterId), "a cluster id is 32 hex digits");
+    const log = new SegmentedLog(options);
+    const report = log.#guard("recovery", () => log.#recover(options));
+    return { log, report };
+  }
+
+  get firstIndex(): LogIndex {
+    return this.#base.firstIndex;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#segments.at(-1)?.index.lastIndex ?? LogIndex(this.#base.firstIndex - 1);
+  }
+
+  term(index: LogIndex): Term {
+    if (index === this.#base.firstIndex - 1) return this.#base.previousTerm;
+    return this.#segmentOf(index).index.term(index);
+  }
+
+  checksum(index: LogIndex): number {
+    if (index === this.#base.firstIndex - 1) return this.#base.previousChecksum;
+    return this.#segmentOf(index).index.checksum(index);
+  }
+
+  read(from: LogIndex, to: LogIndex, sizeMax: number): readonly Entry[] {
+    assert(to <= this.lastIndex, "only what is there is read");
+    return this.#guard("reading", () => {
+      const entries: Entry[] = [];
+      let size = 0;
+      let next: number = from;
+      while (next <= to && (entries.length === 0 || size < sizeMax)) {
+        const segment = this.#segmentOf(next);
+        const last = Math.min(to, segment.index.lastIndex);
+        const fitting = segment.index.countWithin(next, last, sizeMax - size);
+        const count = fitting === 0 && entries.length === 0 ? 1 : fitting;
+        if (count === 0) break;
+        for (const entry of this.#readFrom(segment, next, count)) {
+          entries.push(entry);
+          size += entry.block.length;
+        }
+        next += count;
+      }
+      return entries;
+    });
+  }
+
+  append(entries: readonly Entry[]): void {
+    this.#guard("writing", () => {
+      let staged: Entry[] = [];
+      let stagedSize = 0;
+      for (const entry of entries) {
+        const previous: Entry | undefined = staged.at(-1);
+        this.#assertNext(entry, previous);
+        const size = entry.block.length + MARKER_SIZE;
+        if (!this.#fits(stagedSize + size)) {
+          this.#writeStaged(staged);
+          staged = [];
+          stagedSize = 0;
+          this.#makeRoom(size);
+        }
+        staged.push(entry);
+        stagedSize += size;
+      }
+      this.#writeStaged(staged);
+      const open = this.#open;
+      if (open !== undefined && 2 * open.end > this.#segmentSize) this.#prepareNext();
+    });
+  }
+
+  truncateSuffix(from: LogIndex): void {
+    assert(from >= this.firstIndex, "only what is held is truncated");
+    if (from > this.lastIndex) return;
+    this.#guard("truncating", () => {
+      for (;;) {
+        const last = this.#segments.at(-1);
+        if (last === undefined || last.index.firstIndex < from) break;
+        this.#removeLast(last);
+      }
+      const last = this.#segments.at(-1);
+      if (last === undefined || last.index.lastIndex < from) return;
+      const end = last.index.offset(from);
+      if (last.sealedName === undefined) this.#openSegment().cut(end);
+      else this.#reopen(last, last.sealedName, end);
+      last.index.truncate(from);
+    });
+  }
+
+  flush(): void {
+    this.#guard("flushing", () => {
+      this.#open?.flush();
+    });
+  }
+
+  flushLater(done: (error: Error | undefined) => void): void {
+    try {
+      this.#guard("flushing", () => {
+        const open = this.#open;
+        if (open === undefined) this.#flushed(undefined, done);
+        else
+          open.flushLater((error) => {
+            this.#flushed(error, done);
+          });
+      });
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      done(error);
+    }
+  }
+
+  #flushed(error: Error | undefined, done: (error: Error | undefined) => void): void {
+    if (error !== undefined) this.#fail("flushing", error);
+    done(this.#failure);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    try {
+      if (this.#failure === undefined) {
+        this.#guard("closing", () => {
+          const last = this.#segments.at(-1);
+          if (last?.sealedName === undefined && last !== undefined) this.#seal(last);
+        });
+      }
+    } finally {
+      this.#closed = true;
+      this.#freshFiles.close();
+      this.#open?.file.close();
+      this.#open = undefined;
+      this.#files.close();
+    }
+  }
+
+  // Recovery
+
+  #recover(options: SegmentedLogOptions): RecoveryReport {
+    const { onProgress, firstIndexMax = 1 } = options;
+    this.#fileSystem.makeDirectory(this.#directory);
+    const reads = recoverSegments({ ...options, firstIndexMax, onProgress });
+    for (const { index, marker, name } of reads) {
+      index.shrink();
+      const sealedName = name.kind === "sealed" ? name.name : undefined;
+      this.#segments.push({ index, marker, sealedName });
+    }
+    const first = reads[0];
+    if (first !== undefined) this.#base = first.index.start;
+    const tail = reads.at(-1);
+    if (tail?.name.kind === "open") this.#recoverOpen(tail);
+    if (this.#open === undefined) this.#prepareNext();
+    const damage = tail?.damage;
+    return {
+      entryCount: this.lastIndex - this.firstIndex + 1,
+      byteCount: this.#segments.reduce((sum, { index }) => sum + index.end, 0),
+      segmentCount: this.#segments.length,
+      tornByteCount: damage?.tornByteCount ?? 0,
+      tornAt:
+        tail === undefined || damage === undefined
+          ? undefined
+          : { file: `${this.#directory}/${tail.name.name}`, offset: damage.offset },
+    };
+  }
+
+  /** An open segment was left behind: an empty one goes, any other is written anew. */
+  #recoverOpen(tail: SegmentRead): void {
+    const path = `${this.#directory}/${tail.name.name}`;
+    const segment = this.#segments.at(-1);
+    assert(segment !== undefined, "the open segment is the last one");
+    if (tail.index.count === 0) {
+      this.#fileSystem.remove(path);
+      this.#fileSystem.syncDirectory(this.#directory);
+      this.#segments.pop();
+      return;
+    }
+    const old = this.#fileSystem.open(path, "read");
+    try {
+      this.#open = this.#install(
+        segment,
+        (file) => copyStart(old, file, tail.index.end),
+        tail.index.end,
+      );
+    } finally {
+      old.close();
+    }
+  }
+
+  // Where blocks go
+
+  /** Whether `size` bytes of blocks go behind what the last segment holds. */
+  #fits(size: number): boolean {
+    const open = this.#open;
+    if (open === undefined) return false;
+    return open.end + size <= this.#segmentSize;
+  }
+
+  /** Sees to it that the next block, of `size` bytes with its marker, has an open segment to go to. */
+  #makeRoom(size: number): void {
+    const last = this.#segments.at(-1);
+    if (last !== undefined) {
+      const within = last.index.end + size <= this.#segmentSize;
+      if (last.sealedName === undefined) {
+        assert(!within, "a block that fits goes into the open segment");
+        this.#seal(last);
+      } else if (within) {
+        this.#reopen(last, last.sealedName, last.index.end);
+        return;
+      }
+    }
+    const start = {
+      clusterId: this.#clusterId,
+      firstIndex: LogIndex(this.lastIndex + 1),
+      previousChecksum: this.checksum(this.lastIndex),
+      previousTerm: this.term(this.lastIndex),
+    };
+    const header = segmentHeader(start);
+    const marker = syncMarker(start);
+    const index = new SegmentIndex(start, header.length);
+    const segment: Segment = { index, marker, sealedName: undefined };
+    const fill = (file: File): number => {
+      file.write(header, 0);
+      return header.length;
+    };
+    this.#open = this.#install(segment, fill, header.length + size);
+    this.#segments.push(segment);
+  }
+
+  /** Makes the open segment's file. @param size bytes of log that it must have room for at least */
+  #install(segment: Segment, fill: (file: File) => number, size: number): OpenSegment {
+    const fresh = this.#freshFiles.take(openFileSize(Math.max(size, this.#segmentSize)));
+    try {
+      return installOpenSegment({
+        fileSystem: this.#fileSystem,
+        directory: this.#directory,
+        name: openSegmentName(segment.index.firstIndex),
+        marker: segment.marker,
+        fresh,
+        fill,
+      });
+    } catch (error) {
+      fresh.file.close();
+      this.#freshFiles.discard(fresh.path);
+      throw error;
+    }
+  }
+
+  #prepareNext(): void {
+    this.#freshFiles.prepare(openFileSize(this.#segmentSize));
+  }
+
+  #seal(segment: Segment): void {
+    const open = this.#openSegment();
+    const { index } = segment;
+    const sealedName = sealedSegmentName(index.firstIndex, index.lastIndex);
+    open.seal();
+    this.#fileSystem.rename(open.path, `${this.#directory}/${sealedName}`);
+    this.#fileSystem.syncDirectory(this.#directory);
+    index.shrink();
+    this.#segments[this.#segments.length - 1] = { ...segment, sealedName };
+    open.file.close();
+    this.#open = undefined;
+  }
+
+  /** Makes the sealed last segment the open one again, with its content up to `end`. */
+  #reopen(segment: Segment, sealedName: string, end: number): void {
+    const sealed = this.#files.get(sealedName);
+    this.#open = this.#install(segment, (file) => copyStart(sealed, file, end), end);
+    this.#segments[this.#segments.length - 1] = { ...segment, sealedName: undefined };
+    this.#removeSealed(sealedName);
+  }
+
+  #removeLast(segment: Segment): void {
+    if (segment.sealedName === undefined) {
+      const open = this.#openSegment();
+      this.#fileSystem.remove(open.path);
+      this.#fileSystem.syncDirectory(this.#directory);
+      open.file.close();
+      this.#open = undefined;
+    } else {
+      this.#removeSealed(segment.sealedName);
+    }
+    this.#segments.pop();
+  }
+
+  #removeSealed(name: string): void {
+    this.#files.forget(name);
+    this.#fileSystem.remove(`${this.#directory}/${name}`);
+    this.#fileSystem.syncDirectory(this.#directory);
+  }
+
+  // Writing
+
+  #assertNext(entry: Entry, staged: Entry | undefined): void {
+    const lastIndex = staged?.index ?? this.lastIndex;
+    const lastTerm = staged?.term ?? this.term(this.lastIndex);
+    const lastChecksum = staged?.checksum ?? this.checksum(this.lastIndex);
+    assert(entry.index === lastIndex + 1, "entries are appended without a gap");
+    assert(entry.term >= lastTerm, "terms do not decrease");
+    assert(
+      blockChecksum(entry.block, lastChecksum) === entry.checksum,
+      "an entry chains to the one before it",
+    );
+  }
+
+  /** Writes entries that fit the open segment, in one go. */
+  #writeStaged(entries: readonly Entry[]): void {
+    const segment = this.#segments.at(-1);
+    if (entries.length === 0 || segment === undefined) return;
+    let size = 0;
+    for (const entry of entries) size += entry.block.length + MARKER_SIZE;
+    if (size > this.#staging.length) this.#staging = Buffer.allocUnsafeSlow(2 * size);
+    let at = 0;
+    for (const { block } of entries) {
+      this.#staging.set(block, at);
+      this.#staging.set(segment.marker, at + block.length);
+      at += block.length + MARKER_SIZE;
+    }
+    this.#openSegment().write(this.#staging.subarray(0, size));
+    if (this.#staging.length > STAGING_SIZE_MAX)
+      this.#staging = Buffer.allocUnsafeSlow(STAGING_SIZE);
+    for (const { term, checksum, block } of entries) {
+      segment.index.add(term, checksum, segment.index.end + block.length + MARKER_SIZE);
+    }
+    assert(segment.index.end === this.#openSegment().end, "the index and the file agree");
+  }
+
+  #openSegment(): OpenSegment {
+    assert(this.#open !== undefined, "the last segment is open");
+    return this.#open;
+  }
+
+  // Reading
+
+  #segmentOf(index: number): Segment {
+    let low = 0;
+    let high = this.#segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#segments[middle]?.index.firstIndex ?? Infinity) <= index) low = middle;
+      else high = middle - 1;
+    }
+    const segment = this.#segments[low];
+    assert(segment !== undefined, "the log holds the index");
+    return segment;
+  }
+
+  /** Reads `count` entries of one segment with one read, and checks them again. */
+  #readFrom(segment: Segment, from: number, count: number): readonly Entry[] {
+    const { index, marker, sealedName } = segment;
+    const file = sealedName === undefined ? this.#openSegment().file : this.#files.get(sealedName);
+    const offset = index.offset(from);
+    const limit = index.offset(from + count);
+    const previous = LogIndex(from - 1);
+    const scanner = new SegmentScanner({
+      file,
+      marker,
+      offset,
+      limit,
+      position: {
+        index: LogIndex(from),
+        term: this.term(previous),
+        previousChecksum: this.checksum(previous),
+      },
+      windowSize: limit - offset,
+    });
+    const entries: Entry[] = [];
+    while (entries.length < count) {
+      const step = scanner.next();
+      if (step.kind !== "entry") {
+        const name = sealedName ?? openSegmentName(index.firstIndex);
+        const reason = step.kind === "bad" ? step.reason : "the log ends";
+        const fault = { offset: scanner.offset, index: LogIndex(from + entries.length), reason };
+        throw damaged(name, fault, "it was good before");
+      }
+      entries.push(step.entry);
+    }
+    return entries;
+  }
+
+  // Failure
+
+  /** Runs one operation. Whatever the world does wrong in it ends the log's life; corruption found by reading does not. */
+  #guard<T>(doing: string, operation: () => T): T {
+    if (this.#closed) throw new DatabaseError("CLOSED", "the log is closed");
+    if (this.#failure !== undefined) throw this.#failed(this.#failure);
+    try {
+      return operation();
+    } catch (error) {
+      if (error instanceof DatabaseError || error instanceof AssertionError) throw error;
+      throw this.#fail(doing, error);
+    }
+  }
+
+  #fail(doing: string, cause: unknown): DatabaseError {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const message = `${doing} the log in ${this.#directory} failed: ${text}`;
+    this.#failure ??= new DatabaseError("STORAGE_FAILED", message, { cause, outcome: "unknown" });
+    return this.#failure;
+  }
+
+  #failed(cause: DatabaseError): DatabaseError {
+    const message = `the log in ${this.#directory} is out of use since an earlier failure: ${cause.message}`;
+    return new DatabaseError("STORAGE_FAILED", message, { cause, outcome: "unknown" });
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * The witness: what the open segment knows of its own flushes, so that a torn
+ * write is never mistaken for damage, nor damage for a torn write.
+ *
+ *   open segment := header (block marker)* zeros page       whole size a multiple of 4096
+ *   page   := slot slot zeros                               4096 bytes
+ *   slot   := record zeros                                  512 bytes: one sector, written at once
+ *   record := magic "BLSW", version u16, reserved u16, generation u64, fileSize u64,
+ *             durableEnd u64, batchEnd u64, zeroPieces u64, crc32 u32      big-endian
+ *
+ * `crc32` is seeded with that of the segment's marker. A flush writes a record
+ * before its datasync (this batch reaches from `durableEnd` to `batchEnd`, and
+ * `zeroPieces` of its sector pieces are all zero by nature), and another one
+ * after it, unsynced (all up to `durableEnd` is durable). The two slots take
+ * turns so that the last synced record is never the one being overwritten.
+ *
+ * The region ahead of the last block is zeros on disk. So at the first thing
+ * that is not a good block (offset X, nothing good before it missing):
+ *
+ *   | case      | where X stands                                  | verdict |
+ *   |-----------|-------------------------------------------------|---------|
+ *   | cut       | at the file's end                               | whole   |
+ *   | blind     | no record is readable                           | corrupt |
+ *   | flushed   | before durableEnd                               | corrupt |
+ *   | clean     | behind batchEnd, zeros to the end               | whole   |
+ *   | unflushed | behind batchEnd, no zeros                       | torn    |
+ *   | unreached | in the batch, which misses sectors              | torn    |
+ *   | reached   | in the batch, of which every sector arrived     | corrupt |
+ *
+ * cut: sealing cuts the file only after a flush, and its datasync covers nothing
+ * else. blind: every open segment is made with a record, and only one slot is
+ * ever in flight. unflushed: had a flush of these bytes been acknowledged, its
+ * record would be durable and cover them. unreached: a sector of the batch shows
+ * the zeros from before, so its datasync did not finish, so nobody was told.
+ * reached: the batch was written whole and changed afterwards.
+ */
+import { crc32 } from "node:zlib";
+import { unreachable } from "../assert.js";
+
+/** bytes: the part of an open segment's end that is no log */
+export const WITNESS_PAGE_SIZE = 4096;
+export const WITNESS_SLOT_SIZE = 512;
+/** bytes: what the disk writes as one */
+export const SECTOR_SIZE = 512;
+
+const RECORD_SIZE = 52;
+const MAGIC = 0x424c5357;
+const VERSION = 1;
+
+export interface Witness {
+  /** grows by one with every record */
+  readonly generation: number;
+  /** offset: everything before it was durable when this was written */
+  readonly durableEnd: number;
+  /** offset: the end of the batch that this record was written with; durableEnd when there was none */
+  readonly batchEnd: number;
+  /** pieces of [durableEnd, batchEnd) that are all zero by nature */
+  readonly zeroPieces: number;
+}
+
+export function encodeWitness(witness: Witness, fileSize: number, marker: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(RECORD_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MAGIC);
+  view.setUint16(4, VERSION);
+  setUint64(view, 8, witness.generation);
+  setUint64(view, 16, fileSize);
+  setUint64(view, 24, witness.durableEnd);
+  setUint64(view, 32, witness.batchEnd);
+  setUint64(view, 40, witness.zeroPieces);
+  view.setUint32(48, crc32(bytes.subarray(0, 48), crc32(marker)));
+  return bytes;
+}
+
+/** The newest readable record of a page (the last 4096 bytes of a file of `fileSize`), or undefined. */
+export function readWitness(
+  page: Uint8Array,
+  fileSize: number,
+  marker: Uint8Array,
+): Witness | undefined {
+  let newest: Witness | undefined;
+  for (const offset of [0, WITNESS_SLOT_SIZE]) {
+    const slot = page.subarray(offset, offset + RECORD_SIZE);
+    const witness = decodeRecord(slot, fileSize, marker);
+    if (witness === undefined) continue;
+    if (newest === undefined || witness.generation > newest.generation) newest = witness;
+  }
+  return newest;
+}
+
+function decodeRecord(slot: Uint8Array, fileSize: number, marker: Uint8Array): Witness | undefined {
+  if (slot.length < RECORD_SIZE) return undefined;
+  const view = new DataView(slot.buffer, slot.byteOffset, RECORD_SIZE);
+  if (view.getUint32(0) !== MAGIC || view.getUint16(4) !== VERSION) return undefined;
+  if (view.getUint32(48) !== crc32(slot.subarray(0, 48), crc32(marker))) return undefined;
+  if (getUint64(view, 16) !== fileSize) return undefined;
+  return {
+    generation: getUint64(view, 8),
+    durableEnd: getUint64(view, 24),
+    batchEnd: getUint64(view, 32),
+    zeroPieces: getUint64(view, 40),
+  };
+}
+
+function setUint64(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, Math.floor(value / 2 ** 32));
+  view.setUint32(offset + 4, value >>> 0);
+}
+
+function getUint64(view: DataView, offset: number): number {
+  return view.getUint32(offset) * 2 ** 32 + view.getUint32(offset + 4);
+}
+
+/**
+ * Counts the all-zero pieces of a run of bytes as it grows. A piece is what a
+ * sector of the file holds of the run.
+ */
+export class ZeroPieces {
+  readonly start: number;
+  #end: number;
+  #finished = 0;
+  #zeroSoFar = true;
+
+  /** @param start offset in the file where the run begins */
+  constructor(start: number) {
+    this.start = start;
+    this.#end = start;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  get count(): number {
+    const unfinished = this.#end > this.start && this.#end % SECTOR_SIZE !== 0;
+    return this.#finished + (unfinished && this.#zeroSoFar ? 1 : 0);
+  }
+
+  add(bytes: Uint8Array): void {
+    let from = 0;
+    while (from < bytes.length) {
+      const to = Math.min(bytes.length, from + SECTOR_SIZE - (this.#end % SECTOR_SIZE));
+      if (this.#zeroSoFar) this.#zeroSoFar = isZero(bytes, from, to);
+      this.#end += to - from;
+      from = to;
+      if (this.#end % SECTOR_SIZE !== 0) continue;
+      if (this.#zeroSoFar) this.#finished += 1;
+      this.#zeroSoFar = true;
+    }
+  }
+}
+
+/** Whether every byte in [from, to) is zero. */
+export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+/** What is known where the good blocks of an open segment end. */
+export interface TailFacts {
+  /** X: where the first thing stands that is not a good block */
+  readonly offset: number;
+  readonly fileSize: number;
+  readonly witness: Witness | undefined;
+  /** whether all is zero from X to the page (to the file's end without a witness) */
+  readonly restIsZero: boolean;
+  /** all-zero pieces found in [durableEnd, batchEnd) */
+  readonly zeroPieces: number;
+}
+
+export type TailCase =
+  "cut" | "blind" | "flushed" | "clean" | "unflushed" | "unreached" | "reached";
+export type TailVerdict = "whole" | "torn" | "corrupt";
+
+/** The table above as data. */
+export const TAIL_VERDICTS: Readonly<Record<TailCase, TailVerdict>> = {
+  cut: "whole",
+  blind: "corrupt",
+  flushed: "corrupt",
+  clean: "whole",
+  unflushed: "torn",
+  unreached: "torn",
+  reached: "corrupt",
+};
+
+/** Which row of the table holds. */
+export function tailCase(facts: TailFacts): TailCase {
+  const { offset, witness } = facts;
+  if (offset === facts.fileSize) return "cut";
+  if (witness === undefined) return "blind";
+  if (offset < witness.durableEnd) return "flushed";
+  if (offset >= witness.batchEnd) return facts.restIsZero ? "clean" : "unflushed";
+  return facts.zeroPieces > witness.zeroPieces ? "unreached" : "reached";
+}
+
+/** Why, for a person. */
+export function tailReason(which: TailCase): string {
+  switch (which) {
+    case "cut":
+    case "clean":
+      return "nothing follows";
+    case "blind":
+      return "the segment's witness of its flushes is unreadable too";
+    case "flushed":
+      return "it was flushed";
+    case "unflushed":
+      return "it was never flushed";
+    case "unreached":
+      return "sectors of it never reached the disk";
+    case "reached":
+      return "all of it had reached the disk";
+    default:
+      return unreachable(which);
+  }
+}

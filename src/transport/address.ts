@@ -1,0 +1,21 @@
+/** host:port, as text and as what a socket wants. */
+import { DatabaseError } from "../errors.js";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** @throws {DatabaseError} INVALID_ARGUMENT */
+export function parseAddress(text: string): Address {
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535) {
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      `"${text}" is no address: write host:port, as in 127.0.0.1:13141`,
+    );
+  }
+  return { host, port };
+}

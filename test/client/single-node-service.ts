@@ -1,0 +1,228 @@
+/**
+ * A node of one: the real store behind the real service interface, without Raft,
+ * disk or clock. What it does can be bent, so that clients meet a node that has
+ * no leader, has too much to do, or is silent.
+ */
+import { entrySealer, sealCommands } from "../../src/codec/block.js";
+import { DatabaseError } from "../../src/errors.js";
+import type {
+  ClusterStatus,
+  ExecuteDone,
+  NodeInfo,
+  NodeService,
+  ReadDone,
+  StatusDone,
+} from "../../src/node/service.js";
+import { type Entry, LogIndex, NodeId, Term } from "../../src/raft/types.js";
+import { DEFAULT_LIMITS, type Limits, type Request } from "../../src/store/command.js";
+import { checkRequest } from "../../src/store/limits.js";
+import { Store } from "../../src/store/store.js";
+
+export type Mood =
+  | "serving"
+  /** NO_LEADER at once */
+  | "leaderless"
+  /** BUSY at once */
+  | "busy"
+  /** nothing before the request's own timeout: OUTCOME_UNKNOWN for writes, TIMEOUT for reads */
+  | "stalled"
+  /** what comes waits for `release` */
+  | "holding";
+
+const TERM = Term(1);
+const NO_BYTES = new Uint8Array(0);
+
+interface Waiting {
+  readonly run: () => void;
+  readonly fail: (error: DatabaseError) => void;
+}
+
+export class SingleNodeService implements NodeService {
+  readonly id = NodeId("n1");
+  readonly clusterId = "0123456789abcdef0123456789abcdef";
+  readonly limits: Limits = DEFAULT_LIMITS;
+  readonly store = new Store();
+  /** Requests handed in, in order, applied or not. */
+  readonly executed: Request[] = [];
+  readCount = 0;
+  mood: Mood = "serving";
+  readonly #log: Entry[];
+  readonly #waiting = new Set<Waiting>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #stopped = false;
+
+  constructor() {
+    const sealer = entrySealer(() => 0);
+    this.#log = [sealer.noop({ index: LogIndex(1), term: TERM, previousChecksum: 0 })];
+  }
+
+  /** requests that have no answer yet */
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  execute(request: Request, timeoutMs: number, done: ExecuteDone): void {
+    this.executed.push(request);
+    const wrong = checkRequest(request, this.limits);
+    const late = new DatabaseError("OUTCOME_UNKNOWN", "not committed in time", {
+      requestId: Buffer.from(request.id).toString("hex"),
+    });
+    this.#begin(timeoutMs, late, wrong, {
+      run: () => {
+        this.#append(request);
+        done(undefined, this.store.apply(request));
+      },
+      fail: (error) => {
+        done(error, undefined);
+      },
+    });
+  }
+
+  read(timeoutMs: number, done: ReadDone): void {
+    this.readCount += 1;
+    const late = new DatabaseError("TIMEOUT", "the read was not confirmed in time");
+    this.#begin(timeoutMs, late, undefined, {
+      run: () => {
+        done(undefined, this.store);
+      },
+      fail: (error) => {
+        done(error, undefined);
+      },
+    });
+  }
+
+  status(_timeoutMs: number, done: StatusDone): void {
+    const index = this.#log.length;
+    const status: ClusterStatus = {
+      clusterId: this.clusterId,
+      leader: this.id,
+      term: TERM,
+      nodes: [
+        {
+          id: this.id,
+          role: "leader",
+          term: TERM,
+          alive: true,
+          lastIndex: index,
+          commitIndex: index,
+          appliedIndex: index,
+          matchIndex: index,
+          peer: "127.0.0.1:1",
+          client: null,
+          reason: "election-won",
+        },
+      ],
+    };
+    setImmediate(() => {
+      done(undefined, status);
+    });
+  }
+
+  info(): NodeInfo {
+    const last = LogIndex(this.#log.length);
+    return {
+      id: this.id,
+      clusterId: this.clusterId,
+      role: "leader",
+      term: TERM,
+      leader: this.id,
+      reason: "election-won",
+      firstIndex: LogIndex(1),
+      lastIndex: last,
+      flushedIndex: last,
+      commitIndex: last,
+      appliedIndex: last,
+      revision: this.store.revision,
+      keyCount: this.store.size,
+      peerAddress: "127.0.0.1:1",
+      clientAddress: "127.0.0.1:2",
+      version: "0.0.0",
+      uptimeSeconds: 1,
+    };
+  }
+
+  readLog(from: LogIndex, sizeMax: number): readonly Entry[] {
+    const entries: Entry[] = [];
+    let size = 0;
+    for (const entry of this.#log.slice(from - 1)) {
+      size += entry.block.length;
+      if (entries.length > 0 && size > sizeMax) break;
+      entries.push(entry);
+    }
+    return entries;
+  }
+
+  checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {
+    const entry = this.#log[index - 1];
+    return entry === undefined ? undefined : { term: entry.term, checksum: entry.checksum };
+  }
+
+  /** Answers what is held. @param reversed the last first */
+  release(reversed = false): void {
+    this.mood = "serving";
+    const held = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { run } of reversed ? held.reverse() : held) run();
+  }
+
+  /** As a node that closes: what waits is refused, and nothing more is taken. */
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    for (const { fail } of this.#waiting) fail(new DatabaseError("CLOSED", "the node is closed"));
+    this.#waiting.clear();
+  }
+
+  #begin(
+    timeoutMs: number,
+    late: DatabaseError,
+    wrong: DatabaseError | undefined,
+    waiting: Waiting,
+  ): void {
+    const refusal = wrong ?? this.#refusal();
+    if (refusal !== undefined) {
+      setImmediate(() => {
+        waiting.fail(refusal);
+      });
+      return;
+    }
+    this.#waiting.add(waiting);
+    if (this.mood === "holding") return;
+    if (this.mood === "stalled") {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        if (this.#waiting.delete(waiting)) waiting.fail(late);
+      }, timeoutMs);
+      this.#timers.add(timer);
+      return;
+    }
+    setImmediate(() => {
+      if (this.#waiting.delete(waiting)) waiting.run();
+    });
+  }
+
+  #refusal(): DatabaseError | undefined {
+    if (this.#stopped) return new DatabaseError("CLOSED", "the node is closed");
+    if (this.mood === "leaderless") return new DatabaseError("NO_LEADER", "no leader is known");
+    if (this.mood === "busy") return new DatabaseError("BUSY", "too much is waiting");
+    return undefined;
+  }
+
+  #append(request: Request): void {
+    const previous = this.#log.at(-1);
+    const position = {
+      index: LogIndex(this.#log.length + 1),
+      term: TERM,
+      previousChecksum: previous?.checksum ?? 0,
+    };
+    this.#log.push(sealCommands(position, 0, [request]));
+  }
+}
+
+/** Every key and value of a store, as text. */
+export function contentOf(store: Store): Record<string, string> {
+  const { keyValues } = store.range(NO_BYTES, NO_BYTES, Infinity, Infinity);
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
+  return Object.fromEntries(keyValues.map(({ key, value }) => [text(key), text(value)]));
+}

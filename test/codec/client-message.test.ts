@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { describe, it } from "mocha";
+import {
+  CLIENT_PREAMBLE,
+  decodeClientRequest,
+  decodeClientResponse,
+  encodeClientRequest,
+  encodeClientRequestFrame,
+  encodeClientResponse,
+  encodeClientResponseFrame,
+} from "../../src/codec/client-message.js";
+import { encodeFrame } from "../../src/codec/frame.js";
+import { DatabaseError } from "../../src/errors.js";
+import { clientRequests, clientResponses, plain } from "./client-message-samples.js";
+
+const SEED = 20_240_613;
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+function isProtocolError(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "PROTOCOL";
+}
+
+describe("codec: native client messages", () => {
+  it("the preamble begins with a byte that is no RESP and no HTTP", () => {
+    assert.equal(Buffer.from(CLIENT_PREAMBLE).toString("latin1"), "\0BALSA\x01\n");
+  });
+
+  it("every request reads back as it was written", () => {
+    fc.assert(
+      fc.property(clientRequests, (request) => {
+        assert.deepEqual(plain(decodeClientRequest(encodeClientRequest(request))), plain(request));
+      }),
+      { seed: SEED, numRuns: 500 },
+    );
+  });
+
+  it("every answer reads back as it was written", () => {
+    fc.assert(
+      fc.property(clientResponses, (response) => {
+        const read = decodeClientResponse(encodeClientResponse(response));
+        assert.deepEqual(plain(read), plain(response));
+      }),
+      { seed: SEED, numRuns: 500 },
+    );
+  });
+
+  it("a frame made in one buffer is the frame of the body", () => {
+    fc.assert(
+      fc.property(clientRequests, clientResponses, (request, response) => {
+        const requestFrame = encodeFrame(encodeClientRequest(request));
+        assert.deepEqual(encodeClientRequestFrame(request), requestFrame);
+        const responseFrame = encodeFrame(encodeClientResponse(response));
+        assert.deepEqual(encodeClientResponseFrame(response), responseFrame);
+      }),
+      { seed: SEED, numRuns: 100 },
+    );
+  });
+
+  it("what is read is a copy", () => {
+    const body = encodeClientRequest({ kind: "get", id: 1, timeoutMs: 1, key: bytesOf("key") });
+    const request = decodeClientRequest(body);
+    body.fill(0);
+    assert.ok(request.kind === "get");
+    assert.deepEqual(request.key, bytesOf("key"));
+  });
+
+  describe("what is no message is refused", () => {
+    const huge = [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f];
+    const requestCases: readonly { readonly name: string; readonly body: readonly number[] }[] = [
+      { name: "nothing", body: [] },
+      { name: "a kind that is unknown", body: [8, 2] },
+      { name: "an answer's kind", body: [66, 2] },
+      { name: "an id of 0", body: [5, 0] },
+      { name: "no id", body: [5] },
+      { name: "a negative id", body: [5, 1] },
+      { name: "an id with a superfluous byte", body: [5, 0x82, 0] },
+      { name: "an id that never ends", body: [5, ...Array.from({ length: 20 }, () => 0x80)] },
+      {
+        name: "an id beyond the safe integers",
+        body: [5, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+      },
+      { name: "bytes behind it", body: [5, 2, 0] },
+      { name: "a timeout of 0", body: [4, 2, 0] },
+      { name: "a timeout of years", body: [4, 2, ...huge] },
+      { name: "a key longer than the message", body: [2, 2, 2, ...huge, 0x6b] },
+      { name: "a key that is missing", body: [2, 2, 2] },
+      { name: "a page of no keys", body: [3, 2, 2, 0, 0, 0, 2] },
+      { name: "a log before its start", body: [6, 2, 0, 2] },
+      { name: "a request of no rows", body: [1, 2, 2, 0, 0] },
+      { name: "a request of garbage", body: [1, 2, 2, 0, 6, 1, 2, 3] },
+      { name: "an answer's detail that is unknown", body: [1, 2, 2, 4, 0] },
+    ];
+    for (const { name, body } of requestCases) {
+      it(`a request with ${name}`, () => {
+        assert.throws(() => decodeClientRequest(Buffer.from(body)), isProtocolError);
+      });
+    }
+
+    const failedHead = [72, 2, 4, 0x4e, 0x4f, 0, 0, 0];
+    const responseCases: readonly { readonly name: string; readonly body: readonly number[] }[] = [
+      { name: "a request's kind", body: [5, 2] },
+      { name: "a list that counts more than its bytes hold", body: [67, 2, 2, 0, ...huge, 0] },
+      { name: "a list with bytes left over", body: [67, 2, 2, 0, 0, 2, 0] },
+      { name: "two states of one key", body: [66, 2, 2, 4, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] },
+      { name: "a boolean of 2", body: [71, 2, 2, 0, 0] },
+      { name: "text that is not UTF-8", body: [68, 2, 2, 0xff] },
+      { name: "a verdict that is unknown", body: [65, 2, 2, 20, 0, 0, 0] },
+      { name: "a refused command in an applied request", body: [65, 2, 2, 0, 2, 0, 0] },
+      { name: "a result with unknown bits", body: [65, 2, 2, 0, 0, 2, 4, 4, 0] },
+      { name: "an error code that is unknown", body: failedHead },
+      { name: "a checksum of 33 bits", body: [70, 2, 0x80, 0x80, 0x80, 0x80, 0x20, 0] },
+    ];
+    for (const { name, body } of responseCases) {
+      it(`an answer with ${name}`, () => {
+        assert.throws(() => decodeClientResponse(Buffer.from(body)), isProtocolError);
+      });
+    }
+  });
+
+  it("bytes that were changed are refused, or are another message in its only form", () => {
+    const changes = fc.array(fc.record({ at: fc.nat(), to: fc.nat({ max: 255 }) }), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    fc.assert(
+      fc.property(
+        clientRequests,
+        clientResponses,
+        changes,
+        fc.nat(),
+        (request, response, edits, cut) => {
+          const pairs = [
+            {
+              body: encodeClientRequest(request),
+              again: (b: Buffer) => encodeClientRequest(decodeClientRequest(b)),
+            },
+            {
+              body: encodeClientResponse(response),
+              again: (b: Buffer) => encodeClientResponse(decodeClientResponse(b)),
+            },
+          ];
+          for (const { body, again } of pairs) {
+            for (const { at, to } of edits) body[at % body.length] = to;
+            for (const bytes of [body, body.subarray(0, cut % body.length)]) {
+              try {
+                assert.deepEqual(again(bytes), bytes);
+              } catch (error) {
+                if (!isProtocolError(error)) throw error;
+              }
+            }
+          }
+        },
+      ),
+      { seed: SEED, numRuns: 2000 },
+    );
+  });
+});

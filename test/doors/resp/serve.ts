@@ -1,0 +1,42 @@
+/** A RESP door over a single node, for the length of one test. */
+import { ClientDoor } from "../../../src/doors/door.js";
+import type { ConnectionLimits } from "../../../src/doors/door.js";
+import { RespDoor } from "../../../src/doors/resp/resp-door.js";
+import type { Limits } from "../../../src/store/command.js";
+import { SingleNodeService } from "../single-node-service.js";
+import { RespClient } from "./resp-client.js";
+
+export interface Served {
+  readonly service: SingleNodeService;
+  readonly door: ClientDoor;
+  readonly client: RespClient;
+  readonly port: number;
+}
+
+export interface ServeOptions {
+  readonly limits?: Limits;
+  readonly connectionLimits?: Partial<ConnectionLimits>;
+}
+
+export async function withDoor(
+  body: (served: Served) => Promise<void>,
+  options: ServeOptions = {},
+): Promise<void> {
+  const service = new SingleNodeService(options.limits);
+  const door = await ClientDoor.listen({
+    host: "127.0.0.1",
+    port: 0,
+    protocols: [new RespDoor(service)],
+    ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
+  });
+  try {
+    const client = await RespClient.connect(door.port);
+    try {
+      await body({ service, door, client, port: door.port });
+    } finally {
+      client.close();
+    }
+  } finally {
+    await door.close();
+  }
+}

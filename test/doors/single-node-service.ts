@@ -1,0 +1,127 @@
+/**
+ * A node without a cluster: a Store behind the interface that the doors know.
+ * Answers come in later turns of the loop, as a node's do; what fails, and when,
+ * is set from outside.
+ */
+import type { DatabaseError } from "../../src/errors.js";
+import type {
+  ClusterStatus,
+  ExecuteDone,
+  NodeInfo,
+  NodeService,
+  ReadDone,
+  StatusDone,
+} from "../../src/node/service.js";
+import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
+import type { Entry } from "../../src/raft/types.js";
+import { DEFAULT_LIMITS } from "../../src/store/command.js";
+import type { Limits, Request } from "../../src/store/command.js";
+import { checkRequest } from "../../src/store/limits.js";
+import { Store } from "../../src/store/store.js";
+
+export class SingleNodeService implements NodeService {
+  readonly id: NodeId = NodeId("n1");
+  readonly clusterId = "test-cluster";
+  readonly limits: Limits;
+  readonly store: Store;
+  /** What every execution, or look, ends with while it is set. */
+  executeError: DatabaseError | undefined;
+  readError: DatabaseError | undefined;
+  /** While true, answers wait for `release`. */
+  held = false;
+  executeCount = 0;
+  readCount = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(limits: Limits = DEFAULT_LIMITS) {
+    this.limits = limits;
+    this.store = new Store(limits);
+  }
+
+  execute(request: Request, _timeoutMs: number, done: ExecuteDone): void {
+    this.executeCount++;
+    const error = checkRequest(request, this.limits) ?? this.executeError;
+    this.#later(() => {
+      if (error !== undefined) done(error, undefined);
+      else done(undefined, this.store.apply(request));
+    });
+  }
+
+  read(_timeoutMs: number, done: ReadDone): void {
+    this.readCount++;
+    const error = this.readError;
+    this.#later(() => {
+      if (error !== undefined) done(error, undefined);
+      else done(undefined, this.store);
+    });
+  }
+
+  status(_timeoutMs: number, done: StatusDone): void {
+    const status: ClusterStatus = {
+      clusterId: this.clusterId,
+      leader: this.id,
+      term: 1,
+      nodes: [
+        {
+          id: this.id,
+          role: "leader",
+          term: 1,
+          alive: true,
+          lastIndex: 1,
+          commitIndex: 1,
+          appliedIndex: 1,
+          matchIndex: 1,
+          peer: "127.0.0.1:13141",
+          client: "127.0.0.1:14141",
+          reason: "election-won",
+        },
+      ],
+    };
+    this.#later(() => {
+      done(undefined, status);
+    });
+  }
+
+  info(): NodeInfo {
+    return {
+      id: this.id,
+      clusterId: this.clusterId,
+      role: "leader",
+      term: Term(1),
+      leader: this.id,
+      reason: "election-won",
+      firstIndex: LogIndex(1),
+      lastIndex: LogIndex(1),
+      flushedIndex: LogIndex(1),
+      commitIndex: LogIndex(1),
+      appliedIndex: LogIndex(1),
+      revision: this.store.revision,
+      keyCount: this.store.size,
+      peerAddress: "127.0.0.1:13141",
+      clientAddress: "127.0.0.1:14141",
+      version: "0.0.0-test",
+      uptimeSeconds: 0,
+    };
+  }
+
+  readLog(): readonly Entry[] {
+    return [];
+  }
+
+  checksumAt(): undefined {
+    return undefined;
+  }
+
+  /** Lets go of what was held, in order, and holds no more. */
+  release(): void {
+    this.held = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const answer of waiting) setImmediate(answer);
+  }
+
+  #later(answer: () => void): void {
+    if (this.held) this.#waiting.push(answer);
+    else setImmediate(answer);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The whole cluster killed amid writes, again and again: every acknowledged write
+ * is there, and nobody lends a hand.
+ */
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
+import { connect } from "../../src/index.js";
+import { ClusterProcesses } from "./processes.js";
+
+const ROUNDS = Number(process.env["CRASH_ROUNDS"] ?? 10);
+const BASE_PORT = 13241;
+const WRITERS = 16;
+
+describe("kill -9 of the whole cluster", function () {
+  this.timeout(30_000 + ROUNDS * 10_000);
+
+  it(`loses no acknowledged write in ${ROUNDS} rounds`, async () => {
+    await using cluster = new ClusterProcesses(3, BASE_PORT);
+    /** what a client was told is durable */
+    const acknowledged = new Map<string, string>();
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      await cluster.start();
+      await cluster.leader(10_000);
+      await using database = connect({ endpoints: cluster.endpoints.split(","), timeoutMs: 5000 });
+
+      // Everything acknowledged in earlier rounds is there, byte for byte.
+      const found = new Map<string, string>();
+      for await (const { key, value } of database.list()) {
+        found.set(Buffer.from(key).toString(), Buffer.from(value).toString());
+      }
+      for (const [key, value] of acknowledged) assert.equal(found.get(key), value, key);
+
+      let killed = false;
+      let inRound = 0;
+      const writers = Array.from({ length: WRITERS }, async (_, writer) => {
+        for (let i = 0; !killed; i += 1) {
+          const key = `r${round}-w${writer}-${i}`;
+          const value = `${key}-${"x".repeat((i * 37) % 400)}`;
+          try {
+            await database.put(key, value);
+          } catch (error) {
+            if (killed) return; // not acknowledged: nothing is owed
+            throw error;
+          }
+          acknowledged.set(key, value);
+          inRound += 1;
+        }
+      });
+      await cluster.until(20_000, "two hundred writes", async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        return inRound >= 200 ? true : undefined;
+      });
+      killed = true;
+      await Promise.all(cluster.nodes.map((node) => node.end("SIGKILL")));
+      await Promise.all(writers);
+    }
+    assert.ok(acknowledged.size >= ROUNDS * 200);
+  });
+});

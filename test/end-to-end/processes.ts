@@ -1,0 +1,252 @@
+/**
+ * Real node processes and real command lines, for the end-to-end tests: what a
+ * person does in several terminals, in one program.
+ */
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+const ROOT = path.resolve(import.meta.dirname, "../../..");
+const BALSA = path.join(ROOT, "bin", "balsa.js");
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs one command line to its end. */
+export async function balsa(
+  commandLine: readonly string[],
+  options: { readonly stdin?: Uint8Array; readonly endpoints?: string } = {},
+): Promise<Finished> {
+  const child = spawn(process.execPath, [BALSA, ...commandLine], {
+    env: { ...process.env, BALSA_ENDPOINTS: options.endpoints ?? "", NO_COLOR: "1" },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const stdout = collect(child, "stdout");
+  const stderr = collect(child, "stderr");
+  child.stdin.on("error", () => undefined); // it may end before it read everything
+  child.stdin.end(options.stdin ?? "");
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** The same, and it must succeed. */
+export async function balsaOk(
+  commandLine: readonly string[],
+  options: Parameters<typeof balsa>[1] = {},
+): Promise<string> {
+  const finished = await balsa(commandLine, options);
+  assert.equal(
+    finished.code,
+    0,
+    `balsa ${commandLine.join(" ")} ended with ${String(finished.code)}: ${finished.stderr}`,
+  );
+  return finished.stdout;
+}
+
+function collect(child: ChildProcess, stream: "stdout" | "stderr"): { text: () => string } {
+  const chunks: Buffer[] = [];
+  child[stream]?.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return { text: () => Buffer.concat(chunks).toString() };
+}
+
+/** One node of a cluster under test. */
+export class NodeProcess {
+  readonly id: string;
+  readonly peer: string;
+  readonly client: string;
+  readonly directory: string;
+  readonly #cluster: string;
+  readonly #flags: readonly string[];
+  #child: ChildProcess | undefined;
+  #log = "";
+
+  constructor(options: {
+    readonly id: string;
+    readonly peer: string;
+    readonly client: string;
+    readonly directory: string;
+    readonly cluster: string;
+    readonly flags?: readonly string[];
+  }) {
+    this.id = options.id;
+    this.peer = options.peer;
+    this.client = options.client;
+    this.directory = options.directory;
+    this.#cluster = options.cluster;
+    this.#flags = options.flags ?? [];
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined;
+  }
+
+  get pid(): number {
+    const pid = this.#child?.pid;
+    assert.ok(pid !== undefined, `${this.id} runs`);
+    return pid;
+  }
+
+  /** What the node said on stderr since the test began. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Starts the node and waits for its `ready`. */
+  async start(): Promise<void> {
+    assert.ok(this.#child === undefined, `${this.id} is not running yet`);
+    const child = spawn(
+      process.execPath,
+      [
+        BALSA,
+        ...["node", "start", "--id", this.id, "--peer", this.peer, "--client", this.client],
+        ...["--cluster", this.#cluster, "--data", this.directory, ...this.#flags],
+      ],
+      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } },
+    );
+    this.#child = child;
+    child.stderr.on("data", (chunk: Buffer) => (this.#log += chunk.toString()));
+    await new Promise<void>((resolve, reject) => {
+      let out = "";
+      child.stdout.on("data", (chunk: Buffer) => {
+        out += chunk.toString();
+        if (/^ready$/m.test(out)) resolve();
+      });
+      child.once("exit", (code, signal) => {
+        if (this.#child === child) this.#child = undefined;
+        reject(
+          new Error(`${this.id} ended (${String(code ?? signal)}) before ready: ${this.#log}`),
+        );
+      });
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal);
+  }
+
+  /** Ends the process and waits for it; @returns its exit code, or null after a signal. */
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined) return null;
+    const ended = once(child, "exit") as Promise<[number | null]>;
+    child.kill(signal);
+    const [code] = await ended;
+    this.#child = undefined;
+    return code;
+  }
+}
+
+export interface Status {
+  readonly leader: string | null;
+  readonly term: number;
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly role: string;
+    readonly alive: boolean;
+    readonly lastIndex: number | null;
+    readonly commitIndex: number | null;
+    readonly appliedIndex: number | null;
+    readonly matchIndex: number | null;
+  }[];
+}
+
+/** A cluster of node processes in a directory of its own. */
+export class ClusterProcesses implements AsyncDisposable {
+  readonly nodes: readonly NodeProcess[];
+  readonly directory: string;
+
+  constructor(count: number, basePort: number, flags: readonly string[] = []) {
+    this.directory = mkdtempSync(path.join(tmpdir(), "balsa-e2e-"));
+    const members = Array.from({ length: count }, (_, i) => ({
+      id: `n${i + 1}`,
+      peer: `127.0.0.1:${basePort + i}`,
+      client: `127.0.0.1:${basePort + 1000 + i}`,
+    }));
+    const cluster = members.map(({ id, peer }) => `${id}=${peer}`).join(",");
+    this.nodes = members.map(
+      (member) =>
+        new NodeProcess({
+          ...member,
+          cluster,
+          flags,
+          directory: path.join(this.directory, member.id),
+        }),
+    );
+  }
+
+  node(id: string): NodeProcess {
+    const found = this.nodes.find((node) => node.id === id);
+    assert.ok(found !== undefined, `node ${id} exists`);
+    return found;
+  }
+
+  get running(): readonly NodeProcess[] {
+    return this.nodes.filter((node) => node.running);
+  }
+
+  get endpoints(): string {
+    return this.running.map(({ client }) => client).join(",");
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.start()));
+  }
+
+  async status(): Promise<Status | undefined> {
+    const finished = await balsa(["cluster", "status", "--json"], { endpoints: this.endpoints });
+    return finished.code === 0 ? (JSON.parse(finished.stdout) as Status) : undefined;
+  }
+
+  /** Waits until the running nodes have a leader among them. */
+  async leader(withinMs: number): Promise<NodeProcess> {
+    const status = await this.until(withinMs, "a leader", async () => {
+      const seen = await this.status();
+      return seen?.leader != null && this.node(seen.leader).running ? seen : undefined;
+    });
+    return this.node(status.leader ?? "");
+  }
+
+  /** Waits until every running node has applied the same last entry. */
+  async caughtUp(withinMs: number): Promise<Status> {
+    return this.until(withinMs, "every replica caught up", async () => {
+      const status = await this.status();
+      const alive = status?.nodes.filter((node) => node.alive) ?? [];
+      if (alive.length !== this.running.length) return undefined;
+      const [first] = alive;
+      const equal = alive.every(
+        (node) => node.appliedIndex === first?.lastIndex && node.lastIndex === first?.lastIndex,
+      );
+      return equal ? status : undefined;
+    });
+  }
+
+  /** Asks again and again until there is an answer. */
+  async until<T>(withinMs: number, what: string, ask: () => Promise<T | undefined>): Promise<T> {
+    const deadline = performance.now() + withinMs;
+    for (;;) {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      if (performance.now() > deadline) {
+        const logs = this.nodes.map((node) => `--- ${node.id}\n${node.log}`).join("\n");
+        assert.fail(`no sign of ${what} within ${withinMs} ms\n${logs}`);
+      }
+      await pause(20);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.running.map((node) => node.end("SIGTERM")));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.running.map((node) => node.end("SIGKILL")));
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,162 @@
+/** What the log says about a write is final, and only what it leaves open is unknown. */
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "mocha";
+import type { DatabaseError } from "../../src/errors.js";
+import { Requests, type PendingWrite } from "../../src/node/requests.js";
+import { LogIndex, Term } from "../../src/raft/types.js";
+import type { RequestResult } from "../../src/store/command.js";
+
+interface Told {
+  error?: DatabaseError | undefined;
+  result?: RequestResult | undefined;
+  times: number;
+}
+
+function applied(revision: number): RequestResult {
+  return { kind: "applied", revision, results: [] };
+}
+
+describe("requests on their way", () => {
+  let requests: Requests;
+  let told: Map<string, Told>;
+
+  beforeEach(() => {
+    requests = new Requests();
+    told = new Map();
+  });
+
+  function write(name: string, options: { size?: number; deadline?: number } = {}): PendingWrite {
+    const entry: Told = { times: 0 };
+    told.set(name, entry);
+    return {
+      request: { id: Buffer.from(name.padEnd(16, ".")), commands: [] },
+      size: options.size ?? 1,
+      deadline: options.deadline ?? 1000,
+      done: (error, result) => {
+        entry.times += 1;
+        entry.error = error;
+        entry.result = result;
+      },
+    };
+  }
+
+  function name(pending: PendingWrite): string {
+    return Buffer.from(pending.request.id).toString().replace(/\.+$/, "");
+  }
+
+  it("leave the queue in the order they came, within the bounds, and at least one at a time", () => {
+    for (const [id, size] of [
+      ["a", 5],
+      ["b", 5],
+      ["c", 90],
+      ["d", 1],
+    ] as const) {
+      requests.enqueue(write(id, { size }));
+    }
+    assert.deepEqual(requests.take(10, 9).map(name), ["a", "b"]);
+    assert.equal(requests.queuedSize, 91);
+    assert.deepEqual(requests.take(10, 9).map(name), ["c"], "a large one travels alone");
+    requests.enqueue(write("e"));
+    assert.deepEqual(requests.take(10, 1).map(name), ["d"]);
+    assert.deepEqual(requests.take(10, 9).map(name), ["e"]);
+    assert.deepEqual(requests.take(10, 9), []);
+    assert.equal(requests.queuedSize, 0);
+  });
+
+  it("put back stand before those that came later", () => {
+    const [a, b, c] = [write("a"), write("b"), write("c")];
+    for (const one of [a, b, c]) requests.enqueue(one);
+    requests.putBack(requests.take(2, 2));
+    assert.deepEqual(requests.take(9, 9).map(name), ["a", "b", "c"]);
+  });
+
+  it("keep their order through thousands", () => {
+    const expected: string[] = [];
+    const seen: string[] = [];
+    for (let i = 0; i < 20_000; i += 1) {
+      expected.push(`w${i}`);
+      requests.enqueue(write(`w${i}`));
+      if (i % 3 === 0) seen.push(...requests.take(2, 2).map(name));
+    }
+    seen.push(...requests.take(Infinity, Infinity).map(name));
+    assert.deepEqual(seen, expected);
+  });
+
+  it("placed where an entry is applied in their term have its results by position", () => {
+    requests.placed(LogIndex(7), Term(2), [write("a"), undefined, write("c")]);
+    const dead = requests.applied(LogIndex(7), Term(2), [applied(2), applied(3), applied(4)]);
+    assert.deepEqual(dead, []);
+    assert.deepEqual(told.get("a"), { times: 1, error: undefined, result: applied(2) });
+    assert.deepEqual(told.get("c"), { times: 1, error: undefined, result: applied(4) });
+  });
+
+  it("placed where another term's entry is applied are provably not applied", () => {
+    requests.placed(LogIndex(7), Term(2), [write("old")]);
+    requests.placed(LogIndex(7), Term(3), [write("new")]);
+    const dead = requests.applied(LogIndex(7), Term(3), [applied(2)]);
+    assert.deepEqual(dead.map(name), ["old"]);
+    assert.equal(told.get("old")?.times, 0, "it may be sent again");
+    assert.equal(told.get("new")?.times, 1);
+  });
+
+  it("placed further on in an earlier term than an applied one are provably not applied", () => {
+    requests.placed(LogIndex(7), Term(2), [write("a")]);
+    requests.placed(LogIndex(9), Term(2), [write("b")]);
+    requests.placed(LogIndex(9), Term(4), [write("c")]);
+    assert.deepEqual(requests.supersededBy(LogIndex(8), Term(4)).map(name), ["b"]);
+    assert.equal(requests.openCount, 2);
+  });
+
+  it("forwarded are recognised by their id when the log brings them first", () => {
+    requests.forwarded(1, write("a"));
+    const taken = requests.takeForwarded(Buffer.from("a".padEnd(16, ".")));
+    assert.ok(taken !== undefined);
+    assert.equal(name(taken), "a");
+    assert.equal(requests.takeForwardedById(1), undefined);
+    assert.equal(requests.takeForwarded(Buffer.from("b".padEnd(16, "."))), undefined);
+    assert.equal(requests.takeForwarded(Buffer.alloc(0)), undefined);
+  });
+
+  it("past their deadline are told the truth: unsent, or unknown with their id", () => {
+    requests.enqueue(write("queued", { deadline: 10 }));
+    requests.enqueue(write("patient", { deadline: 99 }));
+    requests.forwarded(1, write("forwarded", { deadline: 10 }));
+    requests.placed(LogIndex(3), Term(1), [write("placed", { deadline: 10 })]);
+    requests.expire(10, false);
+    assert.equal(told.get("queued")?.error?.code, "NO_LEADER");
+    assert.equal(told.get("queued")?.error?.outcome, "not-applied");
+    for (const id of ["forwarded", "placed"]) {
+      const error = told.get(id)?.error;
+      assert.equal(error?.code, "OUTCOME_UNKNOWN");
+      assert.equal(error.requestId, Buffer.from(id.padEnd(16, ".")).toString("hex"));
+    }
+    assert.equal(told.get("patient")?.times, 0);
+    assert.deepEqual(requests.take(9, 9).map(name), ["patient"]);
+    assert.equal(requests.openCount, 0);
+  });
+
+  it("that expired are not told twice when the log decides after all", () => {
+    requests.placed(LogIndex(3), Term(1), [write("late", { deadline: 10 })]);
+    requests.expire(10, true);
+    requests.applied(LogIndex(3), Term(1), [applied(2)]);
+    assert.equal(told.get("late")?.times, 1);
+  });
+
+  it("of a leader that has no room are told to come again", () => {
+    requests.enqueue(write("queued", { deadline: 10 }));
+    requests.expire(10, true);
+    assert.equal(told.get("queued")?.error?.code, "BUSY");
+  });
+
+  it("end with the node: unsent ones provably, the others unknown", () => {
+    requests.enqueue(write("queued"));
+    requests.forwarded(1, write("forwarded"));
+    requests.placed(LogIndex(3), Term(1), [undefined, write("placed")]);
+    requests.close();
+    assert.equal(told.get("queued")?.error?.code, "CLOSED");
+    assert.equal(told.get("queued")?.error?.outcome, "not-applied");
+    assert.equal(told.get("forwarded")?.error?.outcome, "unknown");
+    assert.equal(told.get("placed")?.error?.outcome, "unknown");
+    for (const { times } of told.values()) assert.equal(times, 1);
+  });
+});

@@ -1,0 +1,163 @@
+/** The log's memory: what it hands out, what is flushed, what it lets go of. */
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
+import { AssertionError } from "../../src/assert.js";
+import { RaftLog } from "../../src/raft/log.js";
+import { LogIndex, Term } from "../../src/raft/types.js";
+import { Disk } from "./disk.js";
+import { Random } from "./random.js";
+import { sealCommands } from "./seal.js";
+import type { Entry } from "../../src/raft/types.js";
+
+/** A log over a disk that takes changes as the driver hands them over. */
+class Bench {
+  readonly disk = new Disk();
+  readonly log: RaftLog;
+  #persistId = 0;
+
+  constructor(cacheSizeMax = 1 << 20) {
+    this.log = new RaftLog(this.disk, cacheSizeMax);
+  }
+
+  append(term: number, payload = "x"): Entry {
+    const index = LogIndex(this.log.lastIndex + 1);
+    const previousChecksum = this.log.checksum(this.log.lastIndex);
+    const entry = sealCommands({ index, term: Term(term), previousChecksum }, payload);
+    this.log.append(entry);
+    return entry;
+  }
+
+  handOut(): number {
+    this.#persistId += 1;
+    const change = this.log.takeChange(this.#persistId);
+    this.disk.write({ persistId: this.#persistId, hardState: undefined, ...change });
+    return this.#persistId;
+  }
+
+  flush(): void {
+    this.log.persisted(this.disk.flush());
+  }
+}
+
+describe("raft log", () => {
+  it("counts a flush only for what it still covers after a truncation", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 3; i += 1) bench.append(1);
+    bench.handOut();
+    bench.log.truncate(LogIndex(2));
+    for (let i = 0; i < 3; i += 1) bench.append(2);
+    bench.handOut();
+    bench.flush();
+    assert.equal(bench.log.flushedIndex, 1);
+    bench.flush();
+    assert.equal(bench.log.flushedIndex, 4);
+  });
+
+  it("takes back what was flushed when it is truncated", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 3; i += 1) bench.append(1);
+    bench.handOut();
+    bench.flush();
+    bench.log.truncate(LogIndex(3));
+    assert.equal(bench.log.flushedIndex, 2);
+    bench.append(2);
+    assert.equal(bench.log.flushedIndex, 2);
+    bench.handOut();
+    bench.flush();
+    assert.equal(bench.log.flushedIndex, 3);
+  });
+
+  it("hands out one truncation for several, at the lowest index", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 5; i += 1) bench.append(1);
+    bench.handOut();
+    bench.log.truncate(LogIndex(4));
+    bench.append(2);
+    bench.log.truncate(LogIndex(2));
+    const entry = bench.append(3);
+    assert.deepEqual(bench.log.takeChange(9), { truncateFrom: 2, entries: [entry] });
+  });
+
+  it("tells nobody of what was appended and dropped between two hand-outs", () => {
+    const bench = new Bench();
+    bench.append(1);
+    bench.handOut();
+    bench.append(1);
+    bench.log.truncate(LogIndex(2));
+    const entry = bench.append(2);
+    assert.deepEqual(bench.log.takeChange(9), { truncateFrom: undefined, entries: [entry] });
+  });
+
+  it("keeps unflushed entries in memory and lets flushed ones go to fit its size", () => {
+    const bench = new Bench(10);
+    for (let i = 0; i < 8; i += 1) bench.append(1, "12345");
+    bench.handOut();
+    const read = bench.log.read(LogIndex(1), LogIndex(8), 1000);
+    assert.equal(read.length, 8);
+    bench.flush();
+    // Two of five bytes stay; the others come from the disk.
+    assert.equal(bench.log.read(LogIndex(1), LogIndex(8), 1000).length, 6);
+    assert.equal(bench.log.read(LogIndex(7), LogIndex(8), 1000).length, 2);
+  });
+
+  it("reads at least one entry, and no more than fit", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 4; i += 1) bench.append(1, "1234567890");
+    const sizes = [1, 10, 19, 20, 25, 40, 1000].map(
+      (sizeMax) => bench.log.read(LogIndex(1), LogIndex(4), sizeMax).length,
+    );
+    assert.deepEqual(sizes, [1, 1, 1, 2, 2, 4, 4]);
+    assert.equal(bench.log.read(LogIndex(2), LogIndex(3), 1000).length, 2);
+  });
+
+  it("refuses gaps and falling terms: they would be our own mistake", () => {
+    const bench = new Bench();
+    bench.append(3);
+    const at = { index: LogIndex(3), term: Term(3), previousChecksum: 0 };
+    assert.throws(() => {
+      bench.log.append(sealCommands(at, "gap"));
+    }, AssertionError);
+    assert.throws(() => {
+      bench.append(2);
+    }, AssertionError);
+  });
+
+  it("agrees with a plain array through any life", () => {
+    for (let seed = 1; seed <= 200; seed += 1) {
+      const random = new Random(seed);
+      const bench = new Bench(random.pick([0, 20, 1000]));
+      let plain: Entry[] = [];
+      let term = 1;
+      for (let i = 0; i < 100; i += 1) {
+        if (random.chance(0.5)) plain.push(bench.append(term, "x".repeat(random.below(9))));
+        else if (random.chance(0.3)) bench.handOut();
+        else if (random.chance(0.5)) bench.flush();
+        else if (plain.length > 0 && random.chance(0.3)) {
+          const from = LogIndex(1 + random.below(plain.length));
+          bench.log.truncate(from);
+          plain = plain.slice(0, from - 1);
+          term += 1;
+        }
+        check(bench, plain, seed);
+      }
+    }
+  });
+});
+
+function check(bench: Bench, plain: readonly Entry[], seed: number): void {
+  const { log, disk } = bench;
+  assert.equal(log.lastIndex, plain.length, `seed ${seed}`);
+  for (let index = 1; index <= log.flushedIndex; index += 1) {
+    const durable = disk.durableAt(index)?.checksum;
+    assert.equal(durable, plain[index - 1]?.checksum, `seed ${seed}: flushed is durable`);
+  }
+  const read: Entry[] = [];
+  while (read.length < plain.length) {
+    read.push(...log.read(LogIndex(read.length + 1), log.lastIndex, 30));
+  }
+  assert.deepEqual(read, plain, `seed ${seed}`);
+  for (const entry of plain) {
+    assert.equal(log.term(entry.index), entry.term);
+    assert.equal(log.checksum(entry.index), entry.checksum);
+  }
+}
