@@ -82,7 +82,7 @@ export async function startBalsa(directory: string, version: string): Promise<Sy
     version,
     leaderPort: () =>
       until("Balsa's leader", async () => {
-        const database = await connect({ endpoints: nodes.map(({ client }) => client) });
+        const database = connect({ endpoints: nodes.map(({ client }) => client) });
         try {
           const { leader } = await database.status();
           const client = nodes.find(({ id }) => id === leader)?.client;

@@ -53,12 +53,14 @@ export async function runWorkload(options: WorkloadOptions): Promise<WorkloadRep
   const { workload, endpoints, timeoutMs, connections, inFlight, keys } = options;
   const databases: Database[] = [];
   try {
-    for (let at = 0; at < connections; at += 1) {
-      databases.push(await connect({ endpoints, timeoutMs }));
-    }
-    const [first] = databases;
-    if (first === undefined) throw new RangeError("a run has at least one connection");
-    const { nodes } = await first.status();
+    const first = connect({ endpoints, timeoutMs });
+    databases.push(first);
+    const { nodes, leader } = await first.status();
+    const leaderFirst = inOrder(nodes.find(({ id }) => id === leader)?.client, endpoints);
+    const loaders = Array.from({ length: connections }, () =>
+      connect({ endpoints: leaderFirst, timeoutMs }),
+    );
+    databases.push(...loaders);
     const value = Buffer.alloc(options.valueSize, "v");
     if (workload !== "put") {
       options.onPhase(`setting ${keys} keys to read`);
@@ -72,7 +74,7 @@ export async function runWorkload(options: WorkloadOptions): Promise<WorkloadRep
       seconds: options.seconds,
       onSecond: options.onSecond,
       operation: async (client) => {
-        const database = databases[client % connections] ?? first;
+        const database = loaders[client % connections] ?? first;
         const key = benchKey(Math.floor(Math.random() * keys));
         if (isPut(workload)) await database.put(key, value);
         else await database.get(key);
@@ -96,6 +98,12 @@ export async function runWorkload(options: WorkloadOptions): Promise<WorkloadRep
   } finally {
     await Promise.all(databases.map((database) => database.close()));
   }
+}
+
+/** A client speaks to the first address that answers: the leader's, so that nothing is forwarded. */
+function inOrder(leader: string | null | undefined, endpoints: readonly string[]): string[] {
+  const others = endpoints.filter((endpoint) => endpoint !== leader);
+  return leader === null || leader === undefined ? others : [leader, ...others];
 }
 
 function isPut(workload: Workload): boolean {

@@ -58,7 +58,7 @@ export default class Dev extends BaseCommand {
       },
       onLeader: (up) => this.#announce(up, flags.json, flags.exec !== undefined),
       askStatus: async (endpoints) => {
-        const database = await connect({ endpoints, timeoutMs: 1000 });
+        const database = connect({ endpoints, timeoutMs: 1000 });
         try {
           return await database.status();
         } finally {

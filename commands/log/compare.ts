@@ -77,10 +77,10 @@ export default class LogCompare extends ConnectedCommand {
     json: boolean,
   ): Promise<void> {
     const { connect } = await import("../../src/client/remote-database.js");
-    const databases: Awaited<ReturnType<typeof connect>>[] = [];
+    const databases: ReturnType<typeof connect>[] = [];
     try {
       for (const endpoint of endpoints) {
-        databases.push(await connect({ endpoints: [endpoint], timeoutMs }));
+        databases.push(connect({ endpoints: [endpoint], timeoutMs }));
       }
       const asked = await Promise.all(
         databases.map((database, at) => RemoteSource.ask(endpoints[at] ?? "", database)),

@@ -87,7 +87,7 @@ export abstract class ConnectedCommand extends BaseCommand {
     const endpoints = parseEndpoints(flags.endpoints).map(({ text }) => text);
     const timeoutMs = parseDuration(flags.timeout, "--timeout");
     const { connect } = await import("../client/remote-database.js");
-    const database = await connect({ endpoints, timeoutMs });
+    const database = connect({ endpoints, timeoutMs });
     try {
       return await use(database);
     } finally {
