@@ -73,12 +73,20 @@ export interface Database extends AsyncDisposable {
   get(key: Bytes, options?: OperationOptions): Promise<KeyRecord | undefined>;
   put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult>;
   delete(key: Bytes, options?: OperationOptions): Promise<DeleteResult>;
+  /** The range must name at least one bound; every key is `{ prefix: "" }`. */
   deleteRange(range: Range, options?: OperationOptions): Promise<DeleteResult>;
-  /** In byte order, page by page; each page is linearizable, the whole is not one moment. */
+  /**
+   * In byte order, page by page; each page is linearizable, the whole is not one
+   * moment. The timeout is that of each page.
+   */
   list(range?: Range, options?: ListOptions): AsyncIterableIterator<KeyRecord>;
   /** All operations or none, one revision. A key may appear more than once: in order. */
   batch(operations: readonly BatchOperation[], options?: OperationOptions): Promise<BatchResult>;
   status(options?: OperationOptions): Promise<ClusterStatus>;
-  /** Idempotent; waits for what is under way. */
+  /**
+   * Idempotent. Settles what is under way before it resolves: answered if the
+   * answer is there in time, otherwise CLOSED, and OUTCOME_UNKNOWN for a write
+   * that was already handed over.
+   */
   close(): Promise<void>;
 }

@@ -19,6 +19,7 @@ import type {
   Range,
 } from "./database.js";
 import { assert } from "./assert.js";
+import { watchAbort } from "./client/abort-watch.js";
 import { listPages, type Page } from "./client/list.js";
 import { newRequestId } from "./client/request-id.js";
 import {
@@ -27,6 +28,7 @@ import {
   batchResultOf,
   checkKey,
   checkRange,
+  closed,
   deleteRangeRequest,
   deleteRequest,
   deleteResultOf,
@@ -38,6 +40,7 @@ import {
   putResultOf,
   recordOf,
   requestIdOf,
+  throwIf,
   timeoutMsOf,
 } from "./client/request.js";
 import { DatabaseError } from "./errors.js";
@@ -167,7 +170,7 @@ class EmbeddedDatabase implements Database {
     const signal = options?.signal;
     return new Promise((resolve, reject) => {
       if (this.#closing !== undefined) {
-        reject(closedError());
+        reject(closed());
         return;
       }
       if (signal?.aborted === true) {
@@ -176,7 +179,7 @@ class EmbeddedDatabase implements Database {
       }
       const settle = (): void => {
         this.#pending.delete(pending);
-        signal?.removeEventListener("abort", onAbort);
+        unwatch?.();
       };
       const pending: Pending = {
         requestId,
@@ -185,16 +188,12 @@ class EmbeddedDatabase implements Database {
           reject(error);
         },
       };
-      const onAbort = (): void => {
-        if (signal === undefined) return;
-        pending.reject(
-          requestId === undefined
-            ? aborted(signal)
-            : outcomeUnknown(requestId, "aborted by its signal", signal.reason),
-        );
-      };
       this.#pending.add(pending);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const unwatch =
+        signal &&
+        watchAbort(signal, () => {
+          pending.reject(abortedError(signal, requestId));
+        });
       begin((error, answer) => {
         // Given up already: nobody waits for the answer.
         if (!this.#pending.has(pending)) return;
@@ -210,6 +209,12 @@ class EmbeddedDatabase implements Database {
   }
 }
 
+/** The error of an operation given up after it was handed to the service. */
+function abortedError(signal: AbortSignal, requestId: string | undefined): DatabaseError {
+  if (requestId === undefined) return aborted(signal);
+  return outcomeUnknown(requestId, "aborted by its signal", signal.reason);
+}
+
 /** An error with an unknown outcome names its request. */
 function withRequestId(error: DatabaseError, requestId: string | undefined): DatabaseError {
   if (error.outcome !== "unknown" || error.requestId !== undefined) return error;
@@ -218,14 +223,6 @@ function withRequestId(error: DatabaseError, requestId: string | undefined): Dat
 }
 
 function unansweredError(requestId: string | undefined): DatabaseError {
-  if (requestId === undefined) return closedError();
+  if (requestId === undefined) return closed();
   return outcomeUnknown(requestId, "the database was closed");
-}
-
-function closedError(): DatabaseError {
-  return new DatabaseError("CLOSED", "the database is closed");
-}
-
-function throwIf(error: DatabaseError | undefined): void {
-  if (error !== undefined) throw error;
 }

@@ -9,6 +9,7 @@
 import { unreachable } from "../assert.js";
 import type { ClientRequest, ClientResponse } from "../codec/client-message.js";
 import { DatabaseError } from "../errors.js";
+import { watchAbort } from "./abort-watch.js";
 import type { NativeConnection } from "./native-connection.js";
 import { aborted, outcomeUnknown } from "./request.js";
 
@@ -44,8 +45,7 @@ export class Call {
   readonly #options: CallOptions;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: DatabaseError) => void;
-  /** Told when the signal gave the call up, after it was settled. */
-  readonly #onAbort: () => void;
+  readonly #unwatch: (() => void) | undefined;
   #settled = false;
 
   /** by `performance.now` */
@@ -67,6 +67,7 @@ export class Call {
     settle: {
       readonly resolve: (answer: Answer) => void;
       readonly reject: (error: DatabaseError) => void;
+      /** its signal gave it up; it is settled */
       readonly onAbort: (call: Call) => void;
     },
   ) {
@@ -75,12 +76,12 @@ export class Call {
     this.deadline = now + options.timeoutMs;
     this.#resolve = settle.resolve;
     this.#reject = settle.reject;
-    this.#onAbort = () => {
-      const { signal } = this.#options;
-      if (signal !== undefined) this.reject(this.#abortedError(signal));
+    const { signal } = options;
+    if (signal === undefined) return;
+    this.#unwatch = watchAbort(signal, () => {
+      this.reject(this.#abortedError(signal));
       settle.onAbort(this);
-    };
-    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    });
   }
 
   get settled(): boolean {
@@ -100,7 +101,9 @@ export class Call {
     const request = this.#request;
     switch (request.kind) {
       case "execute":
+        return { kind: "execute", id, timeoutMs, answer: request.answer, request: request.request };
       case "get":
+        return { kind: "get", id, timeoutMs, key: request.key };
       case "range":
       case "status":
         return { ...request, id, timeoutMs };
@@ -150,7 +153,7 @@ export class Call {
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#unwatch?.();
     return true;
   }
 }

@@ -24,7 +24,7 @@ import {
   NativeConnection,
   type NativeConnectionOwner,
 } from "./native-connection.js";
-import { aborted } from "./request.js";
+import { aborted, closed } from "./request.js";
 
 /** Refusals that prove that nothing was applied and may be different the next time. */
 const TRY_AGAIN: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "BUSY", "UNAVAILABLE"]);
@@ -71,7 +71,7 @@ export class Channel implements NativeConnectionOwner {
   call(request: CallRequest, options: CallOptions): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
-        reject(closedError());
+        reject(closed());
         return;
       }
       if (options.signal?.aborted === true) {
@@ -99,7 +99,7 @@ export class Channel implements NativeConnectionOwner {
     this.#timer = undefined;
     const connections = [...this.#leaving];
     if (this.#connection !== undefined) connections.push(this.#connection);
-    const error = closedError();
+    const error = closed();
     for (const connection of connections) connection.close(error);
     for (const call of this.#calls) call.reject(error);
     this.#calls.clear();
@@ -314,10 +314,6 @@ export class Channel implements NativeConnectionOwner {
     const failures = [...this.#lastFailures.values()].map(({ message }) => message);
     return `no node could be reached: ${failures.join("; ")}`;
   }
-}
-
-function closedError(): DatabaseError {
-  return new DatabaseError("CLOSED", "the database is closed");
 }
 
 /** How long to rest before the attempt after the `count`-th failure: growing, half of it random. */

@@ -53,6 +53,9 @@ export interface ConnectionTimeouts {
   readonly silenceMs: number;
 }
 
+/** What a client door says, before any protocol, when it has all the clients it takes (doors/door.ts). */
+const DOOR_IS_FULL = "-ERR max number of clients reached";
+
 interface SentCall {
   readonly call: Call;
   /** bytes of its frame */
@@ -262,7 +265,10 @@ export class NativeConnection {
   }
 
   #stranger(cause: DatabaseError): DatabaseError {
-    const text = JSON.stringify(this.#firstBytes?.toString("latin1") ?? "");
+    const said = this.#firstBytes?.toString("latin1") ?? "";
+    const text = JSON.stringify(said);
+    if (said.startsWith(DOOR_IS_FULL))
+      return new DatabaseError("UNAVAILABLE", `${this.endpoint.text}: it answered ${text}`);
     return new DatabaseError(
       "PROTOCOL",
       `${this.endpoint.text} does not speak the native client protocol: it answered ${text}. Is it the client address of a node?`,

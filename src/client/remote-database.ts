@@ -46,6 +46,7 @@ import {
   putRequest,
   putResultOf,
   requestIdOf,
+  throwIf,
   TIMEOUT_MS_DEFAULT,
   timeoutMsOf,
 } from "./request.js";
@@ -218,8 +219,4 @@ export class RemoteDatabase implements Database {
     const timeoutMs = timeoutMsOf(options, this.#timeoutMs);
     return this.#channel.call(request, { timeoutMs, signal: options?.signal, requestId });
   }
-}
-
-function throwIf(error: Error | undefined): void {
-  if (error !== undefined) throw error;
 }

@@ -5,7 +5,7 @@
  */
 import { randomFillSync } from "node:crypto";
 
-export const REQUEST_ID_SIZE = 16;
+const REQUEST_ID_SIZE = 16;
 const DRAWN_COUNT = 256;
 
 const drawn = new Uint8Array(REQUEST_ID_SIZE * DRAWN_COUNT);

@@ -37,7 +37,6 @@ export const PAGE_SIZE_MAX: number = 1024 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
 const LONE_SURROGATE = /\p{Surrogate}/u;
-const encoder = new TextEncoder();
 
 /** Keys in [from, end); an empty `end` means no upper bound. */
 export interface KeyRange {
@@ -49,13 +48,13 @@ export interface KeyRange {
 function bytesOf(bytes: Bytes, name: string): Uint8Array {
   // Users of plain JavaScript may hand in anything.
   const given: unknown = bytes;
-  if (given instanceof Uint8Array) return new Uint8Array(given);
+  if (given instanceof Uint8Array) return Buffer.from(given);
   if (typeof given !== "string")
     throw invalid(`${name} is neither text nor Uint8Array but ${typeName(given)}`);
   // Encoding would put U+FFFD in its place, and two different keys would be one.
   if (LONE_SURROGATE.test(given))
     throw invalid(`${name} is text that UTF-8 cannot hold: it has half of a surrogate pair`);
-  return encoder.encode(given);
+  return Buffer.from(given, "utf8");
 }
 
 /** @throws {DatabaseError} INVALID_ARGUMENT when the key is empty or no bytes */
@@ -278,6 +277,15 @@ function typeName(value: unknown): string {
 
 export function invalid(message: string): DatabaseError {
   return new DatabaseError("INVALID_ARGUMENT", message);
+}
+
+/** The error of an operation on a closed database, or of one that closing cut short. */
+export function closed(): DatabaseError {
+  return new DatabaseError("CLOSED", "the database is closed");
+}
+
+export function throwIf(error: DatabaseError | undefined): void {
+  if (error !== undefined) throw error;
 }
 
 /** The error of an operation given up by its signal before anything was sent. */

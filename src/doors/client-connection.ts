@@ -10,14 +10,20 @@
  */
 import type { Socket } from "node:net";
 
+/**
+ * What a handler holds after the bytes it was given: nothing unfinished ("idle");
+ * the beginning of a request, begun in these bytes ("begun"); still the same
+ * unfinished request as before them ("partial").
+ */
+export type InputState = "idle" | "begun" | "partial";
+
 /** What a protocol makes of one connection. */
 export interface ConnectionHandler {
   /**
    * The next bytes, in order, never empty; the first ones include the preamble.
-   * The handler may keep views of them. Answers whether it now holds the
-   * beginning of a request whose end has not come.
+   * The handler may keep views of them.
    */
-  receive(chunk: Buffer): "idle" | "partial";
+  receive(chunk: Buffer): InputState;
   /** The client will send no more. The handler calls `connection.end()` when it has answered what came before. */
   inputEnded(): void;
   /** The connection is gone; called once, last. */
@@ -138,10 +144,10 @@ export class ClientConnection {
   }
 
   /** @param state as `receive` answers it, of what the handler holds now */
-  resumeReading(state: "idle" | "partial"): void {
+  resumeReading(state: InputState): void {
     if (!this.#heldByHandler) return;
     this.#heldByHandler = false;
-    if (!this.closed) this.#stalledSince = state === "partial" ? this.#host.now() : undefined;
+    if (!this.closed) this.#stalledSince = state === "idle" ? undefined : this.#host.now();
     this.#read();
   }
 
@@ -175,13 +181,12 @@ export class ClientConnection {
       return;
     }
     const state = this.#handler?.receive(chunk) ?? "partial";
+    this.#unfinishedSize += chunk.length;
     if (state === "idle") {
       this.#stalledSince = undefined;
       this.#unfinishedSize = 0;
-      return;
-    }
-    this.#unfinishedSize += chunk.length;
-    if (
+    } else if (
+      state === "begun" ||
       this.#stalledSince === undefined ||
       this.#unfinishedSize >= this.#host.limits.progressSize
     ) {

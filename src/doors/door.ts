@@ -14,7 +14,7 @@ import { ClientConnection, DEFAULT_CONNECTION_LIMITS } from "./client-connection
 import type { ConnectionHandler, ConnectionHost, ConnectionLimits } from "./client-connection.js";
 
 export { ClientConnection } from "./client-connection.js";
-export type { ConnectionHandler, ConnectionLimits } from "./client-connection.js";
+export type { ConnectionHandler, ConnectionLimits, InputState } from "./client-connection.js";
 
 /** A protocol spoken at the client port. */
 export interface ProtocolHandler {
@@ -137,18 +137,32 @@ export class ClientDoor implements AsyncDisposable {
         resolve();
       });
     });
+    const gone: Promise<void>[] = [];
     for (const [connection, socket] of this.#connections) {
+      gone.push(
+        new Promise((resolve) => {
+          socket.once("close", () => {
+            resolve();
+          });
+        }),
+      );
       connection.end();
       socket.destroySoon();
     }
     const grace = setTimeout(() => {
       for (const connection of this.#connections.keys()) connection.destroy();
     }, CLOSE_GRACE_MS);
-    await closed;
+    await Promise.all([closed, ...gone]);
     clearTimeout(grace);
   }
 
   #accept(socket: Socket): void {
+    if (this.#connections.size >= this.#host.limits.connectionsMax) {
+      socket.on("error", () => undefined);
+      socket.end(refusal("max number of clients reached"));
+      socket.destroySoon();
+      return;
+    }
     this.#connectionCount++;
     const connection = new ClientConnection(this.#connectionCount, socket, this.#host);
     this.#connections.set(connection, socket);
@@ -159,11 +173,6 @@ export class ClientDoor implements AsyncDisposable {
     socket.on("end", () => {
       connection.onInputEnded();
     });
-    if (this.#connections.size > this.#host.limits.connectionsMax) {
-      socket.resume();
-      this.#refuse(connection, "max number of clients reached");
-      return;
-    }
     let head: Buffer = Buffer.alloc(0);
     const onHead = (chunk: Buffer): void => {
       head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
@@ -177,7 +186,10 @@ export class ClientDoor implements AsyncDisposable {
         connection.onBytes(bytes);
       });
       if (protocol === undefined) {
-        this.#refuse(connection, "Protocol error: the first bytes are no protocol served here");
+        connection.writeLatin1(
+          refusal("Protocol error: the first bytes are no protocol served here"),
+        );
+        connection.end();
         return;
       }
       connection.attach(protocol.accept(connection));
@@ -196,12 +208,6 @@ export class ClientDoor implements AsyncDisposable {
     return undecided && head.length < HEAD_SIZE_MAX ? "more" : undefined;
   }
 
-  /** In Redis' words: half of the clients understand them, and so does whoever looks. */
-  #refuse(connection: ClientConnection, reason: string): void {
-    connection.writeLatin1(`-ERR ${reason}\r\n`);
-    connection.end();
-  }
-
   #flushLater(connection: ClientConnection): void {
     if (this.#toFlush.length === 0) {
       setImmediate(() => {
@@ -212,4 +218,9 @@ export class ClientDoor implements AsyncDisposable {
     }
     this.#toFlush.push(connection);
   }
+}
+
+/** In Redis' words: half of the clients understand them, and so does whoever looks. */
+function refusal(reason: string): string {
+  return `-ERR ${reason}\r\n`;
 }

@@ -32,7 +32,7 @@ import type {
   TimeoutNow,
 } from "./message.js";
 import type { RaftState } from "./state.js";
-import type { LogIndex, RoleReason } from "./types.js";
+import type { LogIndex } from "./types.js";
 
 /** One tick of anybody but a leader. */
 export function tickElection(state: RaftState): void {
@@ -174,13 +174,8 @@ export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
   if (message.term > currentTerm(state)) {
     becomeFollower(state, message.term, message.from, "leader-found");
   }
-  campaignForTransfer(state);
-}
-
-/** A term just learnt from the message itself has to reach the disk first; the timer then has to do. */
-function campaignForTransfer(state: RaftState): void {
-  const reason: RoleReason = "transfer";
-  if (canCampaign(state)) becomeCandidate(state, reason, true);
+  // A term learnt only now has to reach the disk first; the timer then has to do.
+  if (canCampaign(state)) becomeCandidate(state, "transfer", true);
 }
 
 /** A leader, or a follower that its leader reached within the shortest election timeout. */

@@ -22,7 +22,7 @@ import { LogIndex } from "./types.js";
 import type { Entry, LogReader, Term } from "./types.js";
 
 /** What is to be persisted next. */
-export interface LogChange {
+interface LogChange {
   /** drop the log from here (inclusive) before appending */
   readonly truncateFrom: LogIndex | undefined;
   readonly entries: readonly Entry[];

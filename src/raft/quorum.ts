@@ -28,7 +28,7 @@ export function majorityValue<T extends number>(values: readonly T[]): T {
   return value;
 }
 
-export type VoteOutcome = "won" | "lost" | "pending";
+type VoteOutcome = "won" | "lost" | "pending";
 
 /**
  * What the votes so far decide. Only voters count, each once; "lost" is said as

@@ -11,10 +11,7 @@
  * (etcd-io/raft#397).
  *
  * A follower gathers its reads likewise and asks its leader for one index.
- *
- * Contexts of callers never travel: what travels is a number drawn by this
- * incarnation of the node, so that an answer to its life before a crash cannot
- * be taken for one to this life.
+ * reads.ts keeps the books.
  */
 import { broadcastHeartbeat } from "./heartbeat.js";
 import { majorityValue } from "./quorum.js";

@@ -19,19 +19,19 @@ import type { Divergence } from "./ready.js";
 import type { HardState, NodeId, Role, RoleChange, RoleReason } from "./types.js";
 
 /** Waits for a leader's word, or for its own timeout. A learner, or a node outside the configuration, never campaigns. */
-export interface FollowerState {
+interface FollowerState {
   readonly role: "follower" | "learner";
   /** known only from a leader's own AppendEntries or Heartbeat */
   readonly leader: NodeId | undefined;
 }
 
 /** Asks whether it would win, without raising its term (thesis §9.6). */
-export interface PreCandidateState {
+interface PreCandidateState {
   readonly role: "pre-candidate";
   readonly votes: Map<NodeId, boolean>;
 }
 
-export interface CandidateState {
+interface CandidateState {
   readonly role: "candidate";
   readonly votes: Map<NodeId, boolean>;
   readonly disruptLeader: boolean;
@@ -49,7 +49,7 @@ export interface LeaderState {
   heartbeatElapsed: number;
 }
 
-export type RoleState = FollowerState | PreCandidateState | CandidateState | LeaderState;
+type RoleState = FollowerState | PreCandidateState | CandidateState | LeaderState;
 
 export interface RaftState {
   readonly id: NodeId;

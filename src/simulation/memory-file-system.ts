@@ -112,7 +112,8 @@ class Inode {
 
   write(source: Uint8Array, position: number): void {
     const before = this.contents.slice(position, position + source.length);
-    const bytes = source.slice();
+    // Not slice(): of a Buffer that is a view, and writers use their buffers again.
+    const bytes = new Uint8Array(source);
     const sequence = ++this.#sequence;
     this.changes.push({ kind: "write", sequence, position, bytes, before, sizeBefore: this.size });
     this.#put(bytes, position);

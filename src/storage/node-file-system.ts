@@ -20,6 +20,7 @@ import {
   readdirSync,
   readSync,
   renameSync,
+  statSync,
   unlinkSync,
   write,
   writeSync,
@@ -167,13 +168,7 @@ export class NodeFileSystem implements FileSystem {
   }
 
   makeDirectory(path: string): void {
-    const target = resolve(path);
-    const first = mkdirSync(target, { recursive: true });
-    if (first === undefined) return;
-    // every directory just made is an entry in its parent, which must survive too
-    for (let made = target; made.length >= first.length; made = dirname(made)) {
-      syncDirectory(dirname(made));
-    }
+    makeWithParents(resolve(path));
   }
 
   rename(from: string, to: string): void {
@@ -187,4 +182,23 @@ export class NodeFileSystem implements FileSystem {
   syncDirectory(directory: string): void {
     syncDirectory(directory);
   }
+}
+
+/**
+ * Makes a directory and what is missing above it, each durably. Not by Node's own
+ * `recursive`, which never returns below a directory that says it cannot hold one
+ * (mkdir /proc/x: ENOENT though /proc is there).
+ */
+function makeWithParents(path: string): void {
+  if (existsSync(path)) {
+    if (statSync(path).isDirectory()) return;
+    throw Object.assign(new Error(`ENOTDIR: not a directory, mkdir '${path}'`), {
+      code: "ENOTDIR",
+    });
+  }
+  const parent = dirname(path);
+  if (parent !== path) makeWithParents(parent);
+  mkdirSync(path);
+  // A directory just made is an entry in its parent, which must survive too.
+  syncDirectory(parent);
 }

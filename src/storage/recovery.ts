@@ -78,20 +78,37 @@ export function readSegment(
     const damage = found === undefined ? undefined : { ...found, torn: false, tornByteCount: 0 };
     return { kind: "read", segment: { ...read, damage } };
   }
+  return { kind: "read", segment: { ...read, damage: readOpen(file, read, onBytes) } };
+}
+
+/** times the end of an open segment is read again while its node writes behind what was read */
+const ROUNDS_MAX = 8;
+
+/** Reads an open segment's blocks and judges what stands behind them. */
+function readOpen(
+  file: File,
+  { fileSize, marker, index }: Omit<SegmentRead, "damage" | "name">,
+  onBytes: ((end: number) => void) | undefined,
+): SegmentRead["damage"] {
   const witness = readWitnessOf(file, fileSize, marker);
   const limit = witness === undefined ? fileSize : fileSize - WITNESS_PAGE_SIZE;
-  const bad = indexSegment({ file, marker, limit }, index, onBytes);
-  const tail = judgeTail(file, fileSize, witness, index.end);
-  const verdict = TAIL_VERDICTS[tail.which];
-  if (verdict === "whole") return { kind: "read", segment: { ...read, damage: undefined } };
-  const damage = {
-    offset: index.end,
-    index: LogIndex(index.lastIndex + 1),
-    reason: `${bad?.reason ?? "the log ends"}; ${tailReason(tail.which)}`,
-    torn: verdict === "torn",
-    tornByteCount: verdict === "torn" ? tail.tornByteCount : 0,
-  };
-  return { kind: "read", segment: { ...read, damage } };
+  for (let round = 1; round <= ROUNDS_MAX; round++) {
+    const before = index.end;
+    const bad = indexSegment({ file, marker, limit }, index, onBytes);
+    const tail = judgeTail(file, fileSize, witness, index.end);
+    const verdict = TAIL_VERDICTS[tail.which];
+    if (verdict === "whole") return undefined;
+    // what looks torn may be a write that is just being made: then the next round gets further
+    if (verdict === "torn" && index.end > before) continue;
+    return {
+      offset: index.end,
+      index: LogIndex(index.lastIndex + 1),
+      reason: `${bad?.reason ?? "the log ends"}; ${tailReason(tail.which)}`,
+      torn: verdict === "torn",
+      tornByteCount: verdict === "torn" ? tail.tornByteCount : 0,
+    };
+  }
+  return undefined;
 }
 
 function wrongLast(name: SegmentName, index: SegmentIndex): ScanFault | undefined {

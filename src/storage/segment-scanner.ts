@@ -8,7 +8,8 @@
  */
 import { readBlock, readBlockHead } from "../codec/block.js";
 import { DatabaseError } from "../errors.js";
-import type { Entry, EntryPosition, LogIndex } from "../raft/types.js";
+import { LogIndex } from "../raft/types.js";
+import type { Entry, EntryPosition } from "../raft/types.js";
 import type { File } from "./file-system.js";
 import { HEADER_SIZE_MAX, MARKER_SIZE, readSegmentHeader, type HeaderRead } from "./segment.js";
 import type { SegmentIndex } from "./segment-index.js";
@@ -128,7 +129,10 @@ export interface ScanFault {
   readonly reason: string;
 }
 
-/** Reads all good blocks of a segment into an index. `fault` is undefined when they reach the limit. */
+/**
+ * Reads the good blocks of a segment behind those that `index` has already.
+ * @returns why it stopped, or undefined when they reach the limit
+ */
 export function indexSegment(
   options: Omit<ScanOptions, "position" | "offset">,
   index: SegmentIndex,
@@ -138,16 +142,16 @@ export function indexSegment(
     ...options,
     offset: index.end,
     position: {
-      index: index.firstIndex,
-      term: index.start.previousTerm,
-      previousChecksum: index.start.previousChecksum,
+      index: LogIndex(index.lastIndex + 1),
+      term: index.lastTerm,
+      previousChecksum: index.lastChecksum,
     },
   });
   for (;;) {
     const step = scanner.next();
     if (step.kind === "end") return undefined;
     if (step.kind === "bad") {
-      const next = (index.lastIndex + 1) as LogIndex;
+      const next = LogIndex(index.lastIndex + 1);
       return { offset: scanner.offset, index: next, reason: step.reason };
     }
     index.add(step.entry.term, step.entry.checksum, scanner.offset);

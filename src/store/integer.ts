@@ -5,7 +5,7 @@
  */
 
 export const INT64_MIN = -(2n ** 63n);
-export const INT64_MAX = 2n ** 63n - 1n;
+const INT64_MAX = 2n ** 63n - 1n;
 
 /** "-9223372036854775808" is the longest text. */
 const TEXT_LENGTH_MAX = 20;

@@ -9,6 +9,7 @@
  * Invariant: the index holds exactly the keys of the Maps.
  */
 import SortedBTree from "sorted-btree";
+import { assert } from "../assert.js";
 import type { KeyValue } from "./command.js";
 import { keyText } from "./key-order.js";
 import type { Table } from "./table.js";
@@ -67,7 +68,7 @@ export class MapTable implements Table {
 
   #shard(text: string): Map<string, KeyValue> {
     const shard = this.#shards[shardOf(text)];
-    if (shard === undefined) throw new RangeError("a shard number is below SHARD_COUNT");
+    assert(shard !== undefined, "a shard's number is below SHARD_COUNT");
     return shard;
   }
 }

@@ -1,5 +1,11 @@
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
 import { databaseOver } from "../../src/embedded.js";
-import { type DatabaseFixture, describeDatabaseContract } from "../database-contract.js";
+import {
+  type DatabaseFixture,
+  describeDatabaseContract,
+  rejectsWith,
+} from "../database-contract.js";
 import { SingleNodeService } from "./single-node-service.js";
 
 function open(): Promise<DatabaseFixture> {
@@ -18,3 +24,62 @@ function open(): Promise<DatabaseFixture> {
 }
 
 describeDatabaseContract("embedded", open, { canStall: true });
+
+describe("client: the embedded database", () => {
+  it("a write given up after it was handed over is unknown, and may be applied", async () => {
+    const service = new SingleNodeService();
+    service.mood = "holding";
+    await using db = databaseOver(service, () => Promise.resolve());
+    const controller = new AbortController();
+    const put = db.put("k", "v", { signal: controller.signal });
+    controller.abort();
+    const error = await rejectsWith(put, "OUTCOME_UNKNOWN", "unknown");
+    const [request] = service.executed;
+    assert.equal(error.requestId, Buffer.from(request?.id ?? []).toString("hex"));
+    service.release();
+    assert.equal((await db.get("k"))?.version, 1);
+  });
+
+  it("close stops the node once, and passes on what it answers", async () => {
+    const service = new SingleNodeService();
+    service.mood = "holding";
+    let stopCount = 0;
+    const db = databaseOver(service, () => {
+      stopCount += 1;
+      service.release();
+      return Promise.resolve();
+    });
+    const put = db.put("k", "v");
+    await Promise.all([db.close(), db.close()]);
+    assert.equal((await put).previous, undefined);
+    assert.equal(stopCount, 1);
+  });
+
+  it("what a stopped node leaves unanswered is settled by close", async () => {
+    const service = new SingleNodeService();
+    service.mood = "holding";
+    const db = databaseOver(service, () => Promise.resolve());
+    const put = rejectsWith(db.put("k", "v"), "OUTCOME_UNKNOWN", "unknown");
+    const get = rejectsWith(db.get("k"), "CLOSED");
+    await db.close();
+    await Promise.all([put, get]);
+  });
+
+  it("a node that cannot be stopped fails close, and nothing hangs", async () => {
+    const service = new SingleNodeService();
+    service.mood = "holding";
+    const db = databaseOver(service, () => Promise.reject(new Error("disk on fire")));
+    const get = rejectsWith(db.get("k"), "CLOSED");
+    await assert.rejects(db.close(), /disk on fire/);
+    await get;
+  });
+
+  it("NO_LEADER and BUSY pass as they are: the node itself waits for a leader", async () => {
+    const service = new SingleNodeService();
+    await using db = databaseOver(service, () => Promise.resolve());
+    service.mood = "leaderless";
+    await rejectsWith(db.put("k", "v"), "NO_LEADER");
+    service.mood = "busy";
+    await rejectsWith(db.get("k"), "BUSY");
+  });
+});

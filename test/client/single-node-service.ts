@@ -49,6 +49,7 @@ export class SingleNodeService implements NodeService {
   readonly #log: Entry[];
   readonly #waiting = new Set<Waiting>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #arrivals = new Set<{ readonly count: number; readonly tell: () => void }>();
   #stopped = false;
 
   constructor() {
@@ -59,6 +60,19 @@ export class SingleNodeService implements NodeService {
   /** requests that have no answer yet */
   get waitingCount(): number {
     return this.#waiting.size;
+  }
+
+  /** requests handed in, answered or not */
+  get arrivedCount(): number {
+    return this.executed.length + this.readCount;
+  }
+
+  /** When `count` requests in all were handed in. */
+  arrived(count: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#arrivals.add({ count, tell: resolve });
+      this.#tellArrivals();
+    });
   }
 
   execute(request: Request, timeoutMs: number, done: ExecuteDone): void {
@@ -180,6 +194,7 @@ export class SingleNodeService implements NodeService {
     wrong: DatabaseError | undefined,
     waiting: Waiting,
   ): void {
+    this.#tellArrivals();
     const refusal = wrong ?? this.#refusal();
     if (refusal !== undefined) {
       setImmediate(() => {
@@ -200,6 +215,14 @@ export class SingleNodeService implements NodeService {
     setImmediate(() => {
       if (this.#waiting.delete(waiting)) waiting.run();
     });
+  }
+
+  #tellArrivals(): void {
+    for (const arrival of this.#arrivals) {
+      if (arrival.count > this.arrivedCount) continue;
+      this.#arrivals.delete(arrival);
+      arrival.tell();
+    }
   }
 
   #refusal(): DatabaseError | undefined {

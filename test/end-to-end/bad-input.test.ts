@@ -221,7 +221,7 @@ describe("bad input", function () {
       const [first] = cluster.nodes;
       assert.ok(first !== undefined);
       for (const taken of [{ peer: first.peer }, { client: first.client }]) {
-        const directory = path.join(cluster.directory, "port-in-use");
+        const directory = path.join(cluster.directory, `port-in-use-${Object.keys(taken).join()}`);
         const { code, stderr } = await stranger({ ...taken, directory });
         assert.equal(code, 1, stderr);
         assert.match(stderr, new RegExp(taken.peer ?? taken.client ?? "never"));

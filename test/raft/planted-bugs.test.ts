@@ -9,7 +9,7 @@ import { quorumSize } from "../../src/raft/quorum.js";
 import { LogIndex, Term } from "../../src/raft/types.js";
 import { altered } from "./cluster.js";
 import { simulate } from "./simulation.js";
-import type { Envelope, Message } from "../../src/raft/message.js";
+import type { AppendEntriesResult, Envelope, Message } from "../../src/raft/message.js";
 import type { NodeId } from "../../src/raft/types.js";
 import type { Cluster, Fault } from "./cluster.js";
 
@@ -41,6 +41,9 @@ function countedWithoutTerm(cluster: Cluster, leader: NodeId): LogIndex | undefi
   const matches = [status.flushedIndex, ...status.peers.map((peer) => peer.matchIndex)];
   return matches.toSorted((a, b) => b - a)[quorumSize(matches.length) - 1];
 }
+
+/** Per life, the greatest match that each follower has ever claimed. */
+const greatestResults = new WeakMap<Cluster, Map<NodeId, AppendEntriesResult>>();
 
 const bugs: readonly { readonly name: string; readonly fault: Fault; readonly found: RegExp }[] = [
   {
@@ -171,13 +174,18 @@ const bugs: readonly { readonly name: string; readonly fault: Fault; readonly fo
     name: "a result of an earlier term counts for the leader of today",
     fault: {
       deliver: ({ to, message }, cluster) => {
-        const leader = cluster.leader();
-        const status = leader?.raft?.status();
-        const isEarlier =
-          message.kind === "appendEntriesResult" && message.term < (status?.term ?? 0);
-        if (!isEarlier || leader === undefined || status === undefined) return { to, message };
-        if (leader.id === message.from) return undefined;
-        return { to: leader.id, message: altered(message, { term: status.term }) };
+        if (message.kind !== "appendEntriesResult" || !message.success) return { to, message };
+        const greatest = greatestResults.get(cluster) ?? new Map<NodeId, AppendEntriesResult>();
+        greatestResults.set(cluster, greatest);
+        const earlier = greatest.get(message.from);
+        if (earlier === undefined || earlier.matchIndex <= message.matchIndex) {
+          greatest.set(message.from, message);
+        } else {
+          // The network kept it; only its term would tell.
+          const late = altered(earlier, { term: message.term });
+          cluster.node(to).raft?.step(late);
+        }
+        return { to, message };
       },
     },
     found: /flushed/,

@@ -28,6 +28,8 @@ interface Climate {
   readonly dropRate: number;
   readonly duplicateRate: number;
   readonly delayMax: number;
+  /** like one connection per pair; otherwise messages of one moment overtake each other */
+  readonly isOrdered: boolean;
   readonly crashRate: number;
   readonly restartRate: number;
   readonly cutRate: number;
@@ -44,6 +46,7 @@ function drawClimate(random: Random): Climate {
     dropRate: random.pick([0, 0.01, 0.1]),
     duplicateRate: random.pick([0, 0.02, 0.1]),
     delayMax: random.pick([1, 2, 4, 12]),
+    isOrdered: random.chance(0.3),
     crashRate: random.pick([0, 0.01, 0.03]),
     restartRate: random.pick([0.05, 0.2]),
     cutRate: random.pick([0, 0.02, 0.05]),
@@ -61,6 +64,7 @@ const CALM: Climate = {
   dropRate: 0,
   duplicateRate: 0,
   delayMax: 1,
+  isOrdered: true,
   crashRate: 0,
   restartRate: 1,
   cutRate: 0,
@@ -88,8 +92,10 @@ export class Simulation {
     this.#random = random;
     this.#climate = drawClimate(random);
     const nodeCount = options.nodeCount ?? random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
+    const learnerCount = options.nodeCount === undefined && random.chance(0.2) ? 1 : 0;
+    const all = voters(nodeCount + learnerCount).voters;
     this.cluster = new Cluster({
-      configuration: voters(nodeCount),
+      configuration: { voters: all.slice(0, nodeCount), learners: all.slice(nodeCount) },
       random: random.next,
       raft: {
         electionTicks: Ticks(10),
@@ -193,9 +199,9 @@ export class Simulation {
     const { cluster } = this;
     const random = this.#random;
     this.#misfortune();
-    for (const envelope of random.shuffle(this.#packets.get(this.#now) ?? [])) {
-      cluster.deliver(envelope);
-    }
+    const arriving = this.#packets.get(this.#now) ?? [];
+    if (!this.#climate.isOrdered) random.shuffle(arriving);
+    for (const envelope of arriving) cluster.deliver(envelope);
     this.#packets.delete(this.#now);
     for (const node of cluster.nodes) {
       if (random.chance(0.97)) cluster.tick(node);

@@ -29,7 +29,7 @@ const BY_COMMON_NAME: ReadonlyMap<string, CommandSpec> = new Map(
  */
 const BROWSER_WORDS = new Set(["post", "host:"]);
 
-export interface Planned {
+interface Planned {
   /** the command's name; empty when it is not served */
   readonly name: string;
   readonly plan: Plan;

@@ -13,14 +13,14 @@
  */
 import { splitInline } from "./inline.js";
 
-export interface ParserLimits {
+interface ParserLimits {
   /** bytes of one argument */
   readonly bulkSizeMax: number;
   /** bytes of all arguments of one request */
   readonly requestSizeMax: number;
 }
 
-export type ParserStep =
+type ParserStep =
   | { readonly kind: "request"; readonly args: readonly Buffer[]; readonly size: number }
   /** what is missing has not come yet */
   | { readonly kind: "more" }
@@ -52,8 +52,9 @@ export class RequestParser {
   /** What came after `#bytes` and was not worth joining yet. */
   #later: Buffer[] = [];
   #laterSize = 0;
-  /** How many bytes from `#at` on are needed before it is worth looking again; 0: a line's end. */
+  /** How many bytes from `#at` on are needed before it is worth looking again; 0: those to `#lineEnd`. */
   #needed = 1;
+  #lineEnd = LF;
   /** Arguments still to come of the multibulk under way; 0 when none is. */
   #argsLeft = 0;
   #args: Buffer[] = [];
@@ -119,7 +120,9 @@ export class RequestParser {
 
   /** Whether the line under way cannot have ended and is not yet too long. */
   #lineIsOpen(): boolean {
-    return this.#heldSize <= LINE_SIZE_MAX && !this.#later.some((chunk) => chunk.includes(LF));
+    return (
+      this.#heldSize <= LINE_SIZE_MAX && !this.#later.some((chunk) => chunk.includes(this.#lineEnd))
+    );
   }
 
   #readStart(): ParserStep | undefined {
@@ -177,6 +180,7 @@ export class RequestParser {
     if (end < 0) {
       if (this.#bytes.length - this.#at > LINE_SIZE_MAX) return fault("too big inline request");
       this.#needed = 0;
+      this.#lineEnd = LF;
       return MORE;
     }
     if (end - this.#at > LINE_SIZE_MAX) return fault("too big inline request");
@@ -195,6 +199,7 @@ export class RequestParser {
     if (end < 0 || end + 1 >= this.#bytes.length) {
       if (this.#bytes.length - start > LINE_SIZE_MAX) return "too-long";
       this.#needed = end < 0 ? 0 : end + 2 - this.#at;
+      this.#lineEnd = CR;
       return "more";
     }
     this.#at = end + 2;

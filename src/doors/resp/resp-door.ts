@@ -5,7 +5,7 @@
  * byte, and one who types at the port types letters.
  */
 import type { NodeService } from "../../node/service.js";
-import type { ClientConnection, ConnectionHandler, ProtocolHandler } from "../door.js";
+import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
 import type { CommandContext, Plan } from "./command.js";
 import { COMMAND_TABLE, planCommand } from "./command-table.js";
 import { RequestParser } from "./parser.js";
@@ -89,6 +89,7 @@ class RespConnection implements ConnectionHandler {
   /** The pipeline is full: requests wait in the parser, and the client in its socket. */
   #held = false;
   #inputEnded = false;
+  #requestCount = 0;
 
   constructor(connection: ClientConnection, session: Session, options: RespConnectionOptions) {
     this.#connection = connection;
@@ -113,12 +114,14 @@ class RespConnection implements ConnectionHandler {
     });
   }
 
-  receive(chunk: Buffer): "idle" | "partial" {
+  receive(chunk: Buffer): InputState {
     // Behind QUIT or a fault nothing is heard.
     if (this.#pipeline.sealed) return "idle";
     this.#parser.push(chunk);
+    const countBefore = this.#requestCount;
     if (!this.#held) this.#takeRequests();
-    return this.#state();
+    if (!this.#parser.partial) return "idle";
+    return this.#requestCount > countBefore ? "begun" : "partial";
   }
 
   inputEnded(): void {
@@ -129,10 +132,6 @@ class RespConnection implements ConnectionHandler {
   closed(): void {
     this.#pipeline.stop();
     this.#options.onClosed();
-  }
-
-  #state(): "idle" | "partial" {
-    return this.#parser.partial ? "partial" : "idle";
   }
 
   /**
@@ -160,6 +159,7 @@ class RespConnection implements ConnectionHandler {
       }
       const { name, plan } = planCommand(step.args, this.#options.context);
       this.#session.lastCommand = name;
+      this.#requestCount++;
       this.#pipeline.enqueue(plan, step.size);
     }
     return "all";
@@ -169,7 +169,7 @@ class RespConnection implements ConnectionHandler {
   #onProgress(): void {
     if (!this.#held || !this.#isHalfEmpty()) return;
     if (!this.#takeRequests()) return;
-    this.#connection.resumeReading(this.#state());
+    this.#connection.resumeReading(this.#parser.partial ? "begun" : "idle");
     if (this.#inputEnded) this.#endOfInput();
   }
 

@@ -11,13 +11,13 @@
  */
 import { randomInt } from "node:crypto";
 
-export interface ScanCursorLimits {
+interface ScanCursorLimits {
   readonly countMax: number;
   /** bytes of the keys remembered */
   readonly sizeMax: number;
 }
 
-export const DEFAULT_SCAN_CURSOR_LIMITS: ScanCursorLimits = {
+const DEFAULT_LIMITS: ScanCursorLimits = {
   countMax: 16_384,
   sizeMax: 16 * 1024 * 1024,
 };
@@ -38,7 +38,7 @@ export class ScanCursors {
   readonly #places = new Map<string, Place>();
   #size = 0;
 
-  constructor(limits: ScanCursorLimits = DEFAULT_SCAN_CURSOR_LIMITS) {
+  constructor(limits: ScanCursorLimits = DEFAULT_LIMITS) {
     this.#limits = limits;
   }
 

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { describe, it } from "mocha";
+import { Glob } from "../../../src/doors/resp/glob.js";
+
+const cases: readonly (readonly [
+  pattern: string,
+  yes: readonly string[],
+  no: readonly string[],
+])[] = [
+  ["", [""], ["a"]],
+  ["*", ["", "a", "\u0000\u00ff\n"], []],
+  ["a*c", ["ac", "abc", "abcbc"], ["a", "acb", "bac"]],
+  ["*a*b*", ["ab", "xaxbx"], ["ba", "a"]],
+  ["?", ["a", "*", "\u00ff"], ["", "ab"]],
+  ["[abc]x", ["ax", "cx"], ["dx", "x", "a"]],
+  ["[a-c]", ["a", "b", "c"], ["d", "-"]],
+  ["[c-a]", ["a", "b", "c"], ["d"]],
+  ["[^a-c]", ["d", "-"], ["a", ""]],
+  ["[a\\]b]", ["a", "]", "b"], ["\\"]],
+  ["[]a]", [], ["]", "a", "]a]"]],
+  ["[ab", ["a", "b"], ["["]],
+  ["\\*", ["*"], ["a", "\\*"]],
+  ["a\\", ["a\\"], ["a"]],
+  ["h[^e]llo", ["hallo"], ["hello"]],
+];
+
+describe("a glob", () => {
+  for (const [pattern, yes, no] of cases) {
+    it(JSON.stringify(pattern), () => {
+      const glob = new Glob(Buffer.from(pattern, "latin1"));
+      for (const text of yes) assert.ok(glob.matches(Buffer.from(text, "latin1")), text);
+      for (const text of no) assert.ok(!glob.matches(Buffer.from(text, "latin1")), text);
+    });
+  }
+
+  it("knows the bytes that every match begins with", () => {
+    for (const [pattern, prefix] of [
+      ["user:*", "user:"],
+      ["a?b", "a"],
+      ["\\*x[ab]", "*x"],
+      ["*", ""],
+      ["whole", "whole"],
+    ] as const) {
+      assert.equal(Buffer.from(new Glob(Buffer.from(pattern)).prefix).toString(), prefix);
+    }
+  });
+
+  it("matches as a regular expression of the same meaning does", () => {
+    const letter = fc.constantFrom("a", "b", "*", "?", "[ab]", "[^a]");
+    fc.assert(
+      fc.property(
+        fc.array(letter, { maxLength: 7 }),
+        fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 8 }),
+        (letters, text) => {
+          const source = letters.join("").replaceAll("*", "[^]*").replaceAll("?", "[^]");
+          const glob = new Glob(Buffer.from(letters.join("")));
+          assert.equal(glob.matches(Buffer.from(text)), new RegExp(`^${source}$`).test(text));
+        },
+      ),
+      { numRuns: 1000, seed: 9 },
+    );
+  });
+
+  it("of many stars takes no more than pattern times text", function () {
+    this.timeout(2000);
+    const glob = new Glob(Buffer.from(`${"a*".repeat(2000)}b`));
+    assert.equal(glob.matches(Buffer.alloc(8192, "a")), false);
+  });
+});

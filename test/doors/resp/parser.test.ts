@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { describe, it } from "mocha";
+import { RequestParser } from "../../../src/doors/resp/parser.js";
+import { encodeCommand } from "./resp-client.js";
+
+const LIMITS = { bulkSizeMax: 100, requestSizeMax: 250 };
+
+type Outcome = readonly string[] | string;
+
+/** Every request as its arguments, a fault as its reason; in order. */
+function parse(chunks: readonly Buffer[], limits = LIMITS): Outcome[] {
+  const parser = new RequestParser(limits);
+  const outcomes: Outcome[] = [];
+  for (const chunk of chunks) {
+    parser.push(chunk);
+    for (;;) {
+      const step = parser.next();
+      if (step.kind === "more") break;
+      if (step.kind === "fault") return [...outcomes, step.reason];
+      outcomes.push(step.args.map((arg) => arg.toString("latin1")));
+    }
+  }
+  return outcomes;
+}
+
+const corpus: readonly {
+  readonly title: string;
+  readonly bytes: string;
+  readonly want: readonly Outcome[];
+}[] = [
+  { title: "one multibulk", bytes: "*2\r\n$3\r\nGET\r\n$1\r\na\r\n", want: [["GET", "a"]] },
+  {
+    title: "bulks that hold line ends and signs",
+    bytes: "*3\r\n$4\r\n\r\n*1\r\n$0\r\n\r\n$3\r\n$\u0000\u00ff\r\n",
+    want: [["\r\n*1", "", "$\u0000\u00ff"]],
+  },
+  {
+    title: "a pipeline of both kinds",
+    bytes: "*1\r\n$4\r\nPING\r\nPING a\r\n*1\r\n$1\r\nx\r\nb\n",
+    want: [["PING"], ["PING", "a"], ["x"], ["b"]],
+  },
+  {
+    title: "empty requests, which are nothing",
+    bytes: "\r\n\n*0\r\n*-1\r\n  \r\nx\r\n",
+    want: [["x"]],
+  },
+  {
+    title: "quoted words",
+    bytes: 'a "b c" \'d e\' "\\x41\\n\\"" \'\\\'\' "" x"y"\r\n',
+    want: [["a", "b c", "d e", 'A\n"', "'", "", "xy"]],
+  },
+  { title: "a count that is no number", bytes: "*a\r\n", want: ["invalid multibulk length"] },
+  { title: "a count with a leading zero", bytes: "*01\r\n", want: ["invalid multibulk length"] },
+  { title: "no count", bytes: "*\r\n", want: ["invalid multibulk length"] },
+  { title: "too many arguments", bytes: "*1048577\r\n", want: ["invalid multibulk length"] },
+  { title: "as many arguments as may be, still to come", bytes: "*1048576\r\n", want: [] },
+  { title: "a bulk without its sign", bytes: "*1\r\n+a\r\n", want: ["expected '$', got '+'"] },
+  { title: "a bulk of negative size", bytes: "*1\r\n$-1\r\n", want: ["invalid bulk length"] },
+  { title: "a bulk too large", bytes: "*1\r\n$101\r\n", want: ["invalid bulk length"] },
+  {
+    title: "a bulk of astronomical size",
+    bytes: "*1\r\n$99999999999999999999\r\n",
+    want: ["invalid bulk length"],
+  },
+  {
+    title: "a bulk longer than it says",
+    bytes: "*1\r\n$1\r\nabc\r\n",
+    want: ["expected CRLF after bulk"],
+  },
+  {
+    title: "arguments too large together",
+    bytes: `*3\r\n$100\r\n${"x".repeat(100)}\r\n$100\r\n${"x".repeat(100)}\r\n$51\r\n`,
+    want: ["invalid bulk length"],
+  },
+  { title: "an open quote", bytes: 'x "y\r\n', want: ["unbalanced quotes in request"] },
+  {
+    title: "a quote inside a word's end",
+    bytes: "'x'y\r\n",
+    want: ["unbalanced quotes in request"],
+  },
+  {
+    title: "good requests before a fault",
+    bytes: "x\r\n*1\r\n!\r\n",
+    want: [["x"], "expected '$', got '!'"],
+  },
+  { title: "nothing behind a fault", bytes: "*x\r\nPING\r\n", want: ["invalid multibulk length"] },
+];
+
+describe("the RESP parser", () => {
+  for (const { title, bytes, want } of corpus) {
+    it(`reads ${title}, however it is cut`, () => {
+      const whole = Buffer.from(bytes, "latin1");
+      assert.deepEqual(parse([whole]), want);
+      assert.deepEqual(parse([...whole].map((byte) => Buffer.from([byte]))), want);
+      for (let cut = 1; cut < whole.length; cut++) {
+        assert.deepEqual(parse([whole.subarray(0, cut), whole.subarray(cut)]), want);
+      }
+    });
+  }
+
+  it("gives back any requests from any pieces", () => {
+    const args = fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(
+        fc.array(args, { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }),
+        (requests, sizes) => {
+          const bytes = Buffer.concat(
+            requests.map((each) => encodeCommand(each.map((arg) => Buffer.from(arg)))),
+          );
+          const chunks: Buffer[] = [];
+          for (let at = 0, i = 0; at < bytes.length; i++) {
+            const size = sizes[i % sizes.length] ?? 1;
+            chunks.push(bytes.subarray(at, at + size));
+            at += size;
+          }
+          assert.deepEqual(
+            parse(chunks),
+            requests.map((each) => each.map((arg) => Buffer.from(arg).toString("latin1"))),
+          );
+        },
+      ),
+      { numRuns: 400, seed: 7 },
+    );
+  });
+
+  it("survives any bytes: it throws nothing and reads on after none of its faults", () => {
+    const hostile = fc.array(
+      fc.oneof(
+        fc.constantFrom(
+          "*",
+          "$",
+          "\r\n",
+          "\r",
+          "\n",
+          "1",
+          "3",
+          "-",
+          "GET",
+          '"',
+          "'",
+          "\\x",
+          " ",
+          "\u0000",
+        ),
+        fc.string({ maxLength: 5, unit: "binary-ascii" }),
+      ),
+    );
+    fc.assert(
+      fc.property(hostile, (pieces) => {
+        const bytes = Buffer.from(pieces.join(""), "latin1");
+        const whole = parse([bytes]);
+        assert.deepEqual(parse([...bytes].map((byte) => Buffer.from([byte]))), whole);
+        const fault = whole.findIndex((outcome) => typeof outcome === "string");
+        assert.ok(fault < 0 || fault === whole.length - 1);
+      }),
+      { numRuns: 1000, seed: 8 },
+    );
+  });
+
+  for (const [begin, reason] of [
+    ["", "too big inline request"],
+    ["*", "too big mbulk count string"],
+    ["*1\r\n$", "too big bulk count string"],
+  ] as const) {
+    it(`gives up a line after ${JSON.stringify(begin)} that does not end within 64 KiB`, () => {
+      const endless = Array.from({ length: 70 }, () => Buffer.from("1".repeat(1000)));
+      assert.deepEqual(parse([Buffer.from(begin), ...endless]), [reason]);
+      assert.deepEqual(parse([Buffer.from(begin), ...endless.slice(0, 60)]), []);
+    });
+  }
+
+  it("says whether it holds the beginning of a request", () => {
+    const parser = new RequestParser(LIMITS);
+    const steps: readonly (readonly [bytes: string, partial: boolean])[] = [
+      ["*1\r\n", true],
+      ["$1\r\n", true],
+      ["x\r", true],
+      ["\n", false],
+      ["PI", true],
+      ["NG\n", false],
+      ["\r\n", false],
+      ["a\nb", true],
+    ];
+    assert.equal(parser.partial, false);
+    for (const [bytes, partial] of steps) {
+      parser.push(Buffer.from(bytes));
+      while (parser.next().kind === "request");
+      assert.equal(parser.partial, partial, JSON.stringify(bytes));
+    }
+  });
+
+  it("joins a large bulk once, however many pieces it comes in", () => {
+    const size = 4 * 1024 * 1024;
+    const bytes = encodeCommand([Buffer.alloc(size, 7)]);
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += 1460) chunks.push(bytes.subarray(at, at + 1460));
+    const concat = Buffer.concat.bind(Buffer);
+    let joined = 0;
+    try {
+      Buffer.concat = (...args: Parameters<typeof Buffer.concat>) => {
+        const result = concat(...args);
+        joined += result.length;
+        return result;
+      };
+      const limits = { bulkSizeMax: size, requestSizeMax: size };
+      const [args = []] = parse(chunks, limits);
+      assert.equal(args[0]?.length, size);
+    } finally {
+      Buffer.concat = concat;
+    }
+    assert.ok(joined <= size + 3000, `${joined} bytes were joined`);
+  });
+});
