@@ -5,8 +5,8 @@ import { createServer } from "node:net";
 import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { askStatus } from "../src/console/ask-status.js";
 import { DevCluster, planDevCluster } from "../src/console/dev-cluster.js";
-import { connect } from "../src/index.js";
 
 export interface System {
   readonly name: "balsa" | "etcd";
@@ -82,14 +82,9 @@ export async function startBalsa(directory: string, version: string): Promise<Sy
     version,
     leaderPort: () =>
       until("Balsa's leader", async () => {
-        const database = connect({ endpoints: nodes.map(({ client }) => client) });
-        try {
-          const { leader } = await database.status();
-          const client = nodes.find(({ id }) => id === leader)?.client;
-          return client === undefined ? undefined : Number(client.split(":")[1]);
-        } finally {
-          await database.close();
-        }
+        const { leader } = await askStatus(nodes.map(({ client }) => client));
+        const client = nodes.find(({ id }) => id === leader)?.client;
+        return client === undefined ? undefined : Number(client.split(":")[1]);
       }),
     stop: () => cluster.stop(),
   };

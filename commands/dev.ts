@@ -1,6 +1,7 @@
 import path from "node:path";
 import process from "node:process";
 import { integer, string } from "@oclif/core/flags";
+import { askStatus } from "../src/console/ask-status.js";
 import { BaseCommand } from "../src/console/base-command.js";
 import { planDevCluster } from "../src/console/dev-cluster.js";
 import { runDevSession, type DevUp } from "../src/console/dev-session.js";
@@ -47,24 +48,16 @@ export default class Dev extends BaseCommand {
       basePort: flags["base-port"],
       directory: flags.dir,
     });
-    const { connect } = await import("../src/client/remote-database.js");
     process.exitCode = await runDevSession({
       nodes,
-      executable: [process.execPath, path.relative("", process.argv[1] ?? "bin/balsa.js")],
+      executable: [process.execPath, ownPath()],
       exec: flags.exec,
       leaderTimeoutMs,
       note: (line) => {
         this.note(line);
       },
       onLeader: (up) => this.#announce(up, flags.json, flags.exec !== undefined),
-      askStatus: async (endpoints) => {
-        const database = connect({ endpoints, timeoutMs: 1000 });
-        try {
-          return await database.status();
-        } finally {
-          await database.close();
-        }
-      },
+      askStatus,
     });
   }
 
@@ -113,4 +106,11 @@ function announcement(up: DevUp): readonly string[] {
     "",
     "Ctrl-C stops the cluster.",
   ];
+}
+
+/** This executable, as short as it can be typed here. */
+function ownPath(): string {
+  const absolute = path.resolve(process.argv[1] ?? "bin/balsa.js");
+  const relative = path.relative("", absolute);
+  return relative.startsWith("..") ? absolute : relative;
 }

@@ -1,7 +1,5 @@
 import process from "node:process";
 import { string } from "@oclif/core/args";
-import type { Row } from "../../src/codec/block.js";
-import type { OfflineLog as OpenedLog } from "../../src/storage/offline-log.js";
 import { parseEndpoints } from "../../src/console/address.js";
 import { ConnectedCommand } from "../../src/console/base-command.js";
 import { compareLogs, type Comparison, type ReplicaLog } from "../../src/console/compare-logs.js";
@@ -9,12 +7,11 @@ import {
   comparisonJson,
   comparisonLines,
   comparisonSentence,
-  firstDifferingRows,
-  type Side,
+  sidesAt,
 } from "../../src/console/comparison-report.js";
 import { parseDuration } from "../../src/console/duration.js";
 import { CommandError, EXIT, usageError } from "../../src/console/failure.js";
-import { OfflineSource, RemoteSource, type LogSource } from "../../src/console/log-source.js";
+import { DirectorySource, withNodeLogs, type LogSource } from "../../src/console/log-source.js";
 
 export default class LogCompare extends ConnectedCommand {
   static override summary = "do these replicas agree, and where do they first differ";
@@ -60,14 +57,12 @@ export default class LogCompare extends ConnectedCommand {
   }
 
   async #compareDirectories(directories: readonly string[], json: boolean): Promise<void> {
-    const { OfflineLog } = await import("../../src/storage/offline-log.js");
-    const opened: OpenedLog[] = [];
+    const sources: DirectorySource[] = [];
     try {
-      for (const directory of directories) opened.push(OfflineLog.open(directory));
-      const sources = opened.map((log) => new OfflineSource(log));
+      for (const directory of directories) sources.push(await DirectorySource.open(directory));
       await this.#report(await compareLogs(sources), sources, sources, json);
     } finally {
-      for (const log of opened) log.close();
+      for (const source of sources) source.close();
     }
   }
 
@@ -76,24 +71,11 @@ export default class LogCompare extends ConnectedCommand {
     timeoutMs: number,
     json: boolean,
   ): Promise<void> {
-    const { connect } = await import("../../src/client/remote-database.js");
-    const databases: ReturnType<typeof connect>[] = [];
-    try {
-      for (const endpoint of endpoints) {
-        databases.push(connect({ endpoints: [endpoint], timeoutMs }));
-      }
-      const asked = await Promise.all(
-        databases.map((database, at) => RemoteSource.ask(endpoints[at] ?? "", database)),
-      );
+    await withNodeLogs(endpoints, timeoutMs, async (sources, goal) => {
       // Replicas move while they are asked: what they held at the start is what is compared.
-      const goal = Math.max(...asked.map(({ lastIndex }) => lastIndex));
-      const deadlineMs = performance.now() + timeoutMs;
-      const caughtUp = await Promise.all(asked.map((source) => source.reach(goal, deadlineMs)));
-      const logs = caughtUp.map((source) => source.upTo(goal));
-      await this.#report(await compareLogs(logs), logs, caughtUp, json);
-    } finally {
-      await Promise.all(databases.map((database) => database.close()));
-    }
+      const logs = sources.map((source) => source.upTo(goal));
+      await this.#report(await compareLogs(logs), logs, sources, json);
+    });
   }
 
   async #report(
@@ -127,27 +109,4 @@ function hint(comparison: Comparison, uncommitted: boolean): string {
   if (comparison.kind === "lag")
     return "start the nodes that are behind and let them catch up, or compare again";
   return "keep the directories; a replica that differs must be rebuilt from the others under a new --data";
-}
-
-async function sidesAt(
-  comparison: Comparison & { readonly kind: "different" },
-  sources: readonly LogSource[],
-): Promise<readonly Side[]> {
-  const blocks = await Promise.all(sources.map((source) => rowsAt(source, comparison.index)));
-  const rows = firstDifferingRows(blocks);
-  return sources.map(({ name }, at) => ({
-    name,
-    term: comparison.points[at]?.term,
-    checksum: comparison.points[at]?.checksum,
-    row: rows[at],
-  }));
-}
-
-/** The commands of one entry; undefined when it is not held. */
-async function rowsAt(source: LogSource, index: number): Promise<readonly Row[] | undefined> {
-  const { decodeRows } = await import("../../src/codec/block.js");
-  for await (const entry of source.entries(index)) {
-    return entry.index === index ? decodeRows(entry) : undefined;
-  }
-  return undefined;
 }

@@ -4,7 +4,7 @@ import { parseEndpoints } from "../../src/console/address.js";
 import { ConnectedCommand } from "../../src/console/base-command.js";
 import { usageError } from "../../src/console/failure.js";
 import { LOG_HEADING, logLine, logText } from "../../src/console/log-lines.js";
-import { OfflineSource, RemoteSource, type LogSource } from "../../src/console/log-source.js";
+import { DirectorySource, NodeSource, type LogSource } from "../../src/console/log-source.js";
 import { bufferOf } from "../../src/console/text.js";
 
 export default class LogInspect extends ConnectedCommand {
@@ -50,10 +50,9 @@ export default class LogInspect extends ConnectedCommand {
       if (this.given("endpoints")) {
         throw usageError("DIR and --endpoints exclude each other", "balsa log inspect DIR");
       }
-      const { OfflineLog } = await import("../../src/storage/offline-log.js");
-      const log = OfflineLog.open(args.dir);
+      const log = await DirectorySource.open(args.dir);
       try {
-        await this.#print(new OfflineSource(log), chosen);
+        await this.#print(log, chosen);
       } finally {
         log.close();
       }
@@ -67,7 +66,7 @@ export default class LogInspect extends ConnectedCommand {
       );
     }
     await this.withDatabase(flags, async (database) => {
-      await this.#print(await RemoteSource.ask(endpoint.text, database), chosen);
+      await this.#print(await NodeSource.ask(endpoint.text, database), chosen);
     });
   }
 
@@ -80,7 +79,6 @@ export default class LogInspect extends ConnectedCommand {
       readonly json: boolean;
     },
   ): Promise<void> {
-    const { decodeRows } = await import("../../src/codec/block.js");
     if (!chosen.json) {
       await this.output.line(
         `${source.name} (node ${source.nodeId}): entries ${source.firstIndex} to ${source.lastIndex}`,
@@ -88,9 +86,9 @@ export default class LogInspect extends ConnectedCommand {
       await this.output.line(LOG_HEADING);
     }
     let left = chosen.limit ?? Number.POSITIVE_INFINITY;
-    for await (const entry of source.entries(Math.max(chosen.from ?? 1, source.firstIndex))) {
+    for await (const rows of source.blocks(Math.max(chosen.from ?? 1, source.firstIndex))) {
       let first = true;
-      for (const row of decodeRows(entry)) {
+      for (const row of rows) {
         if (
           chosen.request !== undefined &&
           bufferOf(row.request).toString("hex") !== chosen.request

@@ -1,10 +1,10 @@
 import process from "node:process";
 import { string } from "@oclif/core/args";
 import { BaseCommand } from "../../src/console/base-command.js";
-import { CommandError, EXIT, failureJson, failureOf } from "../../src/console/failure.js";
+import { EXIT, failureJson, failureOf } from "../../src/console/failure.js";
+import { DirectorySource } from "../../src/console/log-source.js";
 import { startProgress } from "../../src/console/progress.js";
-import { corruptions, verifyJson, verifyLines } from "../../src/console/verify-report.js";
-import type { VerifyReport } from "../../src/storage/offline-log.js";
+import { corruptionError, verifyJson, verifyLines } from "../../src/console/verify-report.js";
 
 /** Enough for a bar to move evenly, without counting bytes. */
 const STEPS = 1000;
@@ -27,8 +27,7 @@ export default class LogVerify extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(LogVerify);
-    const { OfflineLog } = await import("../../src/storage/offline-log.js");
-    const log = OfflineLog.open(args.dir);
+    const log = await DirectorySource.open(args.dir);
     const progress = await startProgress("verifying", STEPS);
     try {
       const report = log.verify((done, all) => {
@@ -54,20 +53,4 @@ export default class LogVerify extends BaseCommand {
       log.close();
     }
   }
-}
-
-function corruptionError(report: VerifyReport): CommandError | undefined {
-  const [worst, ...others] = corruptions(report);
-  if (worst === undefined) return undefined;
-  const { file, offset, index, reason } = worst;
-  const more = others.length === 0 ? "" : `, and ${others.length} more`;
-  return new CommandError(
-    "CORRUPTION",
-    EXIT.corruption,
-    `${file} at offset ${offset} (index ${index}): ${reason}${more}`,
-    {
-      tryThis:
-        "keep the directory as it is, and rebuild this node from the others under a new --data",
-    },
-  );
 }

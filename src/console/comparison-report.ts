@@ -2,6 +2,7 @@
 import type { Row } from "../codec/block.js";
 import type { Comparison, ReplicaLog } from "./compare-logs.js";
 import { checksumText, logLine, type LogLine } from "./log-lines.js";
+import type { LogSource } from "./log-source.js";
 import { grouped } from "./text.js";
 
 /** One replica at the first difference. */
@@ -30,6 +31,27 @@ export function firstDifferingRows(
 /** What the row does, without when and after what it does it. */
 function commandText(row: Row | undefined): string {
   return row === undefined ? "" : JSON.stringify({ ...logLine(row), time: "", checksum: "" });
+}
+
+/** What each replica holds at the first difference. */
+export async function sidesAt(
+  comparison: Comparison & { readonly kind: "different" },
+  sources: readonly LogSource[],
+): Promise<readonly Side[]> {
+  const blocks = await Promise.all(sources.map((source) => blockAt(source, comparison.index)));
+  const rows = firstDifferingRows(blocks);
+  return sources.map(({ name }, at) => ({
+    name,
+    term: comparison.points[at]?.term,
+    checksum: comparison.points[at]?.checksum,
+    row: rows[at],
+  }));
+}
+
+/** The commands of one entry; undefined when it is not held. */
+async function blockAt(source: LogSource, index: number): Promise<readonly Row[] | undefined> {
+  for await (const rows of source.blocks(index)) return rows[0]?.index === index ? rows : undefined;
+  return undefined;
 }
 
 export function comparisonJson(

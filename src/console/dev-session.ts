@@ -114,7 +114,9 @@ function startFailure({ node, code, signal, lastLine }: DevExit): CommandError {
     `node ${node.id} did not start: ${why}`,
     {
       tryThis:
-        "another --base-port when a port is taken, another --dir when the directory is; or stop the other cluster",
+        code === EXIT.usage
+          ? "the --nodes and --base-port that --dir was made with, or another --dir"
+          : "another --base-port when a port is taken, another --dir when the directory is; or stop the other cluster",
     },
   );
 }

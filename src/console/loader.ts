@@ -22,9 +22,9 @@ export interface LoadLimits {
 }
 
 export const LOAD_LIMITS: LoadLimits = {
-  batchCountMax: 64,
+  batchCountMax: 128,
   batchSizeMax: 256 * 1024,
-  inFlightMax: 8,
+  inFlightMax: 16,
 };
 
 /** What the loader needs of a database. */

@@ -72,7 +72,7 @@ export function logText(row: Row, first: boolean): string {
     ? `${String(row.index).padStart(10)} ${String(row.term).padStart(6)}  ${new Date(row.time).toISOString()}  ${checksumText(row.checksum)}`
     : " ".repeat(10 + 1 + 6 + 2 + 24 + 2 + 8);
   const request = row.request.length === 0 ? "" : `  #${bufferOf(row.request).toString("hex")}`;
-  return `${block}  ${kind.padEnd(11)}${detail === "" ? "" : `  ${detail}`}${request}`;
+  return `${block}  ${kind.padEnd(11)}  ${detail}${request}`.trimEnd();
 }
 
 function words(row: Row): { readonly kind: string; readonly detail: string } {

@@ -4,9 +4,11 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RemoteDatabase } from "../client/remote-database.js";
+import type { Row } from "../codec/block.js";
+import type { NodeInfo } from "../node/service.js";
 import type { Entry } from "../raft/types.js";
 import { LogIndex } from "../raft/types.js";
-import type { OfflineLog } from "../storage/offline-log.js";
+import type { OfflineLog, VerifyReport } from "../storage/offline-log.js";
 import type { LogPoint, ReplicaLog } from "./compare-logs.js";
 
 /** A log that can be compared and read. */
@@ -15,18 +17,35 @@ export interface LogSource extends ReplicaLog {
   readonly nodeId: string;
   /** the last index known to be committed; undefined offline */
   readonly commitIndex: number | undefined;
-  entries(from: number): AsyncIterable<Entry>;
+  /** the commands of each block from `from` on, in order */
+  blocks(from: number): AsyncIterable<readonly Row[]>;
 }
 
 /** Bytes of one page of a node's log. */
 const PAGE_SIZE = 1024 * 1024;
 const CATCH_UP_POLL_MS = 50;
 
-export class OfflineSource implements LogSource {
+/** Rows of entries; the codec is loaded when the first is there. */
+async function* rowsOf(
+  entries: Iterable<Entry> | AsyncIterable<Entry>,
+): AsyncGenerator<readonly Row[]> {
+  const { decodeRows } = await import("../codec/block.js");
+  for await (const entry of entries) yield decodeRows(entry);
+}
+
+/** A data directory's log, read-only. */
+export class DirectorySource implements LogSource {
+  readonly commitIndex = undefined;
   readonly #log: OfflineLog;
 
-  constructor(log: OfflineLog) {
+  private constructor(log: OfflineLog) {
     this.#log = log;
+  }
+
+  /** @throws {DatabaseError} INVALID_ARGUMENT when there is no log */
+  static async open(path: string): Promise<DirectorySource> {
+    const { OfflineLog } = await import("../storage/offline-log.js");
+    return new DirectorySource(OfflineLog.open(path));
   }
 
   get name(): string {
@@ -41,19 +60,31 @@ export class OfflineSource implements LogSource {
   get lastIndex(): number {
     return this.#log.lastIndex;
   }
-  readonly commitIndex = undefined;
 
   async checksumAt(index: number): Promise<LogPoint | undefined> {
     return this.#log.checksumAt(LogIndex(index));
   }
 
-  async *entries(from: number): AsyncGenerator<Entry> {
+  blocks(from: number): AsyncIterable<readonly Row[]> {
+    return rowsOf(this.#entries(from));
+  }
+
+  *#entries(from: number): Generator<Entry> {
     for (const { entry } of this.#log.entries(LogIndex(from))) yield entry;
+  }
+
+  /** Reads every byte. `onProgress` gets bytes done and bytes in all. */
+  verify(onProgress: (done: number, all: number) => void): VerifyReport {
+    return this.#log.verify(onProgress);
+  }
+
+  close(): void {
+    this.#log.close();
   }
 }
 
 /** A node's own log, as far as it was when asked. */
-export class RemoteSource implements LogSource {
+export class NodeSource implements LogSource {
   readonly name: string;
   readonly nodeId: string;
   readonly firstIndex: number;
@@ -61,11 +92,7 @@ export class RemoteSource implements LogSource {
   readonly commitIndex: number;
   readonly #database: RemoteDatabase;
 
-  private constructor(
-    name: string,
-    database: RemoteDatabase,
-    info: Awaited<ReturnType<RemoteDatabase["info"]>>,
-  ) {
+  private constructor(name: string, database: RemoteDatabase, info: NodeInfo) {
     this.name = name;
     this.#database = database;
     this.nodeId = info.id;
@@ -74,15 +101,15 @@ export class RemoteSource implements LogSource {
     this.commitIndex = info.commitIndex;
   }
 
-  static async ask(name: string, database: RemoteDatabase): Promise<RemoteSource> {
-    return new RemoteSource(name, database, await database.info());
+  static async ask(name: string, database: RemoteDatabase): Promise<NodeSource> {
+    return new NodeSource(name, database, await database.info());
   }
 
   /** This log as it is once it has reached `index`, or when the deadline has passed. */
-  async reach(index: number, deadlineMs: number): Promise<RemoteSource> {
+  async reach(index: number, deadlineMs: number): Promise<NodeSource> {
     if (this.lastIndex >= index || performance.now() >= deadlineMs) return this;
     await sleep(CATCH_UP_POLL_MS);
-    const later = await RemoteSource.ask(this.name, this.#database);
+    const later = await NodeSource.ask(this.name, this.#database);
     return later.reach(index, deadlineMs);
   }
 
@@ -101,7 +128,11 @@ export class RemoteSource implements LogSource {
     return this.#database.checksumAt(LogIndex(index));
   }
 
-  async *entries(from: number): AsyncGenerator<Entry> {
+  blocks(from: number): AsyncIterable<readonly Row[]> {
+    return rowsOf(this.#entries(from));
+  }
+
+  async *#entries(from: number): AsyncGenerator<Entry> {
     let next = Math.max(from, this.firstIndex);
     while (next <= this.lastIndex) {
       const page = await this.#database.readLog(LogIndex(next), PAGE_SIZE);
@@ -112,5 +143,28 @@ export class RemoteSource implements LogSource {
         next = entry.index + 1;
       }
     }
+  }
+}
+
+/** Lends the logs of nodes, each asked alone, brought to the longest there was at the start. */
+export async function withNodeLogs<T>(
+  endpoints: readonly string[],
+  timeoutMs: number,
+  use: (sources: readonly NodeSource[], goal: number) => Promise<T>,
+): Promise<T> {
+  const { connect } = await import("../client/remote-database.js");
+  const databases = endpoints.map((endpoint) => connect({ endpoints: [endpoint], timeoutMs }));
+  try {
+    const asked = await Promise.all(
+      databases.map((database, at) => NodeSource.ask(endpoints[at] ?? "", database)),
+    );
+    const goal = Math.max(...asked.map(({ lastIndex }) => lastIndex));
+    const deadlineMs = performance.now() + timeoutMs;
+    return await use(
+      await Promise.all(asked.map((source) => source.reach(goal, deadlineMs))),
+      goal,
+    );
+  } finally {
+    await Promise.all(databases.map((database) => database.close()));
   }
 }

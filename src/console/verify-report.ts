@@ -1,5 +1,6 @@
 /** What `log verify` found, as JSON and as lines. */
 import type { LogDamage, VerifyReport } from "../storage/offline-log.js";
+import { CommandError, EXIT } from "./failure.js";
 import { checksumText } from "./log-lines.js";
 import { grouped } from "./text.js";
 
@@ -28,11 +29,28 @@ export function verifyLines(path: string, report: VerifyReport): readonly string
   const verdict = corruptions(report).length === 0 ? "every byte is sound" : "CORRUPT";
   return [
     `${path}: ${verdict}`,
-    `  ${grouped(byteCount)} bytes in ${grouped(segmentCount)} segments`,
+    `  ${grouped(byteCount)} bytes in ${grouped(segmentCount)} ${segmentCount === 1 ? "segment" : "segments"}`,
     `  ${grouped(entryCount)} entries, index ${firstIndex} to ${lastIndex}, checksum ${checksumText(checksum)} at the last`,
     ...damages.map(
       ({ file, offset, index, reason, torn }) =>
         `  ${torn ? "torn tail (dropped at the next start, never acknowledged)" : "damage"}: ${file} at offset ${offset}, index ${index}: ${reason}`,
     ),
   ];
+}
+
+/** The failure to end with; undefined when the log is sound. */
+export function corruptionError(report: VerifyReport): CommandError | undefined {
+  const [worst, ...others] = corruptions(report);
+  if (worst === undefined) return undefined;
+  const { file, offset, index, reason } = worst;
+  const more = others.length === 0 ? "" : `, and ${others.length} more`;
+  return new CommandError(
+    "CORRUPTION",
+    EXIT.corruption,
+    `${file} at offset ${offset} (index ${index}): ${reason}${more}`,
+    {
+      tryThis:
+        "keep the directory as it is, and rebuild this node from the others under a new --data",
+    },
+  );
 }
