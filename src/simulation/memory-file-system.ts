@@ -112,7 +112,7 @@ class Inode {
 
   write(source: Uint8Array, position: number): void {
     const before = this.contents.slice(position, position + source.length);
-    const bytes = source.slice();
+    const bytes = new Uint8Array(source); // a Buffer's own slice would share memory
     const sequence = ++this.#sequence;
     this.changes.push({ kind: "write", sequence, position, bytes, before, sizeBefore: this.size });
     this.#put(bytes, position);

@@ -243,7 +243,7 @@ export class SegmentedLog implements LogStorage {
     } finally {
       this.#closed = true;
       this.#freshFiles.close();
-      this.#open?.file.close();
+      this.#open?.close();
       this.#open = undefined;
       this.#files.close();
     }
@@ -373,7 +373,7 @@ export class SegmentedLog implements LogStorage {
     this.#fileSystem.syncDirectory(this.#directory);
     index.shrink();
     this.#segments[this.#segments.length - 1] = { ...segment, sealedName };
-    open.file.close();
+    open.close();
     this.#open = undefined;
   }
 
@@ -390,7 +390,7 @@ export class SegmentedLog implements LogStorage {
       const open = this.#openSegment();
       this.#fileSystem.remove(open.path);
       this.#fileSystem.syncDirectory(this.#directory);
-      open.file.close();
+      open.close();
       this.#open = undefined;
     } else {
       this.#removeSealed(segment.sealedName);
