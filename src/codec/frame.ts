@@ -94,11 +94,9 @@ export class FrameReader {
     try {
       let offset = 0;
       while (!this.#stopped) {
-        if (this.#length === undefined) {
-          offset = this.#takeHeader(chunk, offset);
-          if (this.#length === undefined) return;
-        }
+        if (this.#length === undefined) offset = this.#takeHeader(chunk, offset);
         const length = this.#length;
+        if (length === undefined) return;
         const available = chunk.length - offset;
         if (this.#bodySize === 0 && available >= length) {
           this.#finish(chunk.subarray(offset, offset + length));
