@@ -1,7 +1,7 @@
 /** Nodes over real sockets on this machine, on ports the system chooses. */
 import { once } from "node:events";
 import net from "node:net";
-import { NodeId } from "../../src/raft/types.js";
+import type { NodeId } from "../../src/raft/types.js";
 import { randomStream } from "../../src/simulation/random.js";
 import { TcpTransport, type TcpTransportOptions } from "../../src/transport/tcp.js";
 import { Happenings, Recorder } from "./happenings.js";

@@ -111,6 +111,7 @@ export function transportContract(name: string, createWorld: () => Promise<Trans
 
     it("what is sent before anyone started is dropped", async () => {
       send(N1, N2, heartbeat(N1, 1));
+      await world.settle();
       await startAll();
       await barrier(N1, N2);
       assert.deepEqual(roundsOf(N2), [999_999]);
