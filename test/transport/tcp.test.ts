@@ -256,6 +256,11 @@ describe("tcp transport", () => {
       await world.close(N1);
       await starting;
     }
+    const closed = world.make(N1);
+    await closed.close();
+    await assert.rejects(closed.start(world.recorderOf(N1)), { code: "CLOSED" });
+    world.make(N1);
+    await world.connect(N1, N2);
   });
 });
 
