@@ -11,7 +11,7 @@ export interface Address {
 
 /** @throws {DatabaseError} INVALID_ARGUMENT */
 export function parseAddress(text: string): Address {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || host.length > HOST_LENGTH_MAX || port > 65_535) {

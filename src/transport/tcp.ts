@@ -84,11 +84,10 @@ export class TcpTransport implements Transport {
 
   async start(handler: TransportHandler): Promise<void> {
     assert(this.#listening === undefined, "a transport is started once");
+    this.#throwIfClosed();
     this.#listening = this.#listen();
     await this.#listening;
-    if (this.#closing !== undefined) {
-      throw new DatabaseError("CLOSED", "the transport was closed while it started");
-    }
+    this.#throwIfClosed();
     this.#handler = handler;
     this.#server.on("error", (error) => {
       // Accepting one connection failed (too many open files); those that stand are untouched.
@@ -120,6 +119,12 @@ export class TcpTransport implements Transport {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** @throws {DatabaseError} CLOSED; asked again after waiting, for `close` may overtake `start` */
+  #throwIfClosed(): void {
+    if (this.#closing === undefined) return;
+    throw new DatabaseError("CLOSED", "the transport is closed");
   }
 
   async #close(): Promise<void> {
