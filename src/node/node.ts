@@ -22,7 +22,7 @@ import type {
   ReadDone,
   StatusDone,
 } from "./service.js";
-import { clusterStatus } from "./status.js";
+import { clusterStatus, readStatus } from "./status.js";
 
 export interface NodeParts {
   readonly id: NodeId;
@@ -239,9 +239,8 @@ export class Node implements NodeService, TransportHandler {
   /** The leader's table, completed with what only this node knows: its own reason. */
   #parseStatus(json: string): ClusterStatus {
     const own = this.#ownStatus();
-    if (json === "") return own;
-    // Bytes of a peer of this cluster, checksummed; still only shown, never trusted.
-    const theirs = JSON.parse(json) as ClusterStatus;
+    const theirs = json === "" ? undefined : readStatus(json);
+    if (theirs === undefined) return own;
     const mine = own.nodes.find((node) => node.id === this.id);
     const nodes = theirs.nodes.map((node) =>
       node.id === this.id

@@ -62,3 +62,20 @@ function peerRole(id: NodeId, raft: RaftStatus): NodeStatus["role"] {
 function shownRole(role: Role): NodeStatus["role"] {
   return role === "pre-candidate" ? "candidate" : role;
 }
+
+/** A peer's table; undefined when its text is no such thing. */
+export function readStatus(json: string): ClusterStatus | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+  // It is only shown, never acted on: its rows need be rows, not right.
+  const isTable =
+    typeof parsed === "object" &&
+    parsed !== null &&
+    "nodes" in parsed &&
+    Array.isArray(parsed.nodes);
+  return isTable ? (parsed as ClusterStatus) : undefined;
+}
