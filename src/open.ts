@@ -51,5 +51,5 @@ export async function open(options: OpenOptions | string): Promise<Database> {
     fileSystem: new NodeFileSystem(),
     makeTransport: () => new NoPeers(),
   });
-  return databaseOver(opened.service, opened.close);
+  return databaseOver(opened.service, () => opened.close());
 }

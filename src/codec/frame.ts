@@ -94,7 +94,7 @@ export class FrameReader {
     try {
       let offset = 0;
       while (!this.#stopped) {
-        offset = this.#takeHeader(chunk, offset);
+        if (this.#length === undefined) offset = this.#takeHeader(chunk, offset);
         const length = this.#length;
         if (length === undefined) return;
         const available = chunk.length - offset;
@@ -115,9 +115,8 @@ export class FrameReader {
     }
   }
 
-  /** Reads on in the header unless it is whole, and sets `#length` when it is. Returns the offset behind it. */
+  /** Reads on in the header; `#length` is set when it is whole. Returns the offset behind what was taken. */
   #takeHeader(chunk: Buffer, offset: number): number {
-    if (this.#length !== undefined) return offset;
     if (this.#headerSize === 0 && chunk.length - offset >= FRAME_HEADER_SIZE) {
       this.#readHeader(chunk, offset);
       return offset + FRAME_HEADER_SIZE;

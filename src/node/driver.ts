@@ -72,6 +72,8 @@ export class Driver {
   readonly reads = new Reads();
   #appliedIndex: LogIndex;
   #appliedTerm: Term = Term(0);
+  /** whose clients' writes stand at an index of ours: they are told at once when it is committed */
+  readonly #relayed = new Map<LogIndex, ReadonlySet<NodeId>>();
   #turnScheduled = false;
   #inTurn = false;
   #stopped = false;
@@ -318,12 +320,15 @@ export class Driver {
       this.requests.putBack(writes);
       return false;
     }
+    const relayedFrom = new Set<NodeId>();
     const placed = writes.map((write, position) => {
       if (!isRelayed(write)) return write;
+      relayedFrom.add(write.relayedFrom);
       this.#tellPlacement(write, proposal.index, proposal.term, position);
       return undefined;
     });
     this.requests.placed(proposal.index, proposal.term, placed);
+    if (relayedFrom.size > 0) this.#relayed.set(proposal.index, relayedFrom);
     return true;
   }
 
@@ -437,6 +442,15 @@ export class Driver {
     }
     // They came before whatever is queued now.
     this.requests.putBack(dead);
+    this.#announce(entry.index);
+  }
+
+  /** Nodes whose clients wait for this entry need not wait for the next heartbeat. */
+  #announce(index: LogIndex): void {
+    const peers = this.#relayed.get(index);
+    if (peers === undefined) return;
+    this.#relayed.delete(index);
+    for (const peer of peers) this.#parts.raft.announceCommit(peer);
   }
 }
 

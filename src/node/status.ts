@@ -39,15 +39,15 @@ export function clusterStatus(parts: StatusParts): ClusterStatus {
 
 function peerStatus(raft: RaftStatus, connection: PeerConnection): NodeStatus {
   const peer = raft.peers.find(({ id }) => id === connection.id);
-  const known = peer !== undefined && peer.alive;
+  const alive = raft.peers.find(({ id, alive }) => id === connection.id && alive);
   return {
     id: connection.id,
-    role: known ? peerRole(connection.id, raft) : "unknown",
-    term: known ? raft.term : null,
-    alive: known,
-    lastIndex: known ? peer.lastIndex : null,
-    commitIndex: known ? peer.commitIndex : null,
-    appliedIndex: known ? peer.appliedIndex : null,
+    role: alive === undefined ? "unknown" : peerRole(connection.id, raft),
+    term: alive === undefined ? null : raft.term,
+    alive: alive !== undefined,
+    lastIndex: alive?.lastIndex ?? null,
+    commitIndex: alive?.commitIndex ?? null,
+    appliedIndex: alive?.appliedIndex ?? null,
     matchIndex: peer?.matchIndex ?? null,
     peer: connection.address,
     client: connection.clientAddress ?? null,

@@ -30,9 +30,12 @@ export function tickLeader(state: RaftState, leader: LeaderState): void {
     return;
   }
   // Between beats only those hear who have not been told of a commit by any append.
-  for (const progress of leader.progress.values()) {
-    if (commitFor(state, progress) > progress.commitIndexTold) sendHeartbeat(state, progress);
-  }
+  for (const progress of leader.progress.values()) announceCommit(state, progress);
+}
+
+/** Tells a follower what is committed, unless an append or a heartbeat has told it. */
+export function announceCommit(state: RaftState, progress: Progress): void {
+  if (commitFor(state, progress) > progress.commitIndexTold) sendHeartbeat(state, progress);
 }
 
 function hasQuorumContact(state: RaftState, leader: LeaderState): boolean {

@@ -22,7 +22,7 @@ import {
   onTimeoutNow,
   tickElection,
 } from "./election.js";
-import { onHeartbeat, onHeartbeatResult, tickLeader } from "./heartbeat.js";
+import { announceCommit, onHeartbeat, onHeartbeatResult, tickLeader } from "./heartbeat.js";
 import { assertInvariants } from "./invariants.js";
 import { assertOptions } from "./options.js";
 import {
@@ -127,6 +127,17 @@ export class Raft {
   propose(seal: (position: EntryPosition) => Entry): ProposeResult {
     if (this.#isStopped) return { kind: "not-leader", leader: undefined };
     return propose(this.#state, seal);
+  }
+
+  /**
+   * Tells `peer` at once what is committed: its client waits there for the outcome.
+   * Others learn it with the next append, or at the next tick.
+   */
+  announceCommit(peer: NodeId): void {
+    const { role } = this.#state;
+    if (this.#isStopped || role.role !== "leader") return;
+    const progress = role.progress.get(peer);
+    if (progress !== undefined) announceCommit(this.#state, progress);
   }
 
   /** Asks for a linearizable read; `context` is unique for the life of the process. */

@@ -112,8 +112,7 @@ class Inode {
 
   write(source: Uint8Array, position: number): void {
     const before = this.contents.slice(position, position + source.length);
-    // Not slice(): of a Buffer that is a view, and writers use their buffers again.
-    const bytes = new Uint8Array(source);
+    const bytes = new Uint8Array(source); // a Buffer's own slice would share memory
     const sequence = ++this.#sequence;
     this.changes.push({ kind: "write", sequence, position, bytes, before, sizeBefore: this.size });
     this.#put(bytes, position);

@@ -7,7 +7,7 @@
  * up to the witness; a record's `durableEnd` never speaks of bytes that were not
  * synced before it was written.
  */
-import { assert } from "../assert.js";
+import { assert, AssertionError } from "../assert.js";
 import type { File, FileSystem } from "./file-system.js";
 import type { FreshFile } from "./fresh-files.js";
 import { MARKER_SIZE } from "./segment.js";
@@ -15,7 +15,7 @@ import {
   encodeWitness,
   WITNESS_PAGE_SIZE,
   WITNESS_SLOT_SIZE,
-  ZeroPieces,
+  TrailingZeros,
   type Witness,
 } from "./witness.js";
 
@@ -61,7 +61,7 @@ export class OpenSegment {
   #durableEnd: number;
   #end: number;
   /** what is not durable yet, or, while a flush is under way, what came after it began */
-  #unflushed: ZeroPieces;
+  #unflushed: TrailingZeros;
   /** changes with every cut, so that a flush that began before one is known as such */
   #epoch = 0;
   #generation = 0;
@@ -80,8 +80,8 @@ export class OpenSegment {
     this.#marker = marker;
     this.#end = end;
     this.#durableEnd = end;
-    this.#unflushed = new ZeroPieces(end);
-    this.#writeWitness({ durableEnd: end, batchEnd: end, zeroPieces: 0 });
+    this.#unflushed = new TrailingZeros(end);
+    this.#writeWitness({ durableEnd: end, batchEnd: end, trailingZeros: 0 });
     this.#syncedSlot = this.#writtenSlot;
   }
 
@@ -119,7 +119,7 @@ export class OpenSegment {
     this.#epoch += 1;
     this.#announceBatch();
     this.file.datasync();
-    this.#unflushed = new ZeroPieces(this.#end);
+    this.#unflushed = new TrailingZeros(this.#end);
     this.#noteDurable(this.#end);
   }
 
@@ -133,7 +133,7 @@ export class OpenSegment {
     const end = this.#end;
     const epoch = this.#epoch;
     this.#announceBatch();
-    this.#unflushed = new ZeroPieces(end);
+    this.#unflushed = new TrailingZeros(end);
     this.#flushUnderWay = true;
     this.file.datasyncLater((error) => {
       this.#flushUnderWay = false;
@@ -156,13 +156,13 @@ export class OpenSegment {
     this.#epoch += 1;
     for (const step of ["disown", "zero"] as const) {
       if (step === "zero") this.#zero(end, oldEnd);
-      this.#writeWitness({ durableEnd: end, batchEnd: end, zeroPieces: 0 });
+      this.#writeWitness({ durableEnd: end, batchEnd: end, trailingZeros: 0 });
       this.file.datasync();
       this.#syncedSlot = this.#writtenSlot;
     }
     this.#end = end;
     this.#durableEnd = end;
-    this.#unflushed = new ZeroPieces(end);
+    this.#unflushed = new TrailingZeros(end);
   }
 
   /** Flushes, then cuts the file to its log, durably. The caller renames and closes it. */
@@ -172,28 +172,34 @@ export class OpenSegment {
     this.file.datasync();
   }
 
-  /** The record that goes with a flush: what it covers, should it finish. */
-  #announceBatch(): void {
-    const zeroPieces = this.#unflushedZeroPieces();
-    this.#writeWitness({ durableEnd: this.#durableEnd, batchEnd: this.#end, zeroPieces });
+  /** Closes the file; a flush under way completes without a word to the witness. */
+  close(): void {
+    this.#epoch += 1;
+    this.file.close();
   }
 
-  /** All-zero pieces between durableEnd and end. */
-  #unflushedZeroPieces(): number {
+  /** The record that goes with a flush: what it covers, should it finish. */
+  #announceBatch(): void {
+    const trailingZeros = this.#unflushedTrailingZeros();
+    this.#writeWitness({ durableEnd: this.#durableEnd, batchEnd: this.#end, trailingZeros });
+  }
+
+  /** Of what stands between durableEnd and end. */
+  #unflushedTrailingZeros(): number {
     if (this.#unflushed.start === this.#durableEnd) return this.#unflushed.count;
-    // another flush is under way and began where ours does: its pieces are counted anew
-    const pieces = new ZeroPieces(this.#durableEnd);
+    // another flush is under way and began where ours does: its zeros are counted anew
+    const zeros = new TrailingZeros(this.#durableEnd);
     const bytes = new Uint8Array(this.#end - this.#durableEnd);
     this.file.read(bytes, this.#durableEnd);
-    pieces.add(bytes);
-    return pieces.count;
+    zeros.add(bytes);
+    return zeros.count;
   }
 
   /** After a datasync: what was written before it is durable. The record of it need not be, so it is not synced. */
   #noteDurable(durableEnd: number): void {
     this.#syncedSlot = this.#writtenSlot;
     this.#durableEnd = durableEnd;
-    this.#writeWitness({ durableEnd, batchEnd: durableEnd, zeroPieces: 0 });
+    this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
   }
 
   #tryNoteDurable(durableEnd: number): Error | undefined {
@@ -201,7 +207,8 @@ export class OpenSegment {
       this.#noteDurable(durableEnd);
       return undefined;
     } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
+      return error;
     }
   }
 

@@ -161,6 +161,9 @@ export function recoverSegments(options: RecoverOptions): readonly SegmentRead[]
   for (const name of fileSystem.list(directory)) {
     if (name.endsWith(".tmp")) fileSystem.remove(`${directory}/${name}`);
   }
+  // a killed process may have renamed and removed without syncing; what is read
+  // now must be what a power cut leaves
+  fileSystem.syncDirectory(directory);
   const names = removeDoubledTail(fileSystem, directory, listSegments(fileSystem, directory));
   const progress = new Progress(options, names);
   const segments: SegmentRead[] = [];

@@ -17,7 +17,7 @@ import {
   readWitness,
   tailCase,
   WITNESS_PAGE_SIZE,
-  ZeroPieces,
+  TrailingZeros,
   type TailCase,
   type Witness,
 } from "./witness.js";
@@ -186,7 +186,7 @@ export function judgeTail(
   offset: number,
 ): Tail {
   const limit = witness === undefined ? fileSize : fileSize - WITNESS_PAGE_SIZE;
-  const batch = new ZeroPieces(witness?.durableEnd ?? offset);
+  const batch = new TrailingZeros(witness?.durableEnd ?? offset);
   const batchEnd = witness?.batchEnd ?? offset;
   let lastNonZero = offset;
   eachWindow(file, Math.min(batch.start, offset), limit, (bytes, position) => {
@@ -199,7 +199,7 @@ export function judgeTail(
     if (end > start) lastNonZero = position + end;
   });
   const restIsZero = lastNonZero === offset;
-  const which = tailCase({ offset, fileSize, witness, restIsZero, zeroPieces: batch.count });
+  const which = tailCase({ offset, fileSize, witness, restIsZero, trailingZeros: batch.count });
   return { which, tornByteCount: Math.max(lastNonZero, batchEnd) - offset };
 }
 
@@ -209,9 +209,9 @@ function eachWindow(
   limit: number,
   visit: (bytes: Uint8Array, position: number) => void,
 ): void {
-  const window = new Uint8Array(WINDOW_SIZE);
+  const window = new Uint8Array(Math.max(0, Math.min(WINDOW_SIZE, limit - start)));
   for (let position = start; position < limit; position += WINDOW_SIZE) {
-    const bytes = window.subarray(0, Math.min(WINDOW_SIZE, limit - position));
+    const bytes = window.subarray(0, limit - position);
     visit(bytes.subarray(0, file.read(bytes, position)), position);
   }
 }

@@ -238,7 +238,7 @@ export class SegmentedLog implements LogStorage {
     } finally {
       this.#closed = true;
       this.#freshFiles.close();
-      this.#open?.file.close();
+      this.#open?.close();
       this.#open = undefined;
       this.#files.close();
     }
@@ -368,7 +368,7 @@ export class SegmentedLog implements LogStorage {
     this.#fileSystem.syncDirectory(this.#directory);
     index.shrink();
     this.#segments[this.#segments.length - 1] = { ...segment, sealedName };
-    open.file.close();
+    open.close();
     this.#open = undefined;
   }
 
@@ -385,7 +385,7 @@ export class SegmentedLog implements LogStorage {
       const open = this.#openSegment();
       this.#fileSystem.remove(open.path);
       this.#fileSystem.syncDirectory(this.#directory);
-      open.file.close();
+      open.close();
       this.#open = undefined;
     } else {
       this.#removeSealed(segment.sealedName);

@@ -6,13 +6,13 @@
  *   page   := slot slot zeros                               4096 bytes
  *   slot   := record zeros                                  512 bytes: one sector, written at once
  *   record := magic "BLSW", version u16, reserved u16, generation u64, fileSize u64,
- *             durableEnd u64, batchEnd u64, zeroPieces u64, crc32 u32      big-endian
+ *             durableEnd u64, batchEnd u64, trailingZeros u64, crc32 u32      big-endian
  *
  * `crc32` is seeded with that of the segment's marker. A flush writes a record
  * before its datasync (this batch reaches from `durableEnd` to `batchEnd`, and
- * `zeroPieces` of its sector pieces are all zero by nature), and another one
- * after it, unsynced (all up to `durableEnd` is durable). The two slots take
- * turns so that the last synced record is never the one being overwritten.
+ * the pieces that sectors hold of it end in so many zeros in all, by nature), and
+ * another one after it, unsynced (all up to `durableEnd` is durable). The two
+ * slots take turns so that the last synced record is never being overwritten.
  *
  * The region ahead of the last block is zeros on disk. So at the first thing
  * that is not a good block (offset X, nothing good before it missing):
@@ -24,15 +24,17 @@
  *   | flushed   | before durableEnd                               | corrupt |
  *   | clean     | behind batchEnd, zeros to the end               | whole   |
  *   | unflushed | behind batchEnd, no zeros                       | torn    |
- *   | unreached | in the batch, which misses sectors              | torn    |
- *   | reached   | in the batch, of which every sector arrived     | corrupt |
+ *   | unreached | in the batch, with more such zeros than written | torn    |
+ *   | reached   | in the batch, with no more of them              | corrupt |
  *
  * cut: sealing cuts the file only after a flush, and its datasync covers nothing
  * else. blind: every open segment is made with a record, and only one slot is
  * ever in flight. unflushed: had a flush of these bytes been acknowledged, its
- * record would be durable and cover them. unreached: a sector of the batch shows
- * the zeros from before, so its datasync did not finish, so nobody was told.
- * reached: the batch was written whole and changed afterwards.
+ * record would be durable and cover them. unreached: whatever version of a sector
+ * the disk kept, it is the start of what was written and then the zeros from
+ * before; more zeros than were written mean that a sector came late, so that the
+ * datasync did not finish, so that nobody was told. reached: the batch was on
+ * disk whole, and changed afterwards.
  */
 import { crc32 } from "node:zlib";
 import { unreachable } from "../assert.js";
@@ -54,8 +56,8 @@ export interface Witness {
   readonly durableEnd: number;
   /** offset: the end of the batch that this record was written with; durableEnd when there was none */
   readonly batchEnd: number;
-  /** pieces of [durableEnd, batchEnd) that are all zero by nature */
-  readonly zeroPieces: number;
+  /** zeros at the end of each sector's piece of [durableEnd, batchEnd), in all */
+  readonly trailingZeros: number;
 }
 
 export function encodeWitness(witness: Witness, fileSize: number, marker: Uint8Array): Uint8Array {
@@ -67,7 +69,7 @@ export function encodeWitness(witness: Witness, fileSize: number, marker: Uint8A
   setUint64(view, 16, fileSize);
   setUint64(view, 24, witness.durableEnd);
   setUint64(view, 32, witness.batchEnd);
-  setUint64(view, 40, witness.zeroPieces);
+  setUint64(view, 40, witness.trailingZeros);
   view.setUint32(48, crc32(bytes.subarray(0, 48), crc32(marker)));
   return bytes;
 }
@@ -98,7 +100,7 @@ function decodeRecord(slot: Uint8Array, fileSize: number, marker: Uint8Array): W
     generation: getUint64(view, 8),
     durableEnd: getUint64(view, 24),
     batchEnd: getUint64(view, 32),
-    zeroPieces: getUint64(view, 40),
+    trailingZeros: getUint64(view, 40),
   };
 }
 
@@ -112,14 +114,15 @@ function getUint64(view: DataView, offset: number): number {
 }
 
 /**
- * Counts the all-zero pieces of a run of bytes as it grows. A piece is what a
- * sector of the file holds of the run.
+ * Counts the zeros at the end of each sector's piece of a run of bytes, as the
+ * run grows. A piece is what a sector of the file holds of the run.
  */
-export class ZeroPieces {
+export class TrailingZeros {
   readonly start: number;
   #end: number;
   #finished = 0;
-  #zeroSoFar = true;
+  /** zeros at the end of the unfinished piece */
+  #unfinished = 0;
 
   /** @param start offset in the file where the run begins */
   constructor(start: number) {
@@ -127,33 +130,24 @@ export class ZeroPieces {
     this.#end = start;
   }
 
-  get end(): number {
-    return this.#end;
-  }
-
   get count(): number {
-    const unfinished = this.#end > this.start && this.#end % SECTOR_SIZE !== 0;
-    return this.#finished + (unfinished && this.#zeroSoFar ? 1 : 0);
+    return this.#finished + this.#unfinished;
   }
 
   add(bytes: Uint8Array): void {
     let from = 0;
     while (from < bytes.length) {
       const to = Math.min(bytes.length, from + SECTOR_SIZE - (this.#end % SECTOR_SIZE));
-      if (this.#zeroSoFar) this.#zeroSoFar = isZero(bytes, from, to);
+      let last = to;
+      while (last > from && bytes[last - 1] === 0) last -= 1;
+      this.#unfinished = to - last + (last === from ? this.#unfinished : 0);
       this.#end += to - from;
       from = to;
       if (this.#end % SECTOR_SIZE !== 0) continue;
-      if (this.#zeroSoFar) this.#finished += 1;
-      this.#zeroSoFar = true;
+      this.#finished += this.#unfinished;
+      this.#unfinished = 0;
     }
   }
-}
-
-/** Whether every byte in [from, to) is zero. */
-export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
-  return true;
 }
 
 /** What is known where the good blocks of an open segment end. */
@@ -164,8 +158,8 @@ export interface TailFacts {
   readonly witness: Witness | undefined;
   /** whether all is zero from X to the page (to the file's end without a witness) */
   readonly restIsZero: boolean;
-  /** all-zero pieces found in [durableEnd, batchEnd) */
-  readonly zeroPieces: number;
+  /** as found in [durableEnd, batchEnd) */
+  readonly trailingZeros: number;
 }
 
 export type TailCase =
@@ -190,7 +184,7 @@ export function tailCase(facts: TailFacts): TailCase {
   if (witness === undefined) return "blind";
   if (offset < witness.durableEnd) return "flushed";
   if (offset >= witness.batchEnd) return facts.restIsZero ? "clean" : "unflushed";
-  return facts.zeroPieces > witness.zeroPieces ? "unreached" : "reached";
+  return facts.trailingZeros > witness.trailingZeros ? "unreached" : "reached";
 }
 
 /** Why, for a person. */

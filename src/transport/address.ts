@@ -1,6 +1,9 @@
 /** host:port, as text and as what a socket wants. */
 import { DatabaseError } from "../errors.js";
 
+/** characters; DNS knows no longer name */
+const HOST_LENGTH_MAX = 253;
+
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -11,10 +14,10 @@ export function parseAddress(text: string): Address {
   const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) {
+  if (host === undefined || host.length > HOST_LENGTH_MAX || port > 65_535) {
     throw new DatabaseError(
       "INVALID_ARGUMENT",
-      `"${text}" is no address: write host:port, as in 127.0.0.1:13141`,
+      `"${text.slice(0, 300)}" is no address: write host:port, as in 127.0.0.1:13141`,
     );
   }
   return { host, port };

@@ -3,23 +3,23 @@
  * introduction that fits; every later one is a message of that peer.
  *
  * Hostile until introduced, and bounded ever after: a violation closes this one
- * connection and touches nothing else.
+ * connection and touches nothing else. Only what a peer sends can be a
+ * violation; what the handler throws is thrown on.
  */
 import type net from "node:net";
-import { DatabaseError } from "../errors.js";
 import { encodeFrame, FrameReader } from "../codec/frame.js";
 import {
   decodeHello,
-  decodePeerMessage,
   encodeWelcome,
   HANDSHAKE_SIZE_MAX,
   type Hello,
-  type PeerMessage,
+  type Refusal,
   type Welcome,
-} from "../codec/peer-message.js";
+} from "../codec/handshake.js";
+import { decodePeerMessage, MESSAGE_SIZE_MAX, type PeerMessage } from "../codec/peer-message.js";
+import { violation } from "../codec/record.js";
+import { protocolFault } from "./protocol-fault.js";
 
-/** Bytes of a frame: the largest append and what is around it. */
-const MESSAGE_SIZE_MAX = 24 * 1024 * 1024;
 /** Nothing in it: only a sign of life for the dialer. */
 const SIGN_OF_LIFE = encodeFrame(new Uint8Array(0));
 
@@ -30,6 +30,7 @@ export interface IncomingOptions {
   readonly onHello: (hello: Hello) => Welcome;
   readonly onMessage: (message: PeerMessage) => void;
   readonly onNotice: (notice: string) => void;
+  /** The socket is gone, or will be without anything more to do. Called once, last. */
   readonly onClose: (incoming: Incoming) => void;
 }
 
@@ -38,15 +39,21 @@ export class Incoming {
   readonly #socket: net.Socket;
   readonly #reader: FrameReader;
   readonly #handshakeTimer: NodeJS.Timeout;
+  /** host:port of the dialer; asked early, a closed socket does not know it any more */
+  readonly #remote: string;
   #hello: Hello | undefined;
   #closed = false;
-  /** size of the unfinished frame at the last look */
-  #pendingAtLook = 0;
+  /** decoded from the chunk under way */
+  #received: PeerMessage[] = [];
+  /** something was heard since the last look */
+  #heard = false;
   #idleLooks = 0;
 
   constructor(options: IncomingOptions) {
+    const { socket, handshakeMs } = options;
     this.#options = options;
-    this.#socket = options.socket;
+    this.#socket = socket;
+    this.#remote = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
     this.#reader = new FrameReader({
       bodySizeMax: HANDSHAKE_SIZE_MAX,
       onFrame: (body) => {
@@ -54,31 +61,42 @@ export class Incoming {
       },
     });
     this.#handshakeTimer = setTimeout(() => {
-      this.#violated(`no introduction within ${options.handshakeMs} ms`);
-    }, options.handshakeMs);
-    this.#socket.on("data", (chunk) => {
+      this.closeFor(`no introduction within ${handshakeMs} ms`);
+    }, handshakeMs);
+    socket.on("data", (chunk) => {
       this.#onData(chunk);
     });
-    this.#socket.on("error", () => {
+    socket.on("error", () => {
       // "close" follows; the dialer knows why and dials again
     });
-    this.#socket.on("close", () => {
-      this.#onClose();
+    socket.on("close", () => {
+      this.close();
     });
   }
 
-  /** Who introduced itself; undefined before. */
+  /** Who introduced itself and was welcomed; undefined before. */
   get hello(): Hello | undefined {
     return this.#hello;
   }
 
-  /** Called at even intervals: tells the dialer that we live, and ends a frame that does not grow. */
+  /** Called at even intervals: tells the dialer that we live, and ends a frame that does not go on. */
   look(idleLooksMax: number): void {
-    if (this.#hello !== undefined) this.#socket.write(SIGN_OF_LIFE);
-    const pending = this.#reader.pendingSize;
-    this.#idleLooks = pending > 0 && pending === this.#pendingAtLook ? this.#idleLooks + 1 : 0;
-    this.#pendingAtLook = pending;
-    if (this.#idleLooks >= idleLooksMax) this.#violated("a frame that does not go on");
+    if (this.#closed) return;
+    // One sign at a time: a dialer that does not read them needs no more.
+    const mayWrite = this.#socket.writable && this.#socket.writableLength === 0;
+    if (this.#hello !== undefined && mayWrite) this.#socket.write(SIGN_OF_LIFE);
+    const isIdle = this.#reader.pendingSize > 0 && !this.#heard;
+    this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
+    this.#heard = false;
+    if (this.#idleLooks >= idleLooksMax) this.closeFor("a frame that does not go on");
+  }
+
+  /** Closes, and says why to whoever reads the node's log. */
+  closeFor(reason: string): void {
+    if (this.#closed) return;
+    const who = this.#hello === undefined ? "a stranger" : this.#hello.nodeId;
+    this.#options.onNotice(`closed the connection of ${who} from ${this.#remote}: ${reason}`);
+    this.close();
   }
 
   close(): void {
@@ -88,41 +106,47 @@ export class Incoming {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#heard = true;
+    const fault = this.#read(chunk);
+    const received = this.#received;
+    this.#received = [];
+    for (const message of received) {
+      // The handler may close the transport, and this connection with it.
+      if (!this.#isClosed()) this.#options.onMessage(message);
+    }
+    if (fault !== undefined) this.closeFor(fault);
+  }
+
+  /** @returns what the peer did wrong */
+  #read(chunk: Buffer): string | undefined {
     try {
       this.#reader.push(chunk);
+      return undefined;
     } catch (error) {
-      // An assertion is our mistake, wherever it was made; what the peer did wrong is its own affair.
-      if (!(error instanceof DatabaseError) || error.code !== "PROTOCOL") throw error;
-      this.#violated(error.message);
+      return protocolFault(error);
     }
   }
 
   #onFrame(body: Buffer): void {
-    if (this.#closed) return;
     if (this.#hello === undefined) {
-      this.#introduce(decodeHello(body));
+      this.#introduce(body);
       return;
     }
     const message = decodePeerMessage(body);
     if (message.from !== this.#hello.nodeId) {
-      throw new DatabaseError(
-        "PROTOCOL",
-        `a message in the name of ${message.from} on a connection of ${this.#hello.nodeId}`,
-      );
+      throw violation(`it is in the name of ${message.from}`);
     }
-    this.#options.onMessage(message);
+    this.#received.push(message);
   }
 
-  #introduce(hello: Hello): void {
+  #introduce(body: Buffer): void {
     clearTimeout(this.#handshakeTimer);
+    const hello = this.#helloOf(body);
+    if (hello === undefined) return;
     const welcome = this.#options.onHello(hello);
     if (welcome.kind === "refused") {
-      this.#options.onNotice(
-        `refused ${hello.nodeId} from ${this.#remote} (${welcome.reason}): ${welcome.text}`,
-      );
-      this.#closed = true;
-      this.#socket.end(encodeFrame(encodeWelcome(welcome)));
-      this.#options.onClose(this);
+      this.#refuse(hello.nodeId, welcome);
       return;
     }
     this.#hello = hello;
@@ -130,21 +154,38 @@ export class Incoming {
     this.#socket.write(encodeFrame(encodeWelcome(welcome)));
   }
 
-  get #remote(): string {
-    return `${this.#socket.remoteAddress ?? "?"}:${this.#socket.remotePort ?? 0}`;
+  /** A frame that is whole but no introduction may come from another version: it gets an answer. */
+  #helloOf(body: Buffer): Hello | undefined {
+    try {
+      return decodeHello(body);
+    } catch (error) {
+      this.#refuse("a stranger", {
+        kind: "refused",
+        reason: "malformed",
+        text: protocolFault(error),
+      });
+      return undefined;
+    }
   }
 
-  #violated(what: string): void {
-    if (this.#closed) return;
-    const who = this.#hello === undefined ? "a stranger" : this.#hello.nodeId;
-    this.#options.onNotice(`closed the connection of ${who} from ${this.#remote}: ${what}`);
-    this.close();
+  #refuse(who: string, refusal: Refusal): void {
+    const { reason, text } = refusal;
+    this.#options.onNotice(`refused ${who} from ${this.#remote} (${reason}): ${text}`);
+    this.#socket.write(encodeFrame(encodeWelcome(refusal)));
+    // Not `end`: a stranger that never hangs up would keep the socket, and `close` waiting for it.
+    this.#socket.destroySoon();
+    this.#onClose();
+  }
+
+  /** Apart, because the compiler takes a field it saw for unchanged. */
+  #isClosed(): boolean {
+    return this.#closed;
   }
 
   #onClose(): void {
-    clearTimeout(this.#handshakeTimer);
-    if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#handshakeTimer);
+    this.#reader.stop();
     this.#options.onClose(this);
   }
 }

@@ -6,21 +6,24 @@
  * then, so that a connection whose other end is gone without a word is noticed.
  */
 import net from "node:net";
+import { encodeFrame, FrameReader } from "../codec/frame.js";
 import {
   decodeWelcome,
   encodeHello,
   HANDSHAKE_SIZE_MAX,
+  type Greeting,
   type Hello,
+  type Refusal,
   type Welcome,
-} from "../codec/peer-message.js";
-import { encodeFrame, FrameReader } from "../codec/frame.js";
+} from "../codec/handshake.js";
 import type { Address } from "./address.js";
+import { protocolFault } from "./protocol-fault.js";
 
 export interface LaneEvents {
   /** The peer accepted the introduction. */
-  onOpen(welcome: Extract<Welcome, { kind: "welcome" }>): void;
+  onOpen(greeting: Greeting): void;
   /** The peer does not want us, and says why. */
-  onRefused(refusal: Extract<Welcome, { kind: "refused" }>): void;
+  onRefused(refusal: Refusal): void;
   /** The connection is over, or never came about. Called once, last. */
   onClose(reason: string): void;
 }
@@ -28,7 +31,7 @@ export interface LaneEvents {
 export interface LaneOptions {
   readonly address: Address;
   readonly hello: Hello;
-  /** bytes waiting here and in the socket beyond which messages are dropped */
+  /** bytes waiting here and in the socket beyond which messages are dropped; one message may cross it */
   readonly queueSizeMax: number;
   readonly handshakeMs: number;
   readonly events: LaneEvents;
@@ -43,7 +46,9 @@ export class Lane {
   #queue: Buffer[] = [];
   #queuedSize = 0;
   #droppedCount = 0;
-  #closeReason = "the connection was closed";
+  #closeReason = "the peer closed the connection";
+  /** the answer to our introduction, decoded from the chunk under way */
+  #welcome: Welcome | undefined;
   /** something was heard since the last look */
   #heard = false;
   #silentLooks = 0;
@@ -78,14 +83,19 @@ export class Lane {
     return this.#state === "open";
   }
 
+  /** messages dropped because too much waited */
   get droppedCount(): number {
     return this.#droppedCount;
   }
 
+  /** bytes not yet handed to the system */
+  get waitingSize(): number {
+    return this.#queuedSize + this.#socket.writableLength;
+  }
+
   /** Queues a message's body until `flush`; drops it when too much waits. */
   send(body: Buffer): void {
-    const waiting = this.#queuedSize + this.#socket.writableLength;
-    if (this.#state !== "open" || waiting > this.#options.queueSizeMax) {
+    if (this.#state !== "open" || this.waitingSize > this.#options.queueSizeMax) {
       this.#droppedCount += 1;
       return;
     }
@@ -122,34 +132,46 @@ export class Lane {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#state === "closed") return;
     this.#heard = true;
     try {
       this.#reader.push(chunk);
     } catch (error) {
-      this.close(error instanceof Error ? error.message : String(error));
+      this.close(protocolFault(error));
+      return;
     }
+    // Outside the `try`: what the owner throws is no fault of the peer.
+    const welcome = this.#welcome;
+    if (welcome === undefined) return;
+    this.#welcome = undefined;
+    this.#onWelcome(welcome);
   }
 
   #onFrame(body: Buffer): void {
-    if (this.#state !== "shaking hands") return; // a sign of life
-    const welcome = decodeWelcome(body);
+    // Everything after the answer is a sign of life.
+    if (this.#state === "shaking hands") this.#welcome ??= decodeWelcome(body);
+  }
+
+  #onWelcome(welcome: Welcome): void {
+    const { events, hello } = this.#options;
     clearTimeout(this.#handshakeTimer);
     if (welcome.kind === "refused") {
-      this.#options.events.onRefused(welcome);
-      this.close(`refused: ${welcome.text}`);
+      events.onRefused(welcome);
+      this.close(`refused (${welcome.reason}): ${welcome.text}`);
       return;
     }
-    if (welcome.nodeId !== this.#options.hello.expectedNodeId) {
-      this.close(`${welcome.nodeId} answered instead of ${this.#options.hello.expectedNodeId}`);
+    if (welcome.nodeId !== hello.expectedNodeId) {
+      this.close(`${welcome.nodeId} answered instead of ${hello.expectedNodeId}`);
       return;
     }
     this.#state = "open";
-    this.#options.events.onOpen(welcome);
+    events.onOpen(welcome);
   }
 
   #onClose(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.#reader.stop();
     clearTimeout(this.#handshakeTimer);
     this.#queue = [];
     this.#queuedSize = 0;

@@ -6,12 +6,9 @@
  * forwarded requests the bulk lane, so that what keeps a leader in office never
  * waits behind what fills a disk.
  */
-import {
-  encodePeerMessage,
-  type Lane as LaneName,
-  type PeerMessage,
-} from "../codec/peer-message.js";
-import type { Hello } from "../codec/peer-message.js";
+import { assert } from "../assert.js";
+import type { Hello, Lane as LaneName } from "../codec/handshake.js";
+import { encodePeerMessage, type PeerMessage } from "../codec/peer-message.js";
 import type { NodeId } from "../raft/types.js";
 import type { Address } from "./address.js";
 import { Lane } from "./lane.js";
@@ -22,7 +19,8 @@ const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 2000;
 /** A peer that refused us will hardly want us sooner. Milliseconds. */
 const REFUSED_BACKOFF_MS = 2000;
-const HANDSHAKE_MS = 5000;
+/** A connection that stood for so many looks has proved that the peer is well. */
+const STABLE_LOOKS = 4;
 
 /** Bytes that may wait on a lane; beyond it messages are dropped, and Raft sends again. */
 const QUEUE_SIZE_MAX: Readonly<Record<LaneName, number>> = {
@@ -36,6 +34,8 @@ export interface PeerLinkOptions {
   readonly address: Address;
   readonly hello: (lane: LaneName) => Hello;
   readonly random: () => number;
+  /** milliseconds to connect and be welcomed */
+  readonly handshakeMs: number;
   readonly onConnected: () => void;
   readonly onDisconnected: () => void;
   readonly onNotice: (notice: string) => void;
@@ -46,7 +46,9 @@ export class PeerLink {
   #control: Lane | undefined;
   #bulk: Lane | undefined;
   #redial: NodeJS.Timeout | undefined;
+  /** in a row; a connection counts as one until it proves stable */
   #failedAttempts = 0;
+  #looksConnected = 0;
   #refused = false;
   #connected = false;
   #closed = false;
@@ -61,9 +63,19 @@ export class PeerLink {
   /** Dials both lanes. */
   dial(): void {
     if (this.#closed) return;
+    assert(this.#control === undefined, "a link is dialed while it has no lanes");
+    assert(this.#bulk === undefined, "a link is dialed while it has no lanes");
+    this.#redial = undefined;
     this.#refused = false;
     this.#control = this.#openLane("control");
     this.#bulk = this.#openLane("bulk");
+  }
+
+  /** The peer has just called us, so it is there: no need to wait any longer. */
+  hasten(): void {
+    if (this.#redial === undefined || this.#refused) return;
+    clearTimeout(this.#redial);
+    this.dial();
   }
 
   send(message: PeerMessage): void {
@@ -80,11 +92,16 @@ export class PeerLink {
   look(silentLooksMax: number): void {
     this.#control?.look(silentLooksMax);
     this.#bulk?.look(silentLooksMax);
+    if (!this.#connected) return;
+    this.#looksConnected += 1;
+    if (this.#looksConnected >= STABLE_LOOKS) this.#failedAttempts = 0;
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#redial);
+    this.#redial = undefined;
     this.#drop("the transport is closing");
   }
 
@@ -104,11 +121,11 @@ export class PeerLink {
       address: this.#options.address,
       hello: this.#options.hello(name),
       queueSizeMax: QUEUE_SIZE_MAX[name],
-      handshakeMs: HANDSHAKE_MS,
+      handshakeMs: this.#options.handshakeMs,
       events: {
-        onOpen: (welcome) => {
-          this.#clientAddress = welcome.clientAddress;
-          this.#incarnationId = welcome.incarnationId;
+        onOpen: (greeting) => {
+          this.#clientAddress = greeting.clientAddress;
+          this.#incarnationId = greeting.incarnationId;
           this.#onLaneOpen();
         },
         onRefused: (refusal) => {
@@ -127,7 +144,7 @@ export class PeerLink {
 
   #onLaneOpen(): void {
     if (this.#control?.isOpen !== true || this.#bulk?.isOpen !== true) return;
-    this.#failedAttempts = 0;
+    this.#looksConnected = 0;
     this.#lastError = undefined;
     this.#connected = true;
     this.#options.onConnected();

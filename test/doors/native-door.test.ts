@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { readBlocks } from "../../src/client/inspection.js";
@@ -10,6 +11,7 @@ import {
   encodeClientRequestFrame,
 } from "../../src/codec/client-message.js";
 import { encodeFrame, FRAME_HEADER_SIZE } from "../../src/codec/frame.js";
+import { ClientConnection, DEFAULT_CONNECTION_LIMITS } from "../../src/doors/client-connection.js";
 import { ClientDoor } from "../../src/doors/door.js";
 import { type NativeDoorLimits, nativeProtocol } from "../../src/doors/native/native-door.js";
 import type { Command, Request } from "../../src/store/command.js";
@@ -121,6 +123,24 @@ describe("doors: the native protocol", () => {
     client.socket.end();
     await client.ended;
     assert.equal(client.responses.length, 8);
+  });
+
+  it("a client that gets on with its requests is never taken for a stalled one", async () => {
+    await scene.open();
+    const states: string[] = [];
+    const handler = nativeProtocol(scene.service).accept(silentConnection());
+    const frame = encodeClientRequestFrame({ kind: "info", id: 1 });
+    const half = frame.length >> 1;
+    for (const bytes of [
+      CLIENT_PREAMBLE.subarray(0, 7),
+      CLIENT_PREAMBLE.subarray(7),
+      frame.subarray(0, 3),
+      frame.subarray(3, half),
+      Buffer.concat([frame.subarray(half), frame.subarray(0, half)]),
+      frame.subarray(half),
+    ])
+      states.push(handler.receive(Buffer.from(bytes)));
+    assert.deepEqual(states, ["partial", "idle", "begun", "partial", "begun", "idle"]);
   });
 
   it("takes the preamble and a request byte by byte", async () => {
@@ -450,6 +470,12 @@ describe("doors: the native protocol", () => {
     });
   }
 });
+
+/** A connection whose door is not there: what is written to it goes nowhere. */
+function silentConnection(): ClientConnection {
+  const host = { limits: DEFAULT_CONNECTION_LIMITS, now: () => 0, flushLater: () => undefined };
+  return new ClientConnection(1, new Socket(), host);
+}
 
 function indexesOf(answer: ClientResponse): readonly number[] {
   assert.ok(answer.kind === "logPage");

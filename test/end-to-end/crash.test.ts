@@ -30,16 +30,16 @@ describe("kill -9 of the whole cluster", function () {
       }
       for (const [key, value] of acknowledged) assert.equal(found.get(key), value, key);
 
-      let killed = false;
+      const power: { isOff: boolean } = { isOff: false };
       let inRound = 0;
       const writers = Array.from({ length: WRITERS }, async (_, writer) => {
-        for (let i = 0; !killed; i += 1) {
+        for (let i = 0; !power.isOff; i += 1) {
           const key = `r${round}-w${writer}-${i}`;
           const value = `${key}-${"x".repeat((i * 37) % 400)}`;
           try {
             await database.put(key, value);
           } catch (error) {
-            if (killed) return; // not acknowledged: nothing is owed
+            if (power.isOff) return; // not acknowledged: nothing is owed
             throw error;
           }
           acknowledged.set(key, value);
@@ -50,7 +50,7 @@ describe("kill -9 of the whole cluster", function () {
         await new Promise((resolve) => setImmediate(resolve));
         return inRound >= 200 ? true : undefined;
       });
-      killed = true;
+      power.isOff = true;
       await Promise.all(cluster.nodes.map((node) => node.end("SIGKILL")));
       await Promise.all(writers);
     }

@@ -219,11 +219,8 @@ export class ClusterProcesses implements AsyncDisposable {
       const status = await this.status();
       const alive = status?.nodes.filter((node) => node.alive) ?? [];
       if (alive.length !== this.running.length) return undefined;
-      const [first] = alive;
-      const equal = alive.every(
-        (node) => node.appliedIndex === first?.lastIndex && node.lastIndex === first?.lastIndex,
-      );
-      return equal ? status : undefined;
+      const lasts = new Set(alive.flatMap((node) => [node.lastIndex, node.appliedIndex]));
+      return lasts.size === 1 ? status : undefined;
     });
   }
 

@@ -134,12 +134,13 @@ describe("the linearizability checker", () => {
     let tampered = 0;
     for (let seed = 1; seed <= 200; seed += 1) {
       const history = honest(seed, 60);
-      const last = history.findLastIndex(({ input }) => input.kind === "get");
-      if (last < 0) continue;
-      const lie = history.with(last, {
-        ...(history[last] as History[number]),
-        output: { kind: "value", value: "never written" },
-      });
+      const last = history.findLast(({ input }) => input.kind === "get");
+      if (last === undefined) continue;
+      const lie = history.map((operation): History[number] =>
+        operation === last
+          ? { ...operation, output: { kind: "value", value: "never written" } }
+          : operation,
+      );
       assert.equal(checkLinearizable(REGISTER, lie).kind, "violation", `seed ${seed}`);
       tampered += 1;
     }

@@ -33,7 +33,7 @@ import type { NodeService } from "../../node/service.js";
 import { LogIndex } from "../../raft/types.js";
 import type { RequestResult } from "../../store/command.js";
 import { checkRequest } from "../../store/limits.js";
-import type { ClientConnection, ConnectionHandler, ProtocolHandler } from "../door.js";
+import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
 
 /** What one connection may have waiting. */
 export interface NativeDoorLimits {
@@ -93,6 +93,8 @@ class NativeSession implements ConnectionHandler {
    */
   #untakenSize = 0;
   #inputEnded = false;
+  /** whether what is unfinished was begun in the bytes that came last */
+  #frameEnded = false;
 
   constructor(service: NodeService, connection: ClientConnection, limits: NativeDoorLimits) {
     this.#service = service;
@@ -106,8 +108,9 @@ class NativeSession implements ConnectionHandler {
     });
   }
 
-  receive(chunk: Buffer): "idle" | "partial" {
+  receive(chunk: Buffer): InputState {
     this.#untakenSize = 0;
+    this.#frameEnded = this.#frames.pendingSize === 0;
     try {
       const rest = this.#takePreamble(chunk);
       if (rest.length > 0) this.#frames.push(rest);
@@ -116,8 +119,9 @@ class NativeSession implements ConnectionHandler {
       this.#refuse(error);
       return "idle";
     }
-    const whole = this.#preambleSize === CLIENT_PREAMBLE.length && this.#frames.pendingSize === 0;
-    return whole ? "idle" : "partial";
+    if (this.#preambleSize < CLIENT_PREAMBLE.length) return "partial";
+    if (this.#frames.pendingSize === 0) return "idle";
+    return this.#frameEnded ? "begun" : "partial";
   }
 
   inputEnded(): void {
@@ -145,6 +149,7 @@ class NativeSession implements ConnectionHandler {
   }
 
   #onFrame(body: Buffer): void {
+    this.#frameEnded = true;
     const request = decodeClientRequest(body);
     const full =
       this.#inFlight >= this.#limits.inFlightMax ||
