@@ -1,6 +1,6 @@
 /** The machine a number was measured on, without which it means nothing. */
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from "node:fs";
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
 import path from "node:path";
 import process from "node:process";
 
@@ -12,6 +12,8 @@ export interface Environment {
   readonly node: string;
   /** half of the 4 KiB overwrites with fdatasync were faster; milliseconds */
   readonly fdatasyncP50Ms: number;
+  /** processes that wanted a processor in the minute before */
+  readonly load: number;
   readonly directory: string;
 }
 
@@ -26,6 +28,7 @@ export function describeEnvironment(directory: string): Environment {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     platform: `${process.platform} ${process.arch}`,
     node: process.version,
+    load: loadavg()[0] ?? 0,
     fdatasyncP50Ms: measureFdatasyncMs(directory),
     directory,
   };

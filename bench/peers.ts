@@ -41,6 +41,8 @@ const POINTS = [
 const KEYS = 100_000;
 const VALUE_SIZE = 100;
 const WARM_UP_SECONDS = 1;
+/** Processes that wanted a processor before anything of ours ran; beyond it others disturb the run. */
+const BUSY_LOAD = 0.5;
 
 interface Measurement extends LoadResult {
   readonly system: System["name"];
@@ -48,6 +50,8 @@ interface Measurement extends LoadResult {
   readonly inFlight: number;
   /** from 1 */
   readonly round: number;
+  /** the load went to a node that was no longer the leader at its end */
+  readonly leaderMoved: boolean;
 }
 
 interface Settings {
@@ -55,16 +59,13 @@ interface Settings {
   readonly seconds: number;
 }
 
-async function load(
-  system: System,
-  job: Omit<LoadJob, "system" | "host" | "port">,
-): Promise<LoadResult> {
-  const whole: LoadJob = {
-    system: system.name,
-    host: "127.0.0.1",
-    port: await system.leaderPort(),
-    ...job,
-  };
+interface Load extends LoadResult {
+  readonly leaderMoved: boolean;
+}
+
+async function load(system: System, job: Omit<LoadJob, "system" | "host" | "port">): Promise<Load> {
+  const port = await system.leaderPort();
+  const whole: LoadJob = { system: system.name, host: "127.0.0.1", port, ...job };
   const child = spawn(
     process.execPath,
     [path.join(import.meta.dirname, "generator.js"), JSON.stringify(whole)],
@@ -74,7 +75,8 @@ async function load(
   child.stdout.setEncoding("utf8").on("data", (text: string) => (printed += text));
   const code = await new Promise((resolve) => child.once("close", resolve));
   if (code !== 0) throw new Error(`the load on ${system.name} failed`);
-  return JSON.parse(printed) as LoadResult;
+  const leaderMoved = (await system.leaderPort()) !== port;
+  return { ...(JSON.parse(printed) as LoadResult), leaderMoved };
 }
 
 /** Every key once, so that reads find what they ask for. */
@@ -112,14 +114,17 @@ async function measure(
           seconds,
         });
         measurements.push({ ...result, system: system.name, operation, inFlight: total, round });
-        process.stderr.write(
-          `\r${operation} ${total} in flight, round ${round}: ${system.name}\u001b[K`,
-        );
+        progress(`${operation} ${total} in flight, round ${round}: ${system.name}`);
       }
     }
   }
-  process.stderr.write("\r\u001b[K");
+  progress("");
   return measurements;
+}
+
+/** One line that is written over; on a terminal only. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text}\u001b[K`);
 }
 
 /** A line a round and point: both systems and the ratio of their throughputs. */
@@ -138,9 +143,9 @@ function roundRows(measurements: readonly Measurement[]): readonly (readonly str
     });
 }
 
-function cells({ opsPerSecond, latencyMs, errors }: Measurement): readonly string[] {
-  const rate = errors === 0 ? String(opsPerSecond) : `${opsPerSecond} (${errors} errors)`;
-  return [rate, latencyMs.p50.toFixed(2), latencyMs.p99.toFixed(2)];
+function cells({ opsPerSecond, latencyMs, errors, leaderMoved }: Measurement): readonly string[] {
+  const remarks = `${leaderMoved ? "*" : ""}${errors === 0 ? "" : ` (${errors} errors)`}`;
+  return [`${opsPerSecond}${remarks}`, latencyMs.p50.toFixed(2), latencyMs.p99.toFixed(2)];
 }
 
 function counterpart(one: Measurement, all: readonly Measurement[]): Measurement | undefined {
@@ -201,8 +206,12 @@ function printRounds(title: string, measurements: readonly Measurement[], withEt
   if (withEtcd) heading.push("ETCD/S", "p50 ms", "p99 ms", "RATIO");
   print();
   print(title);
-  for (const line of textTable(heading, roundRows(measurements), new Set(heading)))
+  for (const line of textTable(heading, roundRows(measurements), new Set(heading))) {
     print(`  ${line}`);
+  }
+  if (measurements.some(({ leaderMoved }) => leaderMoved)) {
+    print("  * the leader moved meanwhile, so that requests were forwarded");
+  }
 }
 
 function printSummary(summaries: readonly Summary[]): void {
@@ -245,6 +254,11 @@ async function run(): Promise<void> {
     print(
       `${environment.cpu}, ${environment.processors} processors, ${environment.memoryGiB} GiB; Node ${environment.node}; fdatasync p50 ${environment.fdatasyncP50Ms} ms`,
     );
+    if (environment.load > BUSY_LOAD) {
+      print(
+        `!! This machine is BUSY (load ${environment.load.toFixed(1)}): trust the ratios only, and those little.`,
+      );
+    }
     const version = etcdVersion();
     if (version === undefined) {
       print("!! etcd is NOT INSTALLED: Balsa alone is measured, nothing is compared.");

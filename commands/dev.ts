@@ -13,7 +13,7 @@ export default class Dev extends BaseCommand {
     "Starts the nodes, prints their endpoints when they have a leader, and runs until Ctrl-C. The data stays in --dir.";
   static override examples = [
     "<%= config.bin %> <%= command.id %>",
-    "<%= config.bin %> <%= command.id %> --nodes 5 --dir /tmp/five --base-port 23141",
+    "<%= config.bin %> <%= command.id %> --nodes 5 --dir data/five --base-port 23141",
     "<%= config.bin %> <%= command.id %> --exec 'npm test'",
   ];
   static override flags = {

@@ -58,7 +58,7 @@ export default class KvLoad extends ConnectedCommand {
     if (json) await this.output.json({ keys, bytes: chunks.size, seconds, keysPerSecond });
     else {
       await this.output.line(
-        `loaded ${grouped(keys)} keys in ${seconds.toFixed(2)} s: ${grouped(keysPerSecond)} keys/s`,
+        `loaded ${grouped(keys)} ${keys === 1 ? "key" : "keys"} in ${seconds.toFixed(2)} s: ${grouped(keysPerSecond)} keys/s`,
       );
     }
   }

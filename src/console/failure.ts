@@ -45,6 +45,9 @@ const EXIT_BY_CODE: Readonly<Record<ErrorCode, number>> = {
 };
 
 const TRY_BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
+  KEY_TOO_LARGE: "a shorter key; what is long belongs into the value",
+  VALUE_TOO_LARGE: "split the value over several keys, or keep it elsewhere and a reference here",
+  REQUEST_TOO_LARGE: "fewer operations in one request",
   CONDITION_FAILED: "read the key with `balsa kv get`, then decide again",
   NO_LEADER: "balsa cluster status (a majority of the nodes must be up); nothing was applied",
   UNAVAILABLE: "check --endpoints, or start a cluster here with `balsa dev`; nothing was applied",
@@ -219,7 +222,8 @@ export function failureJson(failure: Failure): {
 /** The failure as lines for a person, without the last line's end. */
 export function failureText(failure: Failure): string {
   const lines = [`Error: ${failure.message}`];
-  if (failure.requestId !== undefined) lines.push(`Request: ${failure.requestId}`);
+  const { requestId, outcome } = failure;
+  if (requestId !== undefined && outcome === "unknown") lines.push(`Request: ${requestId}`);
   if (failure.tryThis !== undefined) lines.push(`Try this: ${failure.tryThis}`);
   return lines.join("\n");
 }

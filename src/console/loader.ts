@@ -178,7 +178,9 @@ export class Loader {
       outcome: error.outcome,
       retryable: error.retryable,
       requestId: error.requestId,
-      tryThis: "the same command again: loading twice does no harm",
+      tryThis: ONE_RECORD_AT_FAULT.has(error.code)
+        ? "mend or leave out the line and load again: loading twice does no harm"
+        : "the same command again: loading twice does no harm",
     });
   }
 }

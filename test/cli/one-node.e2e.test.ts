@@ -1,0 +1,193 @@
+/** The commands against one real node: bytes in, the same bytes out, and its log from outside. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "mocha";
+
+const executable = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+describe("one node and the commands", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "balsa-cli-"));
+  const data = path.join(folder, "n1");
+  const lines = path.join(folder, "keys.ndjson");
+  let node: ChildProcess;
+  let endpoint = "";
+  let words: readonly string[] = [];
+
+  /** Runs a command; stdout as bytes. */
+  function balsa(command: readonly string[], input: string | Buffer = "") {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...command], {
+      input,
+      maxBuffer: 64 * 1024 * 1024,
+      env: { ...process.env, BALSA_ENDPOINTS: endpoint },
+    });
+    return { status, stdout, stderr: stderr.toString() };
+  }
+
+  async function start(): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [executable, ...words], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+    assert.equal(line, "ready");
+    return child;
+  }
+
+  async function stop(child: ChildProcess): Promise<number | null> {
+    const ended = once(child, "exit") as Promise<[number | null]>;
+    child.kill("SIGTERM");
+    return (await ended)[0];
+  }
+
+  before(async () => {
+    const peer = `127.0.0.1:${await freePort()}`;
+    endpoint = `127.0.0.1:${await freePort()}`;
+    words = [
+      "node",
+      "start",
+      "--id",
+      "n1",
+      "--cluster",
+      `n1=${peer}`,
+      "--client",
+      endpoint,
+      "--data",
+      data,
+    ];
+    node = await start();
+  });
+
+  after(async () => {
+    if (node.exitCode === null) await stop(node);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("a value is stdin's exact bytes, there and back", () => {
+    const value = Buffer.from(Array.from({ length: 70_000 }, (_, at) => (at * 31) % 256));
+    const put = balsa(["kv", "put", "blob", "-", "--json"], value);
+    assert.deepEqual(JSON.parse(put.stdout.toString()), { key: "blob", revision: 2 });
+    assert.deepEqual(balsa(["kv", "get", "blob"]).stdout, value);
+    const record = JSON.parse(balsa(["kv", "get", "blob", "--json"]).stdout.toString()) as object;
+    const valueBase64 = value.toString("base64");
+    assert.deepEqual(record, {
+      key: "blob",
+      valueBase64,
+      createRevision: 2,
+      modRevision: 2,
+      version: 1,
+    });
+  });
+
+  it("a missing key exits 3, a failed condition 4", () => {
+    assert.equal(balsa(["kv", "get", "nothing"]).status, 3);
+    assert.equal(balsa(["kv", "put", "blob", "x", "--if-absent"]).status, 4);
+  });
+
+  it("what was loaded is dumped, in key order and byte for byte", () => {
+    const keys = Array.from({ length: 3000 }, (_, at) => `ключ-${String(at).padStart(5, "0")}`);
+    writeFileSync(
+      lines,
+      keys.map((key) => `${JSON.stringify({ key, value: `${key}\n` })}\n`).join(""),
+    );
+    const load = balsa(["kv", "load", lines, "--json"]);
+    assert.equal(load.status, 0, load.stderr);
+    assert.equal((JSON.parse(load.stdout.toString()) as { keys: number }).keys, 3000);
+    const dumped = balsa(["kv", "dump"]).stdout.toString();
+    assert.equal(dumped.slice(dumped.indexOf("\n") + 1), readFileSync(lines, "utf8"));
+  });
+
+  it("a bad line is named, and what stood before it is there", () => {
+    const { status, stderr } = balsa(["kv", "load", "-"], '{"key":"before","value":"1"}\n{oops\n');
+    assert.equal(status, 2);
+    assert.match(stderr, /^Error: line 2: is not JSON .*; 1 record is loaded\nTry this: /);
+    assert.equal(balsa(["kv", "get", "before"]).stdout.toString(), "1");
+  });
+
+  it("a reader that has seen enough ends a list without a complaint", () => {
+    const list = [process.execPath, executable, "kv", "list", "--values"].join(" ");
+    const { status, stdout, stderr } = spawnSync(
+      "bash",
+      ["-o", "pipefail", "-c", `${list} | head -n 1`],
+      {
+        encoding: "utf8",
+        env: { ...process.env, BALSA_ENDPOINTS: endpoint },
+      },
+    );
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.equal(stdout.split("\n").length, 2);
+  });
+
+  it("a second node on the directory exits 10 and disturbs nothing", () => {
+    const { status, stderr } = balsa(words);
+    assert.equal(status, 10, stderr);
+    assert.equal(balsa(["kv", "get", "before"]).status, 0);
+  });
+
+  it("the log tells the same from a node and from its directory", async () => {
+    const command = ["log", "inspect", "--json", "--limit", "3"];
+    const fromNode = balsa(command).stdout.toString();
+    const kinds = fromNode
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { kind: string }).kind);
+    assert.deepEqual(kinds.slice(0, 2), ["noop", "put"]);
+    assert.equal(await stop(node), 0);
+    assert.equal(
+      balsa([...command.slice(0, 2), data, ...command.slice(2)]).stdout.toString(),
+      fromNode,
+    );
+  });
+
+  it("a copy is equal, a longer log is ahead, another history differs", async () => {
+    const copy = path.join(folder, "copy");
+    cpSync(data, copy, { recursive: true });
+    const compare = (...directories: readonly string[]) => {
+      const { status, stdout } = balsa(["log", "compare", ...directories, "--json"]);
+      return { status, ...(JSON.parse(stdout.toString()) as { equal: boolean; kind: string }) };
+    };
+    const same = compare(data, copy);
+    assert.deepEqual([same.status, same.equal], [0, true]);
+    node = await start();
+    balsa(["kv", "put", "later", "1"]);
+    await stop(node);
+    const behind = compare(data, copy);
+    assert.deepEqual([behind.status, behind.equal, behind.kind], [9, false, "lag"]);
+    const original = path.join(folder, "original");
+    cpSync(data, original, { recursive: true });
+    rmSync(data, { recursive: true });
+    cpSync(copy, data, { recursive: true });
+    node = await start();
+    balsa(["kv", "put", "other", "1"]);
+    await stop(node);
+    const other = compare(data, original);
+    assert.deepEqual([other.status, other.equal, other.kind], [9, false, "different"]);
+  });
+
+  it("verify passes a sound log, and a flipped bit exits 8", () => {
+    assert.equal(balsa(["log", "verify", data]).status, 0);
+    const [segment = ""] = readdirSync(path.join(data, "log")).filter((name) => /\d/.test(name));
+    const file = path.join(data, "log", segment);
+    const bytes = readFileSync(file);
+    const at = bytes.indexOf("ключ-00007");
+    assert.ok(at > 0);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    const { status, stdout } = balsa(["log", "verify", data, "--json"]);
+    const report = JSON.parse(stdout.toString()) as { error: { code: string }; sound: boolean };
+    assert.deepEqual([status, report.error.code, report.sound], [8, "CORRUPTION", false]);
+  });
+});
