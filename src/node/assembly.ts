@@ -29,6 +29,8 @@ export interface World {
   /** uniform in [0, 1) */
   readonly random: () => number;
   readonly transport: Transport;
+  /** whether a fast disk may be waited for on the event loop */
+  readonly flushesOnLoop: boolean;
   /** 16 bytes, never the same twice in a cluster's life */
   readonly newRequestId: () => Uint8Array;
 }
@@ -82,6 +84,7 @@ export function assembleNode(
     blockSizeMax: BLOCK_GATHER_SIZE_MAX,
     blocksInFlightMax: BLOCKS_IN_FLIGHT_MAX,
     newRequestId: world.newRequestId,
+    flushesOnLoop: world.flushesOnLoop,
     onRoleChange: (change) => {
       notice(roleLine(change));
     },

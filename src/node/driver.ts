@@ -42,6 +42,8 @@ export interface DriverParts {
   readonly blockSizeMax: number;
   /** blocks proposed and not yet applied; what comes meanwhile gathers for the next one */
   readonly blocksInFlightMax: number;
+  /** whether a fast disk may be waited for on the event loop */
+  readonly flushesOnLoop: boolean;
   /** 16 bytes, never the same twice in a cluster's life */
   readonly newRequestId: () => Uint8Array;
   readonly onRoleChange: (change: RoleChange) => void;
@@ -53,6 +55,9 @@ export interface DriverParts {
 const BLOCK_REQUESTS_MAX = 16_384;
 /** A flush on the event loop is fine while the disk answers within this. Milliseconds. */
 const FLUSH_ON_LOOP_MS_MAX = 1;
+/** A leader with so few writes under way waits for a disk as fast as this. Milliseconds. */
+const LONE_FLUSH_MS_MAX = 0.6;
+const LONE_WRITES_MAX = 4;
 /** How fast the measured flush time follows the disk. */
 const FLUSH_AVERAGE_WEIGHT = 0.1;
 /** A read round without an answer for this long was lost. Milliseconds. */
@@ -185,8 +190,12 @@ export class Driver {
       this.#gather();
       this.#askForReads();
       this.#carryOutAll();
-      this.#startFlush();
+      // What is to be sent travels before the own disk is waited for.
       this.#parts.transport.flush();
+      if (this.#flushAppended()) {
+        this.#carryOutAll();
+        this.#parts.transport.flush();
+      }
     } catch (error) {
       // A failed disk stops the node; an assertion is our mistake and stops the process.
       if (!(error instanceof DatabaseError)) throw error;
@@ -248,18 +257,42 @@ export class Driver {
     }
     this.#unflushedPersistId = ready.persistId;
     const isLeader = this.#parts.raft.role === "leader";
-    if (isLeader || this.#flushing || this.#flushAverageMs > FLUSH_ON_LOOP_MS_MAX) return;
+    if (isLeader || this.#flushing || !this.#mayFlushOnLoop(FLUSH_ON_LOOP_MS_MAX)) return;
     // A follower has nothing better to do than to wait for a fast disk.
+    this.#flushOnLoop();
+  }
+
+  /**
+   * Flushes what was appended in this turn: on the loop when next to nobody waits
+   * for anything else and the disk is fast, beside it otherwise.
+   * @returns whether it is flushed already
+   */
+  #flushAppended(): boolean {
+    if (this.#stopped || this.#flushing || this.#unflushedPersistId === 0) return false;
+    const isLone = !this.requests.hasMoreOpenThan(LONE_WRITES_MAX);
+    if (isLone && this.#mayFlushOnLoop(LONE_FLUSH_MS_MAX)) {
+      this.#flushOnLoop();
+      return true;
+    }
+    this.#flushBesideLoop();
+    return false;
+  }
+
+  #mayFlushOnLoop(averageMsMax: number): boolean {
+    return this.#parts.flushesOnLoop && this.#flushAverageMs <= averageMsMax;
+  }
+
+  /** Without the two hand-overs to a thread and back. */
+  #flushOnLoop(): void {
+    const persistId = this.#unflushedPersistId;
+    this.#unflushedPersistId = 0;
     const startedAt = this.#parts.clock.now();
     this.#parts.log.flush();
     this.#measureFlush(startedAt);
-    this.#unflushedPersistId = 0;
-    this.#parts.raft.persisted(ready.persistId);
+    this.#parts.raft.persisted(persistId);
   }
 
-  /** Starts one flush beside the loop for all that was appended in this turn, while the followers work on theirs. */
-  #startFlush(): void {
-    if (this.#stopped || this.#flushing || this.#unflushedPersistId === 0) return;
+  #flushBesideLoop(): void {
     const persistId = this.#unflushedPersistId;
     this.#unflushedPersistId = 0;
     this.#flushing = true;

@@ -79,6 +79,7 @@ function realWorld(
     transport,
     clock: new SystemClock(),
     random: Math.random,
+    flushesOnLoop: true,
     newRequestId: requestIdSource(),
   };
 }

@@ -212,15 +212,14 @@ export class Requests {
     this.#placed.clear();
   }
 
-  /** Writes whose fate is open: not queued, not settled. */
-  get openCount(): number {
-    let count = this.#forwarded.size;
+  /** Whether more than `count` writes are neither queued nor settled. */
+  hasMoreOpenThan(count: number): boolean {
+    let open = this.#forwarded.size;
     for (const placements of this.#placed.values()) {
-      for (const { writes } of placements) {
-        for (const write of writes) if (write !== undefined) count += 1;
-      }
+      for (const { writes } of placements) open += writes.length;
+      if (open > count) return true;
     }
-    return count;
+    return open > count;
   }
 }
 

@@ -14,6 +14,8 @@ import { SimulatedClock } from "./simulated-clock.js";
 export interface DiskFaults {
   /** milliseconds that a flush beside the loop takes, drawn from [min, max] */
   flushMs: readonly [min: number, max: number];
+  /** whether nodes wait for their disks on the event loop, where a flush takes no simulated time */
+  readonly flushesOnLoop: boolean;
 }
 
 export interface SimulatedNodeOptions {
@@ -112,6 +114,7 @@ export class SimulatedNode {
         fileSystem: this.fileSystem,
         clock,
         transport,
+        flushesOnLoop: this.disk.flushesOnLoop,
         random: () => electionRandom.next(),
         newRequestId: () => {
           requests += 1;

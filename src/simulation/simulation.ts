@@ -106,6 +106,7 @@ class Simulation {
       },
     });
     const heartbeatMs = shape.pick([20, 50]);
+    const flushesOnLoop = shape.chance(0.5);
     this.#nodes = ids.map(
       (id) =>
         new SimulatedNode({
@@ -114,7 +115,7 @@ class Simulation {
           segmentSizeBytes: shape.pick([2048, 4096, 16_384]),
           electionTimeoutMs: 150,
           heartbeatMs,
-          disk: { flushMs: this.#faults.flushMs },
+          disk: { flushMs: this.#faults.flushMs, flushesOnLoop },
           trace: (line) => {
             this.#note(line);
           },
@@ -385,7 +386,7 @@ function describe(node: SimulatedNode): string {
     `${node.id}: ${role} term ${term} leader ${leader ?? "-"} last ${lastIndex} ` +
     `flushed ${flushedIndex} commit ${commitIndex} applied ${appliedIndex}` +
     `${node.isPaused ? " paused" : ""} queued ${driver.requests.queuedCount} ` +
-    `open ${driver.requests.openCount} flush ${driver.flushAverageMs.toFixed(1)} ms ` +
+    `flush ${driver.flushAverageMs.toFixed(1)} ms ` +
     `deferred ${node.fileSystem.deferredCount} [${progress.join(", ")}]`
   );
 }
