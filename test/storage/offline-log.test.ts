@@ -124,7 +124,9 @@ describe("offline log", () => {
     const offline = OfflineLog.open(path);
     assert.equal(offline.lastIndex, 6);
     const iterator = offline.entries(LogIndex(1));
-    assert.equal(iterator.next().value?.entry.index, 1);
+    const start = iterator.next();
+    assert.ok(start.done !== true);
+    assert.equal(start.value.entry.index, 1);
     node.append(ENTRIES.slice(6));
     node.close();
     log = undefined;

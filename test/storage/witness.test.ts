@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "mocha";
 import {
   encodeWitness,
@@ -169,5 +171,18 @@ describe("the verdict on an open segment's tail", () => {
   it("has every row of its table tried above", () => {
     const tried = new Set(cases.map(({ want }) => want));
     assert.deepEqual([...tried].sort(), Object.keys(TAIL_VERDICTS).sort());
+  });
+});
+
+describe("data/README.md", () => {
+  it("has the same table of verdicts", () => {
+    const path = join(import.meta.dirname, "../../../data/README.md");
+    const rows = [
+      ...readFileSync(path, "utf8").matchAll(/^\| (\w+) \| [^|]+ \| (whole|torn|corrupt) \|/gm),
+    ];
+    assert.deepEqual(
+      Object.fromEntries(rows.map(([, which, verdict]) => [which, verdict])),
+      TAIL_VERDICTS,
+    );
   });
 });
