@@ -119,8 +119,10 @@ export class OpenSegment {
     this.#epoch += 1;
     this.#announceBatch();
     this.file.datasync();
+    this.#syncedSlot = this.#writtenSlot;
+    this.#durableEnd = this.#end;
     this.#unflushed = new TrailingZeros(this.#end);
-    this.#noteDurable(this.#end);
+    this.#note(this.#end);
   }
 
   /** At most one at a time. `done` comes later, also when there is nothing to do. */
@@ -139,10 +141,16 @@ export class OpenSegment {
     this.#flushUnderWay = true;
     this.file.datasyncLater((error) => {
       this.#flushUnderWay = false;
-      let failure = error;
-      // a flush or cut in between has written newer records than this one's
-      if (failure === undefined && epoch === this.#epoch) failure = this.#tryNoteDurable(end);
-      done(failure);
+      // a flush, cut or close in between has changed what the record would speak of
+      const current = error === undefined && epoch === this.#epoch;
+      if (current) {
+        this.#syncedSlot = this.#writtenSlot;
+        this.#durableEnd = end;
+      }
+      const generation = this.#generation;
+      done(error);
+      // only if the next flush, whose record says it too, has not begun in `done`
+      if (current && epoch === this.#epoch && generation === this.#generation) this.#tryNote(end);
     });
   }
 
@@ -197,20 +205,17 @@ export class OpenSegment {
     return zeros.count;
   }
 
-  /** After a datasync: what was written before it is durable. The record of it need not be, so it is not synced. */
-  #noteDurable(durableEnd: number): void {
-    this.#syncedSlot = this.#writtenSlot;
-    this.#durableEnd = durableEnd;
+  /** Says that all before `durableEnd` is durable. Unsynced: it is a hint for a recovery that comes before the next flush. */
+  #note(durableEnd: number): void {
     this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
   }
 
-  #tryNoteDurable(durableEnd: number): Error | undefined {
+  #tryNote(durableEnd: number): void {
     try {
-      this.#noteDurable(durableEnd);
-      return undefined;
+      this.#note(durableEnd);
     } catch (error) {
-      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
-      return error;
+      // the flush is done and its waiter answered; a disk that fails tells again at the next one
+      if (error instanceof AssertionError) throw error;
     }
   }
 
