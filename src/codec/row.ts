@@ -176,6 +176,11 @@ export function writeLong(target: Uint8Array, offset: number, value: number): nu
   return offset;
 }
 
+/** A copy; a Buffer's own slice would share memory. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return start === end ? EMPTY : Uint8Array.prototype.slice.call(bytes, start, end);
+}
+
 /**
  * Reads rows one behind another from `bytes`, between `offset` and `limit`. After
  * `next` the fields hold that row; key, value and request are offsets into `bytes`.
@@ -206,13 +211,13 @@ export class RowReader {
 
   /** Copies: a row's bytes outlive the block they came in. */
   get request(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.bytes, this.#requestStart, this.#requestEnd);
+    return copyOf(this.bytes, this.#requestStart, this.#requestEnd);
   }
   get key(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.bytes, this.#keyStart, this.#keyEnd);
+    return copyOf(this.bytes, this.#keyStart, this.#keyEnd);
   }
   get value(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.bytes, this.#valueStart, this.#valueEnd);
+    return copyOf(this.bytes, this.#valueStart, this.#valueEnd);
   }
   get keySize(): number {
     return this.#keyEnd - this.#keyStart;

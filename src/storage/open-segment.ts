@@ -122,7 +122,7 @@ export class OpenSegment {
     this.#syncedSlot = this.#writtenSlot;
     this.#durableEnd = this.#end;
     this.#unflushed = new TrailingZeros(this.#end);
-    this.#note(this.#end);
+    this.#noteSoon();
   }
 
   /** At most one at a time. `done` comes later, also when there is nothing to do. */
@@ -146,11 +146,9 @@ export class OpenSegment {
       if (current) {
         this.#syncedSlot = this.#writtenSlot;
         this.#durableEnd = end;
+        this.#noteSoon();
       }
-      const generation = this.#generation;
       done(error);
-      // only if the next flush, whose record says it too, has not begun in `done`
-      if (current && epoch === this.#epoch && generation === this.#generation) this.#tryNote(end);
     });
   }
 
@@ -205,18 +203,25 @@ export class OpenSegment {
     return zeros.count;
   }
 
-  /** Says that all before `durableEnd` is durable. Unsynced: it is a hint for a recovery that comes before the next flush. */
-  #note(durableEnd: number): void {
-    this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
-  }
-
-  #tryNote(durableEnd: number): void {
-    try {
-      this.#note(durableEnd);
-    } catch (error) {
-      // the flush is done and its waiter answered; a disk that fails tells again at the next one
-      if (error instanceof AssertionError) throw error;
-    }
+  /**
+   * Says in the witness that all before durableEnd is durable: after those who
+   * wait for the flush have been answered, and not at all if the next flush,
+   * whose record says it too, has begun by then. Unsynced: it helps a recovery
+   * that comes before the next flush, and nothing rests on it.
+   */
+  #noteSoon(): void {
+    const epoch = this.#epoch;
+    const generation = this.#generation;
+    queueMicrotask(() => {
+      if (epoch !== this.#epoch || generation !== this.#generation) return;
+      const durableEnd = this.#durableEnd;
+      try {
+        this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
+      } catch (error) {
+        // a disk that fails tells again at the next flush
+        if (error instanceof AssertionError) throw error;
+      }
+    });
   }
 
   /** Writes a record into the slot that does not hold the last synced one. */
