@@ -176,9 +176,8 @@ export function writeLong(target: Uint8Array, offset: number, value: number): nu
   return offset;
 }
 
-/** A copy; a Buffer's own slice would share memory. */
 function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  return start === end ? EMPTY : Uint8Array.prototype.slice.call(bytes, start, end);
+  return start === end ? EMPTY : bytes.slice(start, end);
 }
 
 /**
@@ -204,7 +203,10 @@ export class RowReader {
   #valueEnd = 0;
 
   constructor(bytes: Uint8Array, offset: number, limit: number) {
-    this.bytes = bytes;
+    // plain, so that what is copied from it is plain too
+    this.bytes = Buffer.isBuffer(bytes)
+      ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+      : bytes;
     this.offset = offset;
     this.limit = limit;
   }
