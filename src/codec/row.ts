@@ -176,6 +176,10 @@ export function writeLong(target: Uint8Array, offset: number, value: number): nu
   return offset;
 }
 
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return start === end ? EMPTY : bytes.slice(start, end);
+}
+
 /**
  * Reads rows one behind another from `bytes`, between `offset` and `limit`. After
  * `next` the fields hold that row; key, value and request are offsets into `bytes`.
@@ -199,20 +203,23 @@ export class RowReader {
   #valueEnd = 0;
 
   constructor(bytes: Uint8Array, offset: number, limit: number) {
-    this.bytes = bytes;
+    // plain, so that what is copied from it is plain too
+    this.bytes = Buffer.isBuffer(bytes)
+      ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+      : bytes;
     this.offset = offset;
     this.limit = limit;
   }
 
   /** Copies: a row's bytes outlive the block they came in. */
   get request(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.bytes, this.#requestStart, this.#requestEnd);
+    return copyOf(this.bytes, this.#requestStart, this.#requestEnd);
   }
   get key(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.bytes, this.#keyStart, this.#keyEnd);
+    return copyOf(this.bytes, this.#keyStart, this.#keyEnd);
   }
   get value(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.bytes, this.#valueStart, this.#valueEnd);
+    return copyOf(this.bytes, this.#valueStart, this.#valueEnd);
   }
   get keySize(): number {
     return this.#keyEnd - this.#keyStart;

@@ -5,8 +5,9 @@
  * same contract suite.
  *
  * Synchronous, because recovery and small writes are fastest so; what may take
- * long has a variant with a callback. Errors are Node's own (`code`: ENOENT,
- * EEXIST, ENOSPC, EIO, EMFILE, EACCES, …).
+ * long has a variant with a callback, which is never called before the call has
+ * returned; a buffer handed to it belongs to it until then. Errors are Node's
+ * own (`code`: ENOENT, EEXIST, ENOSPC, EIO, EMFILE, EACCES, …).
  */
 
 export interface File {

@@ -9,6 +9,8 @@
 import type { File, FileSystem } from "./file-system.js";
 
 const CHUNK_SIZE = 1024 * 1024;
+/** synced one by one, so that a flush of the log never waits behind a whole segment of zeros */
+const AHEAD_CHUNK_SIZE = 256 * 1024;
 const ZEROS = new Uint8Array(CHUNK_SIZE);
 
 /** A zero-filled file under a temporary name. Its owner renames it. */
@@ -59,20 +61,17 @@ export class FreshFiles {
       }
     };
     const { file, size } = ahead;
-    if (position < size) {
-      const chunk = ZEROS.subarray(0, Math.min(CHUNK_SIZE, size - position));
-      file.writeLater(chunk, position, (error) => {
-        finish(error, () => {
-          this.#fill(ahead, position + chunk.length);
+    const chunk = ZEROS.subarray(0, Math.min(AHEAD_CHUNK_SIZE, size - position));
+    file.writeLater(chunk, position, (writeError) => {
+      finish(writeError, () => {
+        file.datasyncLater((syncError) => {
+          finish(syncError, () => {
+            if (position + chunk.length < size) this.#fill(ahead, position + chunk.length);
+            else ahead.ready = true;
+          });
         });
       });
-    } else {
-      file.datasyncLater((error) => {
-        finish(error, () => {
-          ahead.ready = true;
-        });
-      });
-    }
+    });
   }
 
   /** A file of `size` bytes: the one made ahead when it is ready and fits, otherwise one made now. */

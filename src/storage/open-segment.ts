@@ -119,8 +119,10 @@ export class OpenSegment {
     this.#epoch += 1;
     this.#announceBatch();
     this.file.datasync();
+    this.#syncedSlot = this.#writtenSlot;
+    this.#durableEnd = this.#end;
     this.#unflushed = new TrailingZeros(this.#end);
-    this.#noteDurable(this.#end);
+    this.#noteSoon();
   }
 
   /** At most one at a time. `done` is called at once when there is nothing to do. */
@@ -137,10 +139,14 @@ export class OpenSegment {
     this.#flushUnderWay = true;
     this.file.datasyncLater((error) => {
       this.#flushUnderWay = false;
-      let failure = error;
-      // a flush or cut in between has written newer records than this one's
-      if (failure === undefined && epoch === this.#epoch) failure = this.#tryNoteDurable(end);
-      done(failure);
+      // a flush, cut or close in between has changed what the record would speak of
+      const current = error === undefined && epoch === this.#epoch;
+      if (current) {
+        this.#syncedSlot = this.#writtenSlot;
+        this.#durableEnd = end;
+        this.#noteSoon();
+      }
+      done(error);
     });
   }
 
@@ -195,21 +201,25 @@ export class OpenSegment {
     return zeros.count;
   }
 
-  /** After a datasync: what was written before it is durable. The record of it need not be, so it is not synced. */
-  #noteDurable(durableEnd: number): void {
-    this.#syncedSlot = this.#writtenSlot;
-    this.#durableEnd = durableEnd;
-    this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
-  }
-
-  #tryNoteDurable(durableEnd: number): Error | undefined {
-    try {
-      this.#noteDurable(durableEnd);
-      return undefined;
-    } catch (error) {
-      if (error instanceof AssertionError || !(error instanceof Error)) throw error;
-      return error;
-    }
+  /**
+   * Says in the witness that all before durableEnd is durable: after those who
+   * wait for the flush have been answered, and not at all if the next flush,
+   * whose record says it too, has begun by then. Unsynced: it helps a recovery
+   * that comes before the next flush, and nothing rests on it.
+   */
+  #noteSoon(): void {
+    const epoch = this.#epoch;
+    const generation = this.#generation;
+    queueMicrotask(() => {
+      if (epoch !== this.#epoch || generation !== this.#generation) return;
+      const durableEnd = this.#durableEnd;
+      try {
+        this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
+      } catch (error) {
+        // a disk that fails tells again at the next flush
+        if (error instanceof AssertionError) throw error;
+      }
+    });
   }
 
   /** Writes a record into the slot that does not hold the last synced one. */

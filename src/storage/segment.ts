@@ -33,7 +33,6 @@ export const SEGMENT_SIZE_DEFAULT: number = 8 * 1024 * 1024;
 export const HEADER_SIZE_MAX = 16 * 1024;
 
 const MAGIC = Uint8Array.from([0x4f, 0x62, 0x6a, 1]);
-const SCHEMA_TEXT = JSON.stringify(ROW_SCHEMA);
 const KEYS = [
   "avro.schema",
   "avro.codec",
@@ -68,18 +67,15 @@ export function syncMarker(start: SegmentStart): Uint8Array {
 
 /** A segment's header, marker included. */
 export function segmentHeader(start: SegmentStart): Uint8Array {
-  const values: Readonly<Record<(typeof KEYS)[number], string>> = {
-    "avro.schema": SCHEMA_TEXT,
-    "avro.codec": "null",
-    "balsa.version": String(LOG_SCHEMA_VERSION),
-    "balsa.cluster": start.clusterId,
-    "balsa.firstIndex": String(start.firstIndex),
-    "balsa.previousChecksum": checksumText(start.previousChecksum),
-    "balsa.previousTerm": String(start.previousTerm),
-  };
-  const parts: Uint8Array[] = [MAGIC, longBytes(KEYS.length)];
-  for (const key of KEYS) parts.push(textBytes(key), textBytes(values[key]));
-  parts.push(longBytes(0), syncMarker(start));
+  const parts = [
+    HEADER_PREFIX,
+    entryBytes("balsa.cluster", start.clusterId),
+    entryBytes("balsa.firstIndex", String(start.firstIndex)),
+    entryBytes("balsa.previousChecksum", checksumText(start.previousChecksum)),
+    entryBytes("balsa.previousTerm", String(start.previousTerm)),
+    longBytes(0),
+    syncMarker(start),
+  ];
   const header = new Uint8Array(Buffer.concat(parts));
   assert(header.length <= HEADER_SIZE_MAX, "a header fits its bound");
   return header;
@@ -94,10 +90,23 @@ function longBytes(value: number): Uint8Array {
   return bytes.subarray(0, writeLong(bytes, 0, value));
 }
 
+function entryBytes(key: (typeof KEYS)[number], value: string): Uint8Array {
+  return Buffer.concat([textBytes(key), textBytes(value)]);
+}
+
 function textBytes(text: string): Uint8Array {
   const bytes = Buffer.from(text);
   return Buffer.concat([longBytes(bytes.length), bytes]);
 }
+
+/** What every header of this version begins with. */
+const HEADER_PREFIX = Buffer.concat([
+  MAGIC,
+  longBytes(KEYS.length),
+  entryBytes("avro.schema", JSON.stringify(ROW_SCHEMA)),
+  entryBytes("avro.codec", "null"),
+  entryBytes("balsa.version", String(LOG_SCHEMA_VERSION)),
+]);
 
 export type HeaderRead =
   | { readonly kind: "header"; readonly start: SegmentStart; readonly size: number }

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { LogIndex } from "../../src/raft/types.js";
 import type { Entry } from "../../src/raft/types.js";
-import { MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
+import type { MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
 import type { RecoveryReport } from "../../src/storage/log-storage.js";
 import { SegmentedLog } from "../../src/storage/segmented-log.js";
 import { CLUSTER_ID, NOTHING, putEntry, randomOf, type Predecessor } from "./entries.js";
