@@ -196,6 +196,7 @@ export class Driver {
         this.#carryOutAll();
         this.#parts.transport.flush();
       }
+      this.#parts.log.noteFlushed();
     } catch (error) {
       // A failed disk stops the node; an assertion is our mistake and stops the process.
       if (!(error instanceof DatabaseError)) throw error;

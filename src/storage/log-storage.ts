@@ -21,6 +21,12 @@ export interface LogStorage extends LogReader {
    * way, the caller waits. `done` is called at once when there is nothing to do.
    */
   flushLater(done: (error: Error | undefined) => void): void;
+  /**
+   * Leaves a note for recovery of what the last flush has made durable. To be
+   * called when those who waited for the flush have been answered; cheap when
+   * there is nothing to note, and nothing rests on it.
+   */
+  noteFlushed(): void;
   /** Seals the open segment, so that every Avro reader opens the whole log. Idempotent. */
   close(): void;
 }

@@ -70,6 +70,8 @@ export class OpenSegment {
   /** where the newest record stands */
   #writtenSlot = 0;
   #flushUnderWay = false;
+  /** of the record whose flush has completed; undefined when the witness says so already */
+  #unnotedGeneration: number | undefined;
 
   /** Writes the first witness; durable with the file's next datasync, which the caller does. */
   constructor(path: string, fresh: FreshFile, marker: Uint8Array, end: number) {
@@ -122,7 +124,7 @@ export class OpenSegment {
     this.#syncedSlot = this.#writtenSlot;
     this.#durableEnd = this.#end;
     this.#unflushed = new TrailingZeros(this.#end);
-    this.#noteSoon();
+    this.#unnotedGeneration = this.#generation;
   }
 
   /** At most one at a time. `done` is called at once when there is nothing to do. */
@@ -144,7 +146,7 @@ export class OpenSegment {
       if (current) {
         this.#syncedSlot = this.#writtenSlot;
         this.#durableEnd = end;
-        this.#noteSoon();
+        this.#unnotedGeneration = this.#generation;
       }
       done(error);
     });
@@ -202,24 +204,20 @@ export class OpenSegment {
   }
 
   /**
-   * Says in the witness that all before durableEnd is durable: after those who
-   * wait for the flush have been answered, and not at all if the next flush,
-   * whose record says it too, has begun by then. Unsynced: it helps a recovery
-   * that comes before the next flush, and nothing rests on it.
+   * Says in the witness that all before durableEnd is durable: not at all if the
+   * next flush, whose record says it too, has begun by then. Unsynced: it helps a
+   * recovery that comes before the next flush, and nothing rests on it.
    */
-  #noteSoon(): void {
-    const epoch = this.#epoch;
-    const generation = this.#generation;
-    queueMicrotask(() => {
-      if (epoch !== this.#epoch || generation !== this.#generation) return;
-      const durableEnd = this.#durableEnd;
-      try {
-        this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
-      } catch (error) {
-        // a disk that fails tells again at the next flush
-        if (error instanceof AssertionError) throw error;
-      }
-    });
+  noteFlushed(): void {
+    if (this.#unnotedGeneration !== this.#generation) return;
+    this.#unnotedGeneration = undefined;
+    const durableEnd = this.#durableEnd;
+    try {
+      this.#writeWitness({ durableEnd, batchEnd: durableEnd, trailingZeros: 0 });
+    } catch (error) {
+      // a disk that fails tells again at the next flush
+      if (error instanceof AssertionError) throw error;
+    }
   }
 
   /** Writes a record into the slot that does not hold the last synced one. */

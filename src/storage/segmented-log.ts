@@ -221,6 +221,10 @@ export class SegmentedLog implements LogStorage {
     }
   }
 
+  noteFlushed(): void {
+    this.#open?.noteFlushed();
+  }
+
   #flushed(error: Error | undefined, done: (error: Error | undefined) => void): void {
     if (error !== undefined) this.#fail("flushing", error);
     done(this.#failure);
