@@ -23,6 +23,9 @@ import { protocolFault } from "./protocol-fault.js";
 /** Nothing in it: only a sign of life for the dialer. */
 const SIGN_OF_LIFE = encodeFrame(new Uint8Array(0));
 
+/** Bytes from look to look with which an unfinished frame goes on; fewer is a drip. */
+const PROGRESS_SIZE_MIN = 1024;
+
 export interface IncomingOptions {
   readonly socket: net.Socket;
   readonly handshakeMs: number;
@@ -45,8 +48,8 @@ export class Incoming {
   #closed = false;
   /** decoded from the chunk under way */
   #received: PeerMessage[] = [];
-  /** something was heard since the last look */
-  #heard = false;
+  /** bytes heard in all at the last look */
+  #heardAtLook = 0;
   #idleLooks = 0;
 
   constructor(options: IncomingOptions) {
@@ -85,9 +88,10 @@ export class Incoming {
     // One sign at a time: a dialer that does not read them needs no more.
     const mayWrite = this.#socket.writable && this.#socket.writableLength === 0;
     if (this.#hello !== undefined && mayWrite) this.#socket.write(SIGN_OF_LIFE);
-    const isIdle = this.#reader.pendingSize > 0 && !this.#heard;
-    this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
-    this.#heard = false;
+    const heard = this.#socket.bytesRead;
+    const isSlow = heard - this.#heardAtLook < PROGRESS_SIZE_MIN;
+    this.#heardAtLook = heard;
+    this.#idleLooks = this.#reader.pendingSize > 0 && isSlow ? this.#idleLooks + 1 : 0;
     if (this.#idleLooks >= idleLooksMax) this.closeFor("a frame that does not go on");
   }
 
@@ -107,7 +111,6 @@ export class Incoming {
 
   #onData(chunk: Buffer): void {
     if (this.#closed) return;
-    this.#heard = true;
     const fault = this.#read(chunk);
     const received = this.#received;
     this.#received = [];

@@ -217,6 +217,19 @@ describe("peer port", () => {
     await world.until(() => caller.isClosed);
   });
 
+  it("a peer that drips a frame byte by byte loses that connection", async () => {
+    const caller = await introduced();
+    const frame = encodeFrame(Buffer.alloc(4096, 1));
+    let offset = 0;
+    const drip = setInterval(() => {
+      if (!caller.isClosed) caller.write(frame.subarray(offset, (offset += 1)));
+    }, 10);
+    drips.push(drip);
+    await world.until(() => caller.isClosed);
+    await assertUntouched();
+    assert.match(said()[0] ?? "", /connection of n3 .*a frame that does not go on/);
+  });
+
   const violations: readonly {
     readonly what: string;
     readonly bytes: Buffer;
