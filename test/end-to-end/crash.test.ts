@@ -30,16 +30,17 @@ describe("kill -9 of the whole cluster", function () {
       }
       for (const [key, value] of acknowledged) assert.equal(found.get(key), value, key);
 
-      const power: { isOff: boolean } = { isOff: false };
+      let isOff = false;
+      const isPowerOff = (): boolean => isOff;
       let inRound = 0;
       const writers = Array.from({ length: WRITERS }, async (_, writer) => {
-        for (let i = 0; !power.isOff; i += 1) {
+        for (let i = 0; !isPowerOff(); i += 1) {
           const key = `r${round}-w${writer}-${i}`;
           const value = `${key}-${"x".repeat((i * 37) % 400)}`;
           try {
             await database.put(key, value);
           } catch (error) {
-            if (power.isOff) return; // not acknowledged: nothing is owed
+            if (isPowerOff()) return; // not acknowledged: nothing is owed
             throw error;
           }
           acknowledged.set(key, value);
@@ -50,7 +51,7 @@ describe("kill -9 of the whole cluster", function () {
         await new Promise((resolve) => setImmediate(resolve));
         return inRound >= 200 ? true : undefined;
       });
-      power.isOff = true;
+      isOff = true;
       await Promise.all(cluster.nodes.map((node) => node.end("SIGKILL")));
       await Promise.all(writers);
     }

@@ -35,6 +35,12 @@ describe("the founding script", function () {
     const firstStatus = await cluster.caughtUp(6000);
     assert.equal(firstStatus.nodes.filter(({ alive }) => alive).length, 5);
 
+    const shown = JSON.parse(
+      await balsaOk(["cluster", "status", "--json"], { endpoints: cluster.endpoints }),
+    ) as typeof firstStatus;
+    assert.equal(shown.leader, first.id);
+    assert.equal(shown.nodes.length, 5);
+
     // Heartbeats keep it: many election timeouts later it leads in the same term.
     const follower = cluster.nodes.find((node) => node !== first);
     assert.ok(follower !== undefined);
@@ -44,7 +50,7 @@ describe("the founding script", function () {
     assert.equal(later.term, firstStatus.term);
 
     await first.end("SIGKILL");
-    const second = await cluster.leader(6000);
+    const second = await cluster.leader(1500);
     assert.notEqual(second.id, first.id);
     assert.equal(await get(follower, "before-9"), "value-9");
     for (let i = 0; i < 10; i += 1) await put(second, `after-${i}`, `value-${i}`);

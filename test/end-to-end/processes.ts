@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { connect, type ClusterStatus } from "../../src/index.js";
 
 const ROOT = path.resolve(import.meta.dirname, "../../..");
 const BALSA = path.join(ROOT, "bin", "balsa.js");
@@ -143,20 +144,6 @@ export class NodeProcess {
   }
 }
 
-export interface Status {
-  readonly leader: string | null;
-  readonly term: number;
-  readonly nodes: readonly {
-    readonly id: string;
-    readonly role: string;
-    readonly alive: boolean;
-    readonly lastIndex: number | null;
-    readonly commitIndex: number | null;
-    readonly appliedIndex: number | null;
-    readonly matchIndex: number | null;
-  }[];
-}
-
 /** A cluster of node processes in a directory of its own. */
 export class ClusterProcesses implements AsyncDisposable {
   readonly nodes: readonly NodeProcess[];
@@ -199,9 +186,14 @@ export class ClusterProcesses implements AsyncDisposable {
     await Promise.all(this.nodes.map((node) => node.start()));
   }
 
-  async status(): Promise<Status | undefined> {
-    const finished = await balsa(["cluster", "status", "--json"], { endpoints: this.endpoints });
-    return finished.code === 0 ? (JSON.parse(finished.stdout) as Status) : undefined;
+  /** As the library tells it, from the first node that answers; undefined while none does. */
+  async status(): Promise<ClusterStatus | undefined> {
+    await using database = connect({ endpoints: this.endpoints.split(","), timeoutMs: 2000 });
+    try {
+      return await database.status();
+    } catch {
+      return undefined;
+    }
   }
 
   /** Waits until the running nodes have a leader among them. */
@@ -214,7 +206,7 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   /** Waits until every running node has applied the same last entry. */
-  async caughtUp(withinMs: number): Promise<Status> {
+  async caughtUp(withinMs: number): Promise<ClusterStatus> {
     return this.until(withinMs, "every replica caught up", async () => {
       const status = await this.status();
       const alive = status?.nodes.filter((node) => node.alive) ?? [];
