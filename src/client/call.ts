@@ -29,7 +29,7 @@ const ANSWER_KIND = {
 } as const satisfies Record<ClientRequest["kind"], Answer["kind"]>;
 
 /** What the node is given less than what is left, so that its answer is here in time … */
-const MARGIN_SHARE = 0.1;
+const MARGIN_SHARE = 0.25;
 /** … in milliseconds at most. */
 const MARGIN_MS_MAX = 250;
 
