@@ -37,6 +37,7 @@ import {
   ROW_SIZE_MIN,
   RowReader,
   RowWriter,
+  type Taking,
   writeLong,
   writeRequest,
 } from "./row.js";
@@ -251,10 +252,13 @@ function readContent(reader: RowReader, count: number): Content {
 }
 
 /** A reader at the first row of a block that was sealed or accepted. */
-function rowsOf(entry: Entry): { readonly reader: RowReader; readonly count: number } {
+function rowsOf(
+  entry: Entry,
+  taking: Taking = "copies",
+): { readonly reader: RowReader; readonly count: number } {
   const { block } = entry;
   const { count, dataOffset } = readHead(block, 0);
-  return { reader: new RowReader(block, dataOffset, block.length), count };
+  return { reader: new RowReader(block, dataOffset, block.length, taking), count };
 }
 
 function corruption(entry: Entry, error: unknown): Error {
@@ -263,10 +267,15 @@ function corruption(entry: Entry, error: unknown): Error {
   return new DatabaseError("CORRUPTION", message, { cause: error });
 }
 
-/** The requests of a block, in order; copies. @throws {DatabaseError} CORRUPTION when rows do not decode */
+/**
+ * The requests of a block, in order. Their bytes are views of the block, which is
+ * never written to: whoever keeps one copies it, or keeps the whole block.
+ *
+ * @throws {DatabaseError} CORRUPTION when rows do not decode
+ */
 export function decodeRequests(entry: CommandsEntry): readonly Request[] {
   try {
-    const { reader } = rowsOf(entry);
+    const { reader } = rowsOf(entry, "views");
     const requests: Request[] = [];
     while (!reader.done) {
       reader.next();

@@ -176,9 +176,8 @@ export function writeLong(target: Uint8Array, offset: number, value: number): nu
   return offset;
 }
 
-function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  return start === end ? EMPTY : bytes.slice(start, end);
-}
+/** How a reader hands out bytes: its own for the taker to keep, or a look at the block's. */
+export type Taking = "copies" | "views";
 
 /**
  * Reads rows one behind another from `bytes`, between `offset` and `limit`. After
@@ -202,7 +201,10 @@ export class RowReader {
   #valueStart = 0;
   #valueEnd = 0;
 
-  constructor(bytes: Uint8Array, offset: number, limit: number) {
+  readonly #taking: Taking;
+
+  constructor(bytes: Uint8Array, offset: number, limit: number, taking: Taking = "copies") {
+    this.#taking = taking;
     // plain, so that what is copied from it is plain too
     this.bytes = Buffer.isBuffer(bytes)
       ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -211,15 +213,20 @@ export class RowReader {
     this.limit = limit;
   }
 
-  /** Copies: a row's bytes outlive the block they came in. */
   get request(): Uint8Array {
-    return copyOf(this.bytes, this.#requestStart, this.#requestEnd);
+    return this.#take(this.#requestStart, this.#requestEnd);
   }
   get key(): Uint8Array {
-    return copyOf(this.bytes, this.#keyStart, this.#keyEnd);
+    return this.#take(this.#keyStart, this.#keyEnd);
   }
   get value(): Uint8Array {
-    return copyOf(this.bytes, this.#valueStart, this.#valueEnd);
+    return this.#take(this.#valueStart, this.#valueEnd);
+  }
+  #take(start: number, end: number): Uint8Array {
+    if (start === end) return EMPTY;
+    return this.#taking === "copies"
+      ? this.bytes.slice(start, end)
+      : this.bytes.subarray(start, end);
   }
   get keySize(): number {
     return this.#keyEnd - this.#keyStart;

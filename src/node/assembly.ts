@@ -50,6 +50,8 @@ export interface AssembledNode {
 
 /** Bytes of commands gathered into one block. */
 const BLOCK_GATHER_SIZE_MAX = 1024 * 1024;
+/** Bytes of blocks applied before peers and clients are heard again: a few milliseconds of work. */
+const APPLY_SIZE_MAX = 32 * 1024;
 /** Blocks on their way to a majority: one travels while the next is flushed. */
 const BLOCKS_IN_FLIGHT_MAX = 4;
 
@@ -141,6 +143,7 @@ function raftOptions(
     appendSizeMax: 4 * 1024 * 1024,
     inflightSizeMax: 16 * 1024 * 1024,
     uncommittedSizeMax: 64 * 1024 * 1024,
+    applySizeMax: APPLY_SIZE_MAX,
     cacheSizeMax: 16 * 1024 * 1024,
   };
 }

@@ -66,8 +66,8 @@ const READ_ROUND_LOST_MS = 250;
 const RELAY_MS_MAX = 1000;
 /** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
 const FORWARD_HOLD_MS = 20;
-/** Entries applied in one turn before others have theirs. */
-const APPLY_ENTRIES_PER_TURN_MAX = 64;
+/** Bytes of blocks applied in one turn before peers and clients have theirs. */
+const APPLY_SIZE_PER_TURN_MAX = 32 * 1024;
 /** Between two looks at the deadlines. Milliseconds. */
 const EXPIRY_INTERVAL_MS = 50;
 
@@ -208,13 +208,15 @@ export class Driver {
     if (this.requests.queuedCount > 0 && this.#mayGather()) this.#scheduleTurn();
   }
 
-  /** Every Ready there is, but not more than one large helping of apply in a turn. */
+  /** Every Ready there is, but not more than a few helpings of apply in a turn. */
   #carryOutAll(): void {
     const { raft } = this.#parts;
+    let appliedSize = 0;
     while (!this.#isStopped() && raft.hasReady()) {
       const ready = raft.ready();
       this.#carryOut(ready);
-      if (ready.committed.length < APPLY_ENTRIES_PER_TURN_MAX) continue;
+      for (const { block } of ready.committed) appliedSize += block.length;
+      if (appliedSize < APPLY_SIZE_PER_TURN_MAX) continue;
       // A restarted node applies its whole log: peers must be heard meanwhile.
       this.#scheduleTurn();
       return;

@@ -33,6 +33,8 @@ export interface RaftOptions {
   readonly inflightSizeMax: number;
   /** bytes of blocks proposed and not yet committed; beyond it `propose` answers "busy" */
   readonly uncommittedSizeMax: number;
+  /** bytes of blocks committed in one Ready: what is applied before others have their turn */
+  readonly applySizeMax: number;
   /** bytes of blocks kept in memory behind the tail, for followers and for apply */
   readonly cacheSizeMax: number;
 }

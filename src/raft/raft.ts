@@ -264,13 +264,13 @@ export class Raft {
     return false;
   }
 
-  /** At most a window's worth at a time: after a restart the whole log is delivered again. */
+  /** A helping at a time: after a restart the whole log is delivered again. */
   #takeCommitted(): readonly Entry[] {
     const state = this.#state;
     const { commitIndex, deliveredIndex, log, options } = state;
     if (commitIndex === deliveredIndex) return [];
     const from = LogIndex(deliveredIndex + 1);
-    const committed = log.read(from, commitIndex, options.inflightSizeMax);
+    const committed = log.read(from, commitIndex, options.applySizeMax);
     state.deliveredIndex = LogIndex(deliveredIndex + committed.length);
     return committed;
   }

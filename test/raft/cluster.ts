@@ -98,6 +98,7 @@ export class Cluster {
       appendSizeMax: 1 << 16,
       inflightSizeMax: 1 << 20,
       uncommittedSizeMax: 1 << 20,
+      applySizeMax: 1 << 20,
       cacheSizeMax: 1 << 16,
       ...this.#options.raft,
     };

@@ -149,6 +149,7 @@ function optionsOf(server: Server): ConstructorParameters<typeof Raft>[0] {
     appendSizeMax: 100,
     inflightSizeMax: 100,
     uncommittedSizeMax: 100,
+    applySizeMax: 1_000_000,
     cacheSizeMax: 100,
   };
 }

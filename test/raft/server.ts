@@ -55,6 +55,7 @@ export class Server {
       appendSizeMax: 1 << 16,
       inflightSizeMax: 1 << 20,
       uncommittedSizeMax: 1 << 20,
+      applySizeMax: 1 << 20,
       cacheSizeMax: 1 << 20,
       ...options,
     });

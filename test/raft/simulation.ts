@@ -102,6 +102,7 @@ export class Simulation {
         appendSizeMax: random.pick([1, 20, 200]),
         inflightSizeMax: random.pick([200, 1000]),
         uncommittedSizeMax: random.pick([40, 400]),
+        applySizeMax: random.pick([1, 100, 100_000]),
         cacheSizeMax: random.pick([0, 30, 1000]),
       },
       ...(options.fault === undefined ? {} : { fault: options.fault }),
