@@ -16,7 +16,7 @@ import { failureOf } from "./failure.js";
 import { Output, OutputClosed } from "./output.js";
 import { tellFailure } from "./tell.js";
 
-export const DEFAULT_ENDPOINT = "127.0.0.1:14141";
+const DEFAULT_ENDPOINT = "127.0.0.1:14141";
 
 export abstract class BaseCommand extends Command {
   static override baseFlags = {

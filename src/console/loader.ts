@@ -21,7 +21,7 @@ export interface LoadLimits {
   readonly inFlightMax: number;
 }
 
-export const LOAD_LIMITS: LoadLimits = {
+const LOAD_LIMITS: LoadLimits = {
   batchCountMax: 128,
   batchSizeMax: 256 * 1024,
   inFlightMax: 16,

@@ -27,7 +27,7 @@ export interface LoadRecord {
 }
 
 /** A value of 1 MiB whose every byte is written as a six-character escape, and a key, fit. */
-export const LINE_SIZE_MAX = 16 * 1024 * 1024;
+const LINE_SIZE_MAX = 16 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /** A line's end must be valid base64 with the padding in place, or none. */
@@ -53,7 +53,7 @@ export async function* readRecords(
 }
 
 /** Undefined for an empty line. @throws {RecordError} */
-export function parseRecord(line: Uint8Array, lineNumber: number): LoadRecord | undefined {
+function parseRecord(line: Uint8Array, lineNumber: number): LoadRecord | undefined {
   if (!isUtf8(line)) throw new RecordError(lineNumber, "is not UTF-8");
   const withoutMark = lineNumber === 1 ? withoutByteOrderMark(line) : line;
   const text = Buffer.from(withoutMark).toString("utf8").trim();

@@ -20,7 +20,7 @@ import type { Request, RequestResult } from "../store/command.js";
 import type { ExecuteDone } from "./service.js";
 
 /** Bytes; a request without an id has 0. */
-export const REQUEST_ID_SIZE = 16;
+const REQUEST_ID_SIZE = 16;
 
 /** A write and whoever waits for it. */
 export interface PendingWrite {

@@ -19,7 +19,7 @@ export type InvariantName =
   | "term-monotonic"
   | "log-matching";
 
-export class InvariantViolation extends Error {
+class InvariantViolation extends Error {
   override readonly name = "InvariantViolation";
   readonly invariant: InvariantName;
 

@@ -15,7 +15,7 @@ export function bytes(text: string): Uint8Array {
 }
 
 /** A command of every kind, and a request id. */
-export const EVERY_COMMAND: Request = {
+const EVERY_COMMAND: Request = {
   id: new Uint8Array(16).fill(7),
   commands: [
     { kind: "put", key: bytes("a"), value: bytes("1"), condition: "none" },

@@ -25,7 +25,7 @@ export interface Block {
   readonly expected: readonly string[];
 }
 
-export function parseScenario(text: string): readonly Block[] {
+function parseScenario(text: string): readonly Block[] {
   const blocks: Block[] = [];
   let commands: string[] = [];
   let expected: string[] | undefined;
@@ -47,7 +47,7 @@ export function parseScenario(text: string): readonly Block[] {
   return blocks;
 }
 
-export function formatScenario(blocks: readonly Block[]): string {
+function formatScenario(blocks: readonly Block[]): string {
   return blocks
     .map(({ commands, expected }) => [...commands, "----", ...expected].join("\n") + "\n")
     .join("\n");
@@ -171,7 +171,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-export class Scenario {
+class Scenario {
   #cluster: Cluster | undefined;
   packets: Envelope[] = [];
   readonly late: Envelope[] = [];

@@ -11,8 +11,8 @@ import type { RecoveryReport } from "../../src/storage/log-storage.js";
 import { SegmentedLog } from "../../src/storage/segmented-log.js";
 import { CLUSTER_ID, NOTHING, putEntry, randomOf, type Predecessor } from "./entries.js";
 
-export const DIRECTORY = "/data/log";
-export const SEGMENT_SIZE = 6000;
+const DIRECTORY = "/data/log";
+const SEGMENT_SIZE = 6000;
 
 export function openLog(fileSystem: MemoryFileSystem): {
   readonly log: SegmentedLog;

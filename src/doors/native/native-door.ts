@@ -45,7 +45,7 @@ export interface NativeDoorLimits {
   readonly untakenSizeMax: number;
 }
 
-export const DEFAULT_NATIVE_DOOR_LIMITS: NativeDoorLimits = {
+const DEFAULT_NATIVE_DOOR_LIMITS: NativeDoorLimits = {
   inFlightMax: 4096,
   inFlightSizeMax: 32 * 1024 * 1024,
   untakenSizeMax: 16 * 1024 * 1024,

@@ -53,7 +53,7 @@ export interface CommandSpec {
 
 export type CommandTable = ReadonlyMap<string, CommandSpec>;
 
-export const NO_ID = new Uint8Array(0);
+const NO_ID = new Uint8Array(0);
 
 const SYNTAX = "ERR syntax error";
 export const NOT_AN_INTEGER = "ERR value is not an integer or out of range";

@@ -198,7 +198,7 @@ const CLIENT_SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subc
   ["help", { argCount: 0, plan: () => help(CLIENT_HELP) }],
 ]);
 
-export function help(lines: readonly string[]): Plan {
+function help(lines: readonly string[]): Plan {
   return local((reply) => {
     reply.array(lines.length);
     for (const line of lines) reply.simple(line);

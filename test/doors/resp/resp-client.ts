@@ -16,7 +16,7 @@ export function encodeCommand(args: readonly (string | Buffer)[]): Buffer {
 }
 
 /** Where the reply that begins at `start` ends, or -1 when it has not come whole. */
-export function replyEnd(bytes: Buffer, start: number): number {
+function replyEnd(bytes: Buffer, start: number): number {
   const lineEnd = bytes.indexOf("\r\n", start);
   if (lineEnd < 0) return -1;
   const kind = String.fromCharCode(bytes[start] ?? 0);
