@@ -38,9 +38,14 @@ const RETRY_LEFT_MS_MIN = 50;
 /** The timer's grain: what falls due within it is done together. */
 const ALARM_GRAIN_MS = 2;
 
+export interface ChannelTimeouts extends ConnectionTimeouts {
+  /** how long calls wait while no endpoint can be reached; Infinity: until their deadlines */
+  readonly unreachableMs: number;
+}
+
 export class Channel implements NativeConnectionOwner {
   readonly #endpoints: readonly Endpoint[];
-  readonly #timeouts: ConnectionTimeouts;
+  readonly #timeouts: ChannelTimeouts;
   /** every call that is not settled */
   readonly #calls = new Set<Call>();
   /** to be sent as soon as a connection has room, in this order */
@@ -56,13 +61,15 @@ export class Channel implements NativeConnectionOwner {
   #failureCount = 0;
   readonly #lastFailures = new Map<Endpoint, DatabaseError>();
   #dialNotBefore = 0;
+  /** when the first attempt of the present row of failures was over; undefined while there is none */
+  #unreachableSince: number | undefined;
   #sendScheduled = false;
   #timer: NodeJS.Timeout | undefined;
   #alarmAt = Infinity;
   #closed = false;
 
   /** @param endpoints at least one */
-  constructor(endpoints: readonly Endpoint[], timeouts: ConnectionTimeouts) {
+  constructor(endpoints: readonly Endpoint[], timeouts: ChannelTimeouts) {
     assert(endpoints.length > 0, "a channel has an endpoint");
     this.#endpoints = endpoints;
     this.#timeouts = timeouts;
@@ -110,6 +117,7 @@ export class Channel implements NativeConnectionOwner {
 
   onReady(connection: NativeConnection): void {
     this.#failureCount = 0;
+    this.#unreachableSince = undefined;
     this.#lastFailures.delete(connection.endpoint);
     this.#sendSoon();
   }
@@ -139,6 +147,7 @@ export class Channel implements NativeConnectionOwner {
     if (this.#closed) return;
     this.#lastFailures.set(connection.endpoint, error);
     this.#failureCount += 1;
+    this.#unreachableSince ??= performance.now();
     this.#endpointIndex = (this.#endpointIndex + 1) % this.#endpoints.length;
     if (this.#failureCount % this.#endpoints.length === 0) this.#onRoundFailed();
     this.#sendSoon();
@@ -149,10 +158,19 @@ export class Channel implements NativeConnectionOwner {
     const round = this.#failureCount / this.#endpoints.length;
     this.#dialNotBefore = performance.now() + restMs(round);
     const failures = this.#endpoints.map((endpoint) => this.#lastFailures.get(endpoint));
-    if (!failures.every((failure) => failure?.code === "PROTOCOL")) return;
-    // Nobody there speaks the protocol, and waiting will not teach them.
-    const error = new DatabaseError("PROTOCOL", this.#failuresText());
-    for (const call of this.#waiting) this.#reject(call, error);
+    if (failures.every((failure) => failure?.code === "PROTOCOL")) {
+      // Nobody there speaks the protocol, and waiting will not teach them.
+      this.#rejectWaiting(new DatabaseError("PROTOCOL", this.#failuresText()));
+      return;
+    }
+    const since = this.#unreachableSince ?? Infinity;
+    if (performance.now() - since < this.#timeouts.unreachableMs) return;
+    this.#rejectWaiting(new DatabaseError("UNAVAILABLE", this.#failuresText()));
+  }
+
+  /** Calls that nobody was sent. */
+  #rejectWaiting(error: DatabaseError): void {
+    for (const call of this.#waiting) this.#reject(call, call.lastRefusal ?? error);
   }
 
   #onFailed(

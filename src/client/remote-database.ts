@@ -63,6 +63,11 @@ export interface ConnectOptions {
    * asked for a sign of life, and then before it is given up; default 2000
    */
   readonly silenceTimeoutMs?: number;
+  /**
+   * milliseconds that operations wait while no endpoint can be reached at all;
+   * default: until their own deadline, so that a restarted cluster is waited for
+   */
+  readonly unreachableTimeoutMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS_DEFAULT = 1000;
@@ -93,11 +98,15 @@ export class RemoteDatabase implements Database {
 
   /** @throws {DatabaseError} INVALID_ARGUMENT */
   constructor(options: ConnectOptions) {
-    const { timeoutMs, connectTimeoutMs, silenceTimeoutMs } = options;
+    const { timeoutMs, connectTimeoutMs, silenceTimeoutMs, unreachableTimeoutMs } = options;
     this.#timeoutMs = checkTimeoutMs(timeoutMs ?? TIMEOUT_MS_DEFAULT, "timeoutMs");
     this.#channel = new Channel(parseEndpoints(options.endpoints), {
       connectMs: checkTimeoutMs(connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT, "connectTimeoutMs"),
       silenceMs: checkTimeoutMs(silenceTimeoutMs ?? SILENCE_TIMEOUT_MS_DEFAULT, "silenceTimeoutMs"),
+      unreachableMs:
+        unreachableTimeoutMs === undefined
+          ? Infinity
+          : checkTimeoutMs(unreachableTimeoutMs, "unreachableTimeoutMs"),
     });
   }
 

@@ -51,3 +51,9 @@ export function collides(left: Address, right: Address): boolean {
 export function isWildcard(address: Address): boolean {
   return WILDCARDS.has(address.host);
 }
+
+/**
+ * How long a command waits for nodes none of which can be reached: enough for one
+ * that is just starting, not so much that a wrong port feels like a hang. Milliseconds.
+ */
+export const UNREACHABLE_TIMEOUT_MS = 500;

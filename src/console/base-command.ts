@@ -10,7 +10,7 @@ import process from "node:process";
 import { Command } from "@oclif/core/command";
 import { boolean, string } from "@oclif/core/flags";
 import type { RemoteDatabase } from "../client/remote-database.js";
-import { parseEndpoints } from "./address.js";
+import { parseEndpoints, UNREACHABLE_TIMEOUT_MS } from "./address.js";
 import { parseDuration } from "./duration.js";
 import { failureOf } from "./failure.js";
 import { Output, OutputClosed } from "./output.js";
@@ -87,7 +87,11 @@ export abstract class ConnectedCommand extends BaseCommand {
     const endpoints = parseEndpoints(flags.endpoints).map(({ text }) => text);
     const timeoutMs = parseDuration(flags.timeout, "--timeout");
     const { connect } = await import("../client/remote-database.js");
-    const database = connect({ endpoints, timeoutMs });
+    const database = connect({
+      endpoints,
+      timeoutMs,
+      unreachableTimeoutMs: UNREACHABLE_TIMEOUT_MS,
+    });
     try {
       return await use(database);
     } finally {

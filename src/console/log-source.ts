@@ -9,6 +9,7 @@ import type { NodeInfo } from "../node/service.js";
 import type { Entry } from "../raft/types.js";
 import { LogIndex } from "../raft/types.js";
 import type { OfflineLog, VerifyReport } from "../storage/offline-log.js";
+import { UNREACHABLE_TIMEOUT_MS } from "./address.js";
 import type { LogPoint, ReplicaLog } from "./compare-logs.js";
 
 /** A log that can be compared and read. */
@@ -153,7 +154,9 @@ export async function withNodeLogs<T>(
   use: (sources: readonly NodeSource[], goal: number) => Promise<T>,
 ): Promise<T> {
   const { connect } = await import("../client/remote-database.js");
-  const databases = endpoints.map((endpoint) => connect({ endpoints: [endpoint], timeoutMs }));
+  const databases = endpoints.map((endpoint) =>
+    connect({ endpoints: [endpoint], timeoutMs, unreachableTimeoutMs: UNREACHABLE_TIMEOUT_MS }),
+  );
   try {
     const asked = await Promise.all(
       databases.map((database, at) => NodeSource.ask(endpoints[at] ?? "", database)),

@@ -96,6 +96,14 @@ describe("client: the remote database", () => {
       await rejectsWith(db.status(), "UNAVAILABLE");
     });
 
+    it("when all are down, a client without patience learns it long before its deadline", async () => {
+      const endpoints = [await nobodysEndpoint(), await nobodysEndpoint()];
+      const db = scene.client({ endpoints, timeoutMs: 600_000, unreachableTimeoutMs: 50 });
+      const put = await rejectsWith(db.put("k", "v"), "UNAVAILABLE");
+      assert.equal(put.outcome, "not-applied");
+      await rejectsWith(db.get("k"), "UNAVAILABLE");
+    });
+
     it("one connection serves all that is in flight", async () => {
       const { gate } = await scene.node();
       const db = scene.client({ endpoints: [gate.endpoint] });
