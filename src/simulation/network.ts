@@ -102,7 +102,7 @@ export class SimulatedNetwork {
   }
 }
 
-export class SimulatedTransport implements Transport {
+class SimulatedTransport implements Transport {
   readonly id: NodeId;
   readonly #network: SimulatedNetwork;
   #handler: TransportHandler | undefined;
