@@ -64,6 +64,10 @@ const FLUSH_AVERAGE_WEIGHT = 0.1;
 const READ_ROUND_LOST_MS = 250;
 /** How long a leader keeps a forwarded request that it finds no room for. Milliseconds. */
 const RELAY_MS_MAX = 1000;
+/** Bytes of writes waiting for a block beyond which a leader takes no more from other nodes. */
+const RELAYED_SIZE_MAX = 64 * 1024 * 1024;
+/** Ticks made up for in one go after a pause: more than any election timeout is long. */
+const TICKS_AT_ONCE_MAX = 64;
 /** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
 const FORWARD_HOLD_MS = 20;
 /** Bytes of blocks applied in one turn before peers and clients have theirs. */
@@ -120,7 +124,9 @@ export class Driver {
 
   onTick(elapsedTicks: number): void {
     if (this.#stopped) return;
-    for (let tick = 0; tick < elapsedTicks; tick += 1) this.#parts.raft.tick();
+    // A process that slept for an hour needs not live through every one of its ticks.
+    const ticks = Math.min(elapsedTicks, TICKS_AT_ONCE_MAX);
+    for (let tick = 0; tick < ticks; tick += 1) this.#parts.raft.tick();
     const now = this.#parts.clock.now();
     if (now - this.#lastExpiry >= EXPIRY_INTERVAL_MS) {
       this.#lastExpiry = now;
@@ -400,6 +406,7 @@ export class Driver {
       forwardId: message.id,
     };
     if (raft.role !== "leader") this.#refuse(write, "not-leader");
+    else if (this.requests.queuedSize > RELAYED_SIZE_MAX) this.#refuse(write, "busy");
     else this.requests.enqueue(write);
   }
 
