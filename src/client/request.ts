@@ -27,7 +27,7 @@ import type {
   Request,
   RequestResult,
 } from "../store/command.js";
-import { prefixEnd } from "../store/store.js";
+import { prefixEnd } from "../store/key-order.js";
 
 export const TIMEOUT_MS_DEFAULT = 5000;
 /** A page of `list` holds at most this many keys … */

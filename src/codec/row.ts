@@ -11,7 +11,8 @@
  * unknown kind, no field that its kind does not use. So a row that was accepted
  * always decodes, and two different byte strings are never the same row.
  */
-import avsc from "avsc";
+import { createRequire } from "node:module";
+import type avsc from "avsc";
 import { assert, unreachable } from "../assert.js";
 import type { Command, PutCondition, Request } from "../store/command.js";
 import { ROW_KINDS, ROW_SCHEMA, type RowKind } from "./schema.js";
@@ -32,7 +33,8 @@ const EMPTY = new Uint8Array(0);
 const NO_BYTES = Buffer.alloc(0);
 const NO_CHECKSUM = Buffer.alloc(4);
 
-const rowType = avsc.Type.forSchema(ROW_SCHEMA as unknown as avsc.Schema);
+/** Loaded when the first row is written: a command that only reads must not wait for it. */
+let loadedRowType: avsc.Type | undefined;
 const textDecoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Bytes that are no row. Caught where a reader of rows meets its caller. */
@@ -57,6 +59,14 @@ interface RowFields {
   readonly request: Uint8Array;
   readonly key: Uint8Array;
   readonly value: Uint8Array;
+}
+
+function rowType(): avsc.Type {
+  if (loadedRowType === undefined) {
+    const { Type } = createRequire(import.meta.url)("avsc") as typeof avsc;
+    loadedRowType = Type.forSchema(ROW_SCHEMA as unknown as avsc.Schema);
+  }
+  return loadedRowType;
 }
 
 /** avsc takes Buffers only; this is a view, not a copy. */
@@ -97,12 +107,12 @@ export class RowWriter {
       key: bufferOf(fields.key),
       value: bufferOf(fields.value),
     };
-    let end = rowType.encode(record, this.#bytes, this.#size);
+    let end = rowType().encode(record, this.#bytes, this.#size);
     if (end < 0) {
       const grown = Buffer.allocUnsafeSlow(2 * (this.#bytes.length - end));
       this.#bytes.copy(grown, 0, 0, this.#size);
       this.#bytes = grown;
-      end = rowType.encode(record, this.#bytes, this.#size);
+      end = rowType().encode(record, this.#bytes, this.#size);
     }
     assert(end > this.#size, "a row fits the buffer that was grown for it");
     this.#size = end;

@@ -66,7 +66,7 @@ const READ_ROUND_LOST_MS = 250;
 const RELAY_MS_MAX = 1000;
 /** Bytes of writes waiting for a block beyond which a leader takes no more from other nodes. */
 const RELAYED_SIZE_MAX = 64 * 1024 * 1024;
-/** Ticks made up for in one go after a pause: more than any election timeout is long. */
+/** Ticks made up for in one go after a pause. */
 const TICKS_AT_ONCE_MAX = 64;
 /** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
 const FORWARD_HOLD_MS = 20;

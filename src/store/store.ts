@@ -34,8 +34,6 @@ import { StateHash } from "./state-hash.js";
 import type { Table } from "./table.js";
 import { assert, unreachable } from "../assert.js";
 
-export { prefixEnd } from "./key-order.js";
-
 export interface RangePage {
   readonly keyValues: readonly KeyValue[];
   /** whether keys beyond the last one follow in the range */

@@ -1,6 +1,6 @@
 /** The commands on keys, whatever they hold, and on the whole key space. */
 import { parseInteger } from "../../store/integer.js";
-import { prefixEnd } from "../../store/store.js";
+import { prefixEnd } from "../../store/key-order.js";
 import type { RequestResult } from "../../store/command.js";
 import { local, NOT_AN_INTEGER, read, refuse, refuseSyntax, write } from "./command.js";
 import type { CommandContext, CommandSpec, Plan } from "./command.js";
