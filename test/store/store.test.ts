@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { DEFAULT_LIMITS } from "../../src/store/command.js";
 import type { Command } from "../../src/store/command.js";
-import { prefixEnd, Store } from "../../src/store/store.js";
+import { prefixEnd } from "../../src/store/key-order.js";
+import { Store } from "../../src/store/store.js";
 import { append, bytes, del, deleteRange, increment, put, request, text } from "./requests.js";
 
 const NO_BYTES = bytes("");
