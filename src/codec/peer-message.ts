@@ -17,7 +17,7 @@ import { RecordFormat, violation, type FieldType, type RecordValues } from "./re
 export interface Forward {
   readonly kind: "forward";
   readonly from: NodeId;
-  /** unique per sender and process */
+  /** never the same twice for a sender, not in another of its lives either */
   readonly id: number;
   readonly request: Request;
 }

@@ -85,6 +85,7 @@ export function assembleNode(
     ...{ id: identity.nodeId, raft, log, hardState, store, transport, clock },
     blockSizeMax: BLOCK_GATHER_SIZE_MAX,
     blocksInFlightMax: BLOCKS_IN_FLIGHT_MAX,
+    random: world.random,
     newRequestId: world.newRequestId,
     flushesOnLoop: world.flushesOnLoop,
     onRoleChange: (change) => {

@@ -19,16 +19,24 @@ import type {
 } from "../codec/peer-message.js";
 import { DatabaseError } from "../errors.js";
 import type { Raft } from "../raft/raft.js";
-import type { Divergence, Ready } from "../raft/ready.js";
+import type { Ready } from "../raft/ready.js";
 import { Term, type Entry, type LogIndex, type NodeId, type RoleChange } from "../raft/types.js";
 import type { HardStateFile } from "../storage/hard-state.js";
 import type { LogStorage } from "../storage/log-storage.js";
-import type { Request, RequestResult } from "../store/command.js";
+import type { RequestResult } from "../store/command.js";
 import type { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
+import { divergenceError } from "./divergence.js";
 import { Reads } from "./reads.js";
-import { Requests, settle, type PendingWrite } from "./requests.js";
+import {
+  isRelayed,
+  Requests,
+  requestSize,
+  settle,
+  type PendingWrite,
+  type RelayedWrite,
+} from "./requests.js";
 
 export interface DriverParts {
   readonly id: NodeId;
@@ -42,6 +50,8 @@ export interface DriverParts {
   readonly blockSizeMax: number;
   /** blocks proposed and not yet applied; what comes meanwhile gathers for the next one */
   readonly blocksInFlightMax: number;
+  /** uniform in [0, 1) */
+  readonly random: () => number;
   /** whether a fast disk may be waited for on the event loop */
   readonly flushesOnLoop: boolean;
   /** 16 bytes, never the same twice in a cluster's life */
@@ -87,7 +97,7 @@ export class Driver {
   #inTurn = false;
   #stopped = false;
   #lastExpiry = 0;
-  #nextForwardId = 1;
+  #nextForwardId: number;
   /** a leader refused a forwarded request: nothing is forwarded before this, by the clock */
   #forwardHeldUntil = 0;
   /** a flush beside the loop is under way */
@@ -98,6 +108,7 @@ export class Driver {
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
+    this.#nextForwardId = firstForwardId(parts.random);
     this.#appliedIndex = parts.raft.status().appliedIndex;
   }
 
@@ -497,36 +508,11 @@ export class Driver {
   }
 }
 
-/** A write that a peer forwarded to us: the peer watches the log, we only say where we put it. */
-interface RelayedWrite extends PendingWrite {
-  readonly relayedFrom: NodeId;
-  readonly forwardId: number;
-}
-
-function isRelayed(write: PendingWrite): write is RelayedWrite {
-  return "relayedFrom" in write;
-}
-
-function divergenceError({ index, term, leader, reason }: Divergence): DatabaseError {
-  const what =
-    reason === "checksum-differs"
-      ? "holds the same index and term with other bytes"
-      : "would overwrite what is committed here";
-  return new DatabaseError(
-    "DIVERGENCE",
-    `the log of leader ${leader} ${what} at index ${index}, term ${term}: one of the two is damaged; ` +
-      `compare both directories with "balsa log compare"`,
-  );
-}
-
-/** Bytes of keys and values of a request. */
-export function requestSize(request: Request): number {
-  let size = 0;
-  for (const command of request.commands) {
-    size += command.key.length;
-    if (command.kind === "put" || command.kind === "append") size += command.value.length;
-    else if (command.kind === "deleteRange") size += command.end.length;
-    else if (command.kind === "increment") size += 20;
-  }
-  return size;
+/**
+ * Drawn by each life of a node, far from those of its lives before: a leader may
+ * answer a forwarding of the life that ended, and must not be taken to mean one of
+ * this life.
+ */
+function firstForwardId(random: () => number): number {
+  return Math.floor(random() * 2 ** 32) * 2 ** 20;
 }

@@ -13,7 +13,8 @@ import { checkRequest } from "../store/limits.js";
 import type { Store } from "../store/store.js";
 import type { Transport, TransportHandler } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
-import { requestSize, type Driver } from "./driver.js";
+import type { Driver } from "./driver.js";
+import { requestSize } from "./requests.js";
 import type {
   ClusterStatus,
   ExecuteDone,

@@ -15,7 +15,7 @@
  */
 import { assert } from "../assert.js";
 import { DatabaseError } from "../errors.js";
-import type { LogIndex, Term } from "../raft/types.js";
+import type { LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request, RequestResult } from "../store/command.js";
 import type { ExecuteDone } from "./service.js";
 
@@ -254,4 +254,26 @@ function notApplied(leaderKnown: boolean): DatabaseError {
   return leaderKnown
     ? new DatabaseError("BUSY", "the leader has too much waiting: nothing was applied, try again")
     : new DatabaseError("NO_LEADER", "no leader is known: nothing was applied, try again");
+}
+
+/** A write that a peer forwarded to us: the peer watches the log, we only say where we put it. */
+export interface RelayedWrite extends PendingWrite {
+  readonly relayedFrom: NodeId;
+  readonly forwardId: number;
+}
+
+export function isRelayed(write: PendingWrite): write is RelayedWrite {
+  return "relayedFrom" in write;
+}
+
+/** Bytes of keys and values of a request. */
+export function requestSize(request: Request): number {
+  let size = 0;
+  for (const command of request.commands) {
+    size += command.key.length;
+    if (command.kind === "put" || command.kind === "append") size += command.value.length;
+    else if (command.kind === "deleteRange") size += command.end.length;
+    else if (command.kind === "increment") size += 20;
+  }
+  return size;
 }
