@@ -33,8 +33,12 @@ const TRY_ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "UNAVAILABLE
 
 const REST_MS_MIN = 20;
 const REST_MS_MAX = 250;
-/** A refused write is not sent again with less than this left: its outcome would be unknown for nothing. */
-const RETRY_LEFT_MS_MIN = 50;
+/**
+ * A refused write is not sent again with less than this left: a node that finds no
+ * leader says so when its share of the time is up, and that must still arrive, or
+ * the outcome would be unknown for nothing.
+ */
+const RETRY_LEFT_MS_MIN = 400;
 /** The timer's grain: what falls due within it is done together. */
 const ALARM_GRAIN_MS = 2;
 

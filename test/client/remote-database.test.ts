@@ -205,7 +205,7 @@ describe("client: the remote database", () => {
       it(`${code} until the deadline is ${code}: not applied`, async () => {
         const { gate, service } = await scene.node();
         service.mood = mood;
-        const db = scene.client({ endpoints: [gate.endpoint], timeoutMs: 400 });
+        const db = scene.client({ endpoints: [gate.endpoint], timeoutMs: 900 });
         const put = await rejectsWith(db.put("k", "v"), code);
         assert.equal(put.retryable, true);
         await rejectsWith(db.get("k"), code);

@@ -1,0 +1,111 @@
+/** Forwarded writes across the lives of a node. */
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
+import type { PeerMessage } from "../../src/codec/peer-message.js";
+import { NodeId } from "../../src/raft/types.js";
+import { SimulatedNetwork } from "../../src/simulation/network.js";
+import { randomStream } from "../../src/simulation/random.js";
+import { Scheduler } from "../../src/simulation/scheduler.js";
+import { SimulatedNode } from "../../src/simulation/simulated-node.js";
+
+const IDS = ["n1", "n2", "n3"].map((id) => NodeId(id));
+
+/** The network, noting every forwarded write on its way. */
+class NotingNetwork extends SimulatedNetwork {
+  readonly forwardIds: number[] = [];
+
+  override transmit(
+    from: Parameters<SimulatedNetwork["transmit"]>[0],
+    to: NodeId,
+    message: PeerMessage,
+  ): void {
+    if (message.kind === "forward") this.forwardIds.push(message.id);
+    super.transmit(from, to, message);
+  }
+}
+
+function simulatedCluster(): {
+  readonly network: NotingNetwork;
+  readonly nodes: readonly SimulatedNode[];
+  readonly until: (what: () => boolean) => void;
+} {
+  const scheduler = new Scheduler();
+  const nodes: SimulatedNode[] = [];
+  const network = new NotingNetwork({
+    scheduler,
+    random: randomStream(1, "network"),
+    ids: IDS,
+    faults: {
+      delayMs: [0.1, 1],
+      dropProbability: 0,
+      duplicateProbability: 0,
+      stragglerProbability: 0,
+    },
+    deliver: (to, task) => {
+      const node = nodes.find(({ id }) => id === to);
+      node?.run(node.life, task);
+    },
+  });
+  for (const id of IDS) {
+    nodes.push(
+      new SimulatedNode({
+        id,
+        ids: IDS,
+        clusterId: "5a".repeat(16),
+        scheduler,
+        network,
+        random: (stream) => randomStream(1, stream),
+        segmentSizeBytes: 16_384,
+        electionTimeoutMs: 150,
+        heartbeatMs: 50,
+        disk: { flushMs: [0.1, 0.2], flushesOnLoop: true },
+        trace: () => undefined,
+        onStep: () => undefined,
+        onFailure: (node, error) => {
+          throw new Error(`${node.id} failed`, { cause: error });
+        },
+      }),
+    );
+  }
+  for (const node of nodes) node.start();
+  return {
+    network,
+    nodes,
+    until: (what) => {
+      const deadline = scheduler.now + 20_000;
+      while (!what()) assert.ok(scheduler.step(deadline), "it comes about in simulated time");
+    },
+  };
+}
+
+describe("a node that forwards", () => {
+  it("never gives two forwardings the same number, not in another life either", () => {
+    const { network, nodes, until } = simulatedCluster();
+    until(() => nodes.some(({ parts }) => parts?.raft.role === "leader"));
+    const follower = nodes.find(({ parts }) => parts?.raft.role !== "leader");
+    assert.ok(follower !== undefined);
+    for (let life = 1; life <= 5; life += 1) {
+      until(() => follower.parts?.raft.leader !== undefined);
+      let answered = 0;
+      for (let i = 0; i < 20; i += 1) {
+        const key = new TextEncoder().encode(`life-${life}-${i}`);
+        follower.parts?.node.execute(
+          {
+            id: new Uint8Array(0),
+            commands: [{ kind: "put", key, value: key, condition: "none" }],
+          },
+          5000,
+          (error) => {
+            assert.equal(error, undefined);
+            answered += 1;
+          },
+        );
+      }
+      until(() => answered === 20);
+      follower.crash("kill");
+      follower.start();
+    }
+    assert.equal(network.forwardIds.length, 100);
+    assert.equal(new Set(network.forwardIds).size, 100);
+  });
+});
