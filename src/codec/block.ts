@@ -18,7 +18,7 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../assert.js";
 import { DatabaseError } from "../errors.js";
-import { isNodeId, LogIndex, Term } from "../raft/types.js";
+import { LogIndex, Term } from "../raft/types.js";
 import type {
   CommandsEntry,
   Configuration,
@@ -26,10 +26,10 @@ import type {
   Entry,
   EntryPosition,
   EntrySealer,
-  NodeId,
   NoopEntry,
 } from "../raft/types.js";
 import type { Request } from "../store/command.js";
+import { encodeConfiguration, parseConfiguration } from "./configuration.js";
 import {
   CHECKSUM_FIELD_SIZE,
   MalformedRow,
@@ -285,50 +285,6 @@ export function decodeRequests(entry: CommandsEntry): readonly Request[] {
   } catch (error) {
     throw corruption(entry, error);
   }
-}
-
-/** Members as the `config` row's value, and back. */
-export function encodeConfiguration(configuration: Configuration): Uint8Array {
-  const { voters, learners } = configuration;
-  return new TextEncoder().encode(JSON.stringify({ voters, learners }));
-}
-
-/** @throws {DatabaseError} CORRUPTION when the bytes are not exactly what encodeConfiguration writes */
-export function decodeConfiguration(bytes: Uint8Array): Configuration {
-  try {
-    return parseConfiguration(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const reason = cause instanceof MalformedRow ? cause.message : "it is not UTF-8";
-    throw new DatabaseError("CORRUPTION", `a configuration does not decode: ${reason}`, { cause });
-  }
-}
-
-function parseConfiguration(text: string): Configuration {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    throw new MalformedRow("malformed", "a configuration is not JSON");
-  }
-  const { voters, learners } = (parsed ?? {}) as { voters?: unknown; learners?: unknown };
-  if (!isMemberList(voters) || !isMemberList(learners) || voters.length === 0)
-    throw new MalformedRow("malformed", "a configuration lists voters and learners in order");
-  if (learners.some((learner) => voters.includes(learner)))
-    throw new MalformedRow("malformed", "a learner is no voter");
-  if (JSON.stringify({ voters, learners }) !== text)
-    throw new MalformedRow("malformed", "a configuration is in its one form");
-  return { voters, learners };
-}
-
-/** Distinct node ids, sorted by code unit. */
-function isMemberList(value: unknown): value is readonly NodeId[] {
-  if (!Array.isArray(value)) return false;
-  const ids: readonly unknown[] = value;
-  return ids.every((id, i) => {
-    if (typeof id !== "string" || !isNodeId(id)) return false;
-    const previous = ids[i - 1];
-    return typeof previous !== "string" || previous < id;
-  });
 }
 
 /** A row as `log inspect` shows it. */

@@ -7,7 +7,7 @@
  * follow.
  */
 import { assert, unreachable } from "../assert.js";
-import type { AppendEntries, Message } from "../raft/message.js";
+import type { AppendEntries, InstallSnapshot, Message } from "../raft/message.js";
 import type { Entry, LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request } from "../store/command.js";
 import { BLOCK_SIZE_MAX, decodeRequest, encodeRequest, readBlock } from "./block.js";
@@ -110,6 +110,23 @@ const FIELDS: Readonly<Record<Kind, Readonly<Record<string, FieldType>>>> = {
   forwardRefused: { id: "long", isBusy: "boolean" },
   statusRequest: { id: "long" },
   statusResult: { id: "long", json: "string" },
+  installSnapshot: {
+    term: "long",
+    index: "long",
+    snapshotTerm: "long",
+    checksum: "long",
+    size: "long",
+    fileChecksum: "long",
+    offset: "long",
+    data: "bytes",
+  },
+  installSnapshotResult: {
+    term: "long",
+    index: "long",
+    fileChecksum: "long",
+    offset: "long",
+    isInstalled: "boolean",
+  },
 };
 
 const KINDS = Object.keys(FIELDS) as readonly Kind[];
@@ -134,6 +151,12 @@ function recordOf(message: PeerMessage): object {
       const { entries, ...rest } = message;
       const blocks = entries.map(({ block }) => block);
       return { ...rest, count: entries.length, blocks: Buffer.concat(blocks) };
+    }
+    case "installSnapshot": {
+      const { snapshot, data, ...rest } = message;
+      const { index, term, checksum, size, fileChecksum } = snapshot;
+      const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+      return { ...rest, index, snapshotTerm: term, checksum, size, fileChecksum, data: bytes };
     }
     case "forward":
       return { ...message, request: Buffer.from(encodeRequest(message.request)) };
@@ -256,9 +279,44 @@ function raftMessageOf(kind: Message["kind"], from: NodeId, values: RecordValues
       };
     case "timeoutNow":
       return { kind, ...base };
+    case "installSnapshot":
+      return installSnapshotOf(base, values);
+    case "installSnapshotResult":
+      return {
+        kind,
+        ...base,
+        index: values.index("index"),
+        fileChecksum: checksumOf(values, "fileChecksum"),
+        offset: values.count("offset"),
+        isInstalled: values.flag("isInstalled"),
+      };
     default:
       return unreachable(kind);
   }
+}
+
+function installSnapshotOf(
+  base: { readonly from: NodeId; readonly term: Term },
+  values: RecordValues,
+): InstallSnapshot {
+  const snapshot = {
+    index: values.index("index"),
+    term: values.term("snapshotTerm"),
+    checksum: checksumOf(values, "checksum"),
+    size: values.count("size"),
+    fileChecksum: checksumOf(values, "fileChecksum"),
+  };
+  const offset = values.count("offset");
+  // A copy: a body is only lent.
+  const data = new Uint8Array(values.bytes("data"));
+  if (offset + data.length > snapshot.size) throw violation("a part reaches beyond its snapshot");
+  return { kind: "installSnapshot", ...base, snapshot, offset, data };
+}
+
+function checksumOf(values: RecordValues, name: string): number {
+  const checksum = values.count(name);
+  if (checksum > 0xffffffff) throw violation(`${name} has more than 32 bits`);
+  return checksum;
 }
 
 function appendEntriesOf(
@@ -267,8 +325,7 @@ function appendEntriesOf(
 ): AppendEntries {
   const prevLogIndex = values.index("prevLogIndex");
   const prevLogTerm = values.term("prevLogTerm");
-  const prevLogChecksum = values.count("prevLogChecksum");
-  if (prevLogChecksum > 0xffffffff) throw violation("prevLogChecksum has more than 32 bits");
+  const prevLogChecksum = checksumOf(values, "prevLogChecksum");
   if (prevLogTerm > base.term) throw violation("the log is ahead of the term");
   const previous = { index: prevLogIndex, term: prevLogTerm, checksum: prevLogChecksum };
   // One copy, which the entries share: a body is only lent.

@@ -78,7 +78,7 @@ export function assembleNode(
       : { segmentSizeBytes: settings.segmentSizeBytes }),
   });
   notice(recoveryLine(report));
-  const raft = new Raft(raftOptions(settings, world, hardState, log));
+  const raft = new Raft(raftOptions(settings, identity, world, hardState, log));
   const store = new Store(limits);
   let failed = false;
   const driver = new Driver({
@@ -123,6 +123,7 @@ export function assembleNode(
 
 function raftOptions(
   settings: NodeSettings,
+  identity: Identity,
   world: World,
   hardState: HardStateFile,
   log: SegmentedLog,
@@ -146,6 +147,11 @@ function raftOptions(
     uncommittedSizeMax: 64 * 1024 * 1024,
     applySizeMax: APPLY_SIZE_MAX,
     cacheSizeMax: 16 * 1024 * 1024,
+    configurationIndex: LogIndex(0),
+    incarnation: identity.incarnationId,
+    snapshots: { newest: undefined, read: () => undefined },
+    snapshotChunkSizeMax: 1024 * 1024,
+    leaseMs: 0,
   };
 }
 

@@ -37,6 +37,7 @@ import type { LogIndex } from "./types.js";
 /** One tick of anybody but a leader. */
 export function tickElection(state: RaftState): void {
   state.electionElapsed += 1;
+  if (state.withholdTicks > 0) state.withholdTicks -= 1;
   if (state.electionElapsed < state.electionTimeout) return;
   if (!canCampaign(state)) return;
   startPreVote(state);
@@ -44,7 +45,7 @@ export function tickElection(state: RaftState): void {
 
 /** A node whose disk has not taken its last term would only pile up terms. */
 function canCampaign(state: RaftState): boolean {
-  return state.membership.isVoter(state.id) && state.outbox.isHardStateFlushed;
+  return state.membership.canVote && state.outbox.isHardStateFlushed;
 }
 
 function startPreVote(state: RaftState): void {
@@ -127,7 +128,8 @@ export function onRequestVote(state: RaftState, message: RequestVote): void {
   if (message.term > currentTerm(state)) {
     // Whoever hears its leader takes no part in another election (thesis §4.2.3).
     if (!message.disruptLeader && hearsLeader(state)) return;
-    becomeFollower(state, message.term, undefined, "higher-term");
+    const isHeir = state.role.role === "leader" && state.role.transfer?.target === message.from;
+    becomeFollower(state, message.term, undefined, isHeir ? "transfer" : "higher-term");
   }
   const term = currentTerm(state);
   const { vote } = state.outbox.hardState;
@@ -182,6 +184,8 @@ export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
 function hearsLeader(state: RaftState): boolean {
   const { role } = state;
   if (role.role === "leader") return true;
+  // It may have echoed a leader just before it was restarted, and that leader counts on it (thesis §6.4.1).
+  if (state.withholdTicks > 0) return true;
   if (role.role !== "follower" && role.role !== "learner") return false;
   return role.leader !== undefined && state.electionElapsed < state.options.electionTicks;
 }

@@ -7,9 +7,11 @@
  * timeout steps down, thesis §6.2, and from then on sends nothing that would
  * keep others from electing another), and the rounds of reads (read-index.ts).
  */
+import { forgetLeavers, isAlive, recordIncarnations } from "./membership-change.js";
 import { quorumSize } from "./quorum.js";
 import { commitTo, followLeader } from "./replication.js";
 import { becomeFollower, currentTerm, send } from "./state.js";
+import { handOver, tickTransfer } from "./transfer.js";
 import { LogIndex, Ticks } from "./types.js";
 import type { Heartbeat, HeartbeatResult } from "./message.js";
 import type { Progress } from "./progress.js";
@@ -17,13 +19,18 @@ import type { LeaderState, RaftState } from "./state.js";
 
 /** One tick of a leader. */
 export function tickLeader(state: RaftState, leader: LeaderState): void {
+  const { electionTicks } = state.options;
   for (const progress of leader.progress.values()) {
-    progress.ticksSinceContact = Ticks(progress.ticksSinceContact + 1);
+    progress.tick(state.log.lastIndex, electionTicks);
   }
   if (!hasQuorumContact(state, leader)) {
     becomeFollower(state, currentTerm(state), undefined, "quorum-lost");
     return;
   }
+  if (isDiskStalled(state, leader) && handOver(state, leader, "disk-stall")) return;
+  tickTransfer(state, leader);
+  recordIncarnations(state, leader);
+  forgetLeavers(state, leader);
   leader.heartbeatElapsed += 1;
   if (leader.heartbeatElapsed >= state.options.heartbeatTicks) {
     broadcastHeartbeat(state, leader);
@@ -40,18 +47,27 @@ export function announceCommit(state: RaftState, progress: Progress): void {
 
 function hasQuorumContact(state: RaftState, leader: LeaderState): boolean {
   const { voters } = state.membership;
-  let count = 0;
-  for (const voter of voters) {
-    const progress = leader.progress.get(voter);
-    const isHeard =
-      progress !== undefined && progress.ticksSinceContact < state.options.electionTicks;
-    if (voter === state.id || isHeard) count += 1;
-  }
+  const count = voters.filter((voter) => isAlive(state, leader, voter)).length;
   return count >= quorumSize(voters.length);
+}
+
+/**
+ * Whether the own disk has confirmed nothing for an election timeout although
+ * entries wait for it. The followers' disks would do, but this leader serves no
+ * one with its own: whoever is next to it does better.
+ */
+function isDiskStalled(state: RaftState, leader: LeaderState): boolean {
+  const { flushedIndex, lastIndex } = state.log;
+  const isWaiting = flushedIndex < lastIndex && flushedIndex === leader.flushedBefore;
+  leader.flushStallTicks = isWaiting ? leader.flushStallTicks + 1 : 0;
+  leader.flushedBefore = flushedIndex;
+  return leader.flushStallTicks >= state.options.electionTicks;
 }
 
 export function broadcastHeartbeat(state: RaftState, leader: LeaderState): void {
   leader.heartbeatElapsed = 0;
+  // With leases every beat is a round: its echoes say since when a majority has been waiting.
+  if (state.options.leaseMs > 0) state.reads.stampRound(state.now);
   for (const progress of leader.progress.values()) sendHeartbeat(state, progress);
 }
 

@@ -45,6 +45,8 @@ export class RaftLog {
   #handedIndex: LogIndex;
   #flushedIndex: LogIndex;
   #truncateFrom: LogIndex | undefined;
+  /** where a snapshot made the log start anew */
+  #base: { readonly index: LogIndex; readonly term: Term; readonly checksum: number } | undefined;
   #flushes: Flush[] = [];
 
   /** @param reader the recovered log; all of it is flushed */
@@ -59,7 +61,7 @@ export class RaftLog {
 
   /** The first index still held; 1 when nothing was compacted. */
   get firstIndex(): LogIndex {
-    return this.#reader.firstIndex;
+    return LogIndex(Math.max(this.#reader.firstIndex, (this.#base?.index ?? 0) + 1));
   }
 
   get lastIndex(): LogIndex {
@@ -83,12 +85,14 @@ export class RaftLog {
   /** The term at `index`, for firstIndex - 1 <= index <= lastIndex; 0 at index 0. */
   term(index: LogIndex): Term {
     assert(this.holds(index), "a term is asked for an index that is held");
+    if (index === this.#base?.index) return this.#base.term;
     return this.#inTail(index)?.term ?? this.#reader.term(index);
   }
 
   /** The checksum at `index`, same range; 0 at index 0. */
   checksum(index: LogIndex): number {
     assert(this.holds(index), "a checksum is asked for an index that is held");
+    if (index === this.#base?.index) return this.#base.checksum;
     return this.#inTail(index)?.checksum ?? this.#reader.checksum(index);
   }
 
@@ -146,6 +150,20 @@ export class RaftLog {
     }
     if (this.#flushedIndex > kept) this.#flushedIndex = kept;
     for (const flush of this.#flushes) flush.lastIndex = Math.min(flush.lastIndex, kept);
+  }
+
+  /** A snapshot takes the log's place: nothing is left of it, and it goes on behind `base`. The reader follows at once. */
+  reset(base: { readonly index: LogIndex; readonly term: Term; readonly checksum: number }): void {
+    this.#tail = [];
+    this.#tailStart = 0;
+    this.#tailFirst = base.index + 1;
+    this.#tailSize = 0;
+    this.#base = base;
+    this.#handedIndex = base.index;
+    this.#flushedIndex = base.index;
+    this.#truncateFrom = undefined;
+    // What was under way vouches for nothing that comes after.
+    for (const flush of this.#flushes) flush.lastIndex = 0;
   }
 
   hasChange(): boolean {

@@ -3,36 +3,59 @@
  *
  * A server uses the latest configuration in its log, committed or not (§6), so a
  * configuration entry takes effect when it is appended and is undone when it is
- * truncated. Only tracking lives here; proposing a change does not.
+ * truncated. membership-change.ts proposes new ones.
+ *
+ * A member is an id *and* an incarnation: whoever comes back under an old id
+ * with an empty disk has forgotten votes and acknowledgements, and is not the
+ * member that the configuration counts (docs/decisions/0004).
  */
 import { assert } from "../assert.js";
 import { LogIndex } from "./types.js";
-import type { Configuration, Entry, LogReader, NodeId } from "./types.js";
+import type { Configuration, Entry, LogReader, MemberRecord, NodeId } from "./types.js";
 
 /** Bytes of blocks read at once while the recovered log is searched. */
 const SCAN_SIZE_MAX = 1 << 20;
 
 interface Version {
-  /** of its entry; 0 for the one before the log */
+  /** of its entry; a snapshot's, or 0 for the one before the log */
   readonly index: LogIndex;
   readonly configuration: Configuration;
 }
 
+/** This node, as the configuration may or may not know it. */
+interface Self {
+  readonly id: NodeId;
+  /** empty: not told, and not compared */
+  readonly incarnation: string;
+}
+
 export class Membership {
-  readonly #base: Version;
+  readonly #self: Self;
+  #base: Version;
   /** later ones, oldest first */
-  readonly #versions: Version[] = [];
+  #versions: Version[] = [];
   #voters: ReadonlySet<NodeId> = new Set();
   #members: readonly NodeId[] = [];
+  #records: ReadonlyMap<NodeId, MemberRecord> = new Map();
+  /** incarnations as peers told them; an id without one is believed */
+  readonly #told = new Map<NodeId, string>();
 
-  constructor(configuration: Configuration) {
-    this.#base = { index: LogIndex(0), configuration };
+  /** @param index of the entry that brought `configuration`; 0 when none did */
+  constructor(self: Self, configuration: Configuration, index: LogIndex) {
+    this.#self = self;
+    this.#base = { index, configuration };
+    if (self.incarnation !== "") this.#told.set(self.id, self.incarnation);
     this.#refresh();
   }
 
   /** The latest configuration. */
   get configuration(): Configuration {
-    return (this.#versions.at(-1) ?? this.#base).configuration;
+    return this.#latest.configuration;
+  }
+
+  /** The index of the entry that brought it; 0 when none did. */
+  get index(): LogIndex {
+    return this.#latest.index;
   }
 
   get voters(): readonly NodeId[] {
@@ -52,10 +75,41 @@ export class Membership {
     return this.#members.includes(id);
   }
 
+  /** Whether this node may campaign: a voter, and in the incarnation that is counted. */
+  get canVote(): boolean {
+    return this.isVoter(this.#self.id) && this.isGenuine(this.#self.id);
+  }
+
+  record(id: NodeId): MemberRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** The incarnation that `id` has told of itself. */
+  told(id: NodeId): string | undefined {
+    return this.#told.get(id);
+  }
+
+  tell(id: NodeId, incarnation: string): void {
+    this.#told.set(id, incarnation);
+  }
+
+  /** Whether `id` is the life that the configuration means, as far as both are known. */
+  isGenuine(id: NodeId): boolean {
+    const recorded = this.#records.get(id)?.incarnation ?? "";
+    const told = this.#told.get(id) ?? "";
+    return recorded === "" || told === "" || recorded === told;
+  }
+
+  /** Whether `id` may be heard about elections: not when it is known to be gone, or to have lost its memory. */
+  mayTakePart(id: NodeId, commitIndex: LogIndex): boolean {
+    const isGone = this.configuration.removed?.includes(id) === true && this.index <= commitIndex;
+    return !isGone && this.isGenuine(id);
+  }
+
   /** @returns whether `entry` changed the configuration */
   onAppend(entry: Entry): boolean {
     if (entry.kind !== "configuration") return false;
-    assert(entry.index > (this.#versions.at(-1)?.index ?? 0), "configurations come in log order");
+    assert(entry.index > this.index, "configurations come in log order");
     this.#versions.push({ index: entry.index, configuration: entry.configuration });
     this.#refresh();
     return true;
@@ -70,21 +124,43 @@ export class Membership {
     return true;
   }
 
+  /** A snapshot replaced the log: its configuration is the one in force. */
+  reset(configuration: Configuration, index: LogIndex): void {
+    this.#base = { index, configuration };
+    this.#versions = [];
+    this.#refresh();
+  }
+
+  /** The configuration in force at `index`, and the entry that brought it: what a snapshot there carries. */
+  at(index: LogIndex): Version {
+    const version = this.#versions.findLast((one) => one.index <= index) ?? this.#base;
+    assert(version.index <= index, "a configuration is asked for where the log is still known");
+    return version;
+  }
+
   /** Reads the configurations that the recovered log holds. */
   recover(log: LogReader): void {
     let next = log.firstIndex;
     while (next <= log.lastIndex) {
       const entries = log.read(next, log.lastIndex, SCAN_SIZE_MAX);
       assert(entries[0]?.index === next, "the reader starts where it was asked to");
-      for (const entry of entries) this.onAppend(entry);
+      for (const entry of entries) {
+        // A snapshot may be later than the first entries of the log that is kept.
+        if (entry.index > this.index) this.onAppend(entry);
+      }
       next = LogIndex(next + entries.length);
     }
   }
 
+  get #latest(): Version {
+    return this.#versions.at(-1) ?? this.#base;
+  }
+
   #refresh(): void {
-    const { voters, learners } = this.configuration;
+    const { voters, learners, records } = this.configuration;
     assert(voters.length >= 1, "a configuration has a voter");
     this.#voters = new Set(voters);
     this.#members = [...voters, ...learners];
+    this.#records = new Map((records ?? []).map((record) => [record.id, record]));
   }
 }

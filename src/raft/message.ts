@@ -5,7 +5,7 @@
  * what it answers, so that a stale one is recognised and dropped (a result of an
  * earlier term, or one whose range the sender has since rewritten).
  */
-import type { Entry, LogIndex, NodeId, Term } from "./types.js";
+import type { Entry, LogIndex, NodeId, SnapshotInfo, Term } from "./types.js";
 
 interface MessageBase {
   readonly from: NodeId;
@@ -102,6 +102,29 @@ export interface ReadIndexResult extends MessageBase {
   readonly index: LogIndex;
 }
 
+/**
+ * A part of the leader's snapshot, for a follower whose next entry was compacted
+ * (§7, Fig. 13). An empty part asks how far the follower has come.
+ */
+export interface InstallSnapshot extends MessageBase {
+  readonly kind: "installSnapshot";
+  readonly snapshot: SnapshotInfo;
+  /** of `data` in the file */
+  readonly offset: number;
+  readonly data: Uint8Array;
+}
+
+export interface InstallSnapshotResult extends MessageBase {
+  readonly kind: "installSnapshotResult";
+  /** which snapshot is meant */
+  readonly index: LogIndex;
+  readonly fileChecksum: number;
+  /** bytes the follower holds: the next part starts here */
+  readonly offset: number;
+  /** its state is at `index` or later, and on its disk */
+  readonly isInstalled: boolean;
+}
+
 /** "Campaign now" (thesis §3.10). */
 export interface TimeoutNow extends MessageBase {
   readonly kind: "timeoutNow";
@@ -118,6 +141,8 @@ export type Message =
   | HeartbeatResult
   | ReadIndex
   | ReadIndexResult
+  | InstallSnapshot
+  | InstallSnapshotResult
   | TimeoutNow;
 
 export interface Envelope {

@@ -7,6 +7,7 @@ import type {
   LogIndex,
   LogReader,
   NodeId,
+  SnapshotSource,
   Ticks,
 } from "./types.js";
 
@@ -14,6 +15,10 @@ export interface RaftOptions {
   readonly id: NodeId;
   /** the configuration before the first configuration entry of the log */
   readonly configuration: Configuration;
+  /** the index of the entry that brought it, when it comes from a snapshot; else 0 */
+  readonly configurationIndex: LogIndex;
+  /** which life of its data directory this node is in (hex); empty: never compared (docs/decisions/0004) */
+  readonly incarnation: string;
   /** as read back from disk; term 0 and no vote at first start */
   readonly hardState: HardState;
   /** the recovered log; everything in it is flushed */
@@ -37,6 +42,16 @@ export interface RaftOptions {
   readonly applySizeMax: number;
   /** bytes of blocks kept in memory behind the tail, for followers and for apply */
   readonly cacheSizeMax: number;
+  /** what is sent to a follower whose next entry was compacted */
+  readonly snapshots: SnapshotSource;
+  /** bytes of a snapshot sent in one message */
+  readonly snapshotChunkSizeMax: number;
+  /**
+   * Milliseconds for which a majority's word lets a leader answer reads alone; 0: never.
+   * The same on every node. Must stay below the election timeout by more than clocks
+   * drift in it (thesis §6.4.1).
+   */
+  readonly leaseMs: number;
 }
 
 /** @throws {AssertionError} when options contradict each other */

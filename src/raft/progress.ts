@@ -2,17 +2,18 @@
  * Progress: how one follower stands in the leader's eyes (Raft Fig. 2,
  * nextIndex and matchIndex).
  *
- * Two states, in etcd's words. *Probe*: the leader does not know where the logs
+ * Three states, in etcd's words. *Probe*: the leader does not know where the logs
  * meet, so it sends one message and waits for its result, or for a heartbeat's,
  * before it sends the next. *Replicate*: the logs are known to meet, so appends
  * are pipelined: nextIndex runs ahead of matchIndex by at most a window of bytes
- * (thesis §10.2.1).
+ * (thesis §10.2.1). *Snapshot*: what it needs next was compacted, so a snapshot
+ * is sent in parts, one at a time (install-snapshot.ts).
  *
  * Invariant kept here: matchIndex < nextIndex, and matchIndex never falls.
  */
 import { assert } from "../assert.js";
 import { LogIndex, Ticks } from "./types.js";
-import type { NodeId } from "./types.js";
+import type { NodeId, SnapshotInfo } from "./types.js";
 import type { PeerStatus } from "./ready.js";
 
 /** An append on its way: it is answered by any match at or beyond its last index. */
@@ -23,7 +24,10 @@ interface Inflight {
 
 export class Progress {
   readonly id: NodeId;
-  #state: "probe" | "replicate" = "probe";
+  #state: "probe" | "replicate" | "snapshot" = "probe";
+  #snapshot: SnapshotInfo | undefined;
+  /** bytes of it the follower holds; undefined until it has said so */
+  #snapshotOffset: number | undefined;
   #matchIndex = LogIndex(0);
   #nextIndex: LogIndex;
   /** probe: a message is out and nothing has come back since */
@@ -36,6 +40,10 @@ export class Progress {
   #inflights: Inflight[] = [];
   #inflightSize = 0;
   ticksSinceContact = Ticks(0);
+  /** catching up goes in rounds: each ends when the follower has what the leader had at its start */
+  #roundTarget: LogIndex;
+  #roundTicks = 0;
+  #caughtUp = false;
   /** the newest read round this follower has echoed in this term */
   readRound = 0;
   /** the commit index it was last told */
@@ -45,10 +53,67 @@ export class Progress {
   constructor(id: NodeId, nextIndex: LogIndex) {
     this.id = id;
     this.#nextIndex = nextIndex;
+    this.#roundTarget = LogIndex(nextIndex - 1);
   }
 
-  get state(): "probe" | "replicate" {
+  get state(): "probe" | "replicate" | "snapshot" {
     return this.#state;
+  }
+
+  /** Whether the last round of catching up took less than an election timeout (thesis §4.2.1). */
+  get isCaughtUp(): boolean {
+    return this.#caughtUp;
+  }
+
+  /** One tick of the leader. */
+  tick(lastIndex: LogIndex, electionTicks: Ticks): void {
+    this.ticksSinceContact = Ticks(this.ticksSinceContact + 1);
+    this.#roundTicks += 1;
+    if (this.#matchIndex >= this.#roundTarget) {
+      this.#caughtUp = this.#roundTicks <= electionTicks;
+      this.#roundTarget = lastIndex;
+      this.#roundTicks = 0;
+    } else if (this.#roundTicks > electionTicks) {
+      this.#caughtUp = false;
+    }
+  }
+
+  /** The snapshot being sent; undefined in the other states. */
+  get snapshot(): SnapshotInfo | undefined {
+    return this.#snapshot;
+  }
+
+  /** Bytes of it the follower holds, as far as it has said. */
+  get snapshotOffset(): number | undefined {
+    return this.#snapshotOffset;
+  }
+
+  /** What it needs was compacted: `snapshot` is sent. */
+  becomeSnapshot(snapshot: SnapshotInfo): void {
+    this.becomeProbe(this.#nextIndex);
+    this.#state = "snapshot";
+    this.#snapshot = snapshot;
+    this.#snapshotOffset = undefined;
+  }
+
+  /** Whether a part of the snapshot, or the question how far it is, may leave now. */
+  get canSendChunk(): boolean {
+    return this.#state === "snapshot" && !this.#paused;
+  }
+
+  onChunkSent(): void {
+    this.#paused = true;
+    this.#repeated = false;
+  }
+
+  /** The follower holds `offset` bytes of the snapshot. */
+  onSnapshotOffset(offset: number): void {
+    // Only an answer to "how far are you?" may fall back; another one is late.
+    if (this.#snapshotOffset !== undefined && offset <= this.#snapshotOffset) return;
+    // When it holds all and has not installed it, it is asked again later.
+    this.#paused = offset === this.#snapshot?.size;
+    this.#repeated = false;
+    this.#snapshotOffset = offset;
   }
 
   get matchIndex(): LogIndex {
@@ -61,6 +126,7 @@ export class Progress {
 
   /** Whether an append may leave now, given the end of the leader's log. */
   canSend(lastIndex: LogIndex, inflightSizeMax: number): boolean {
+    if (this.#state === "snapshot") return false;
     if (this.#state === "probe") return !this.#paused;
     return this.#verifyDue || this.hasRoom(lastIndex, inflightSizeMax);
   }
@@ -98,8 +164,12 @@ export class Progress {
       this.#inflightSize -= inflight.size;
     }
     this.#inflights.splice(0, done);
-    if (this.#state === "probe") {
+    if (this.#state === "snapshot" && matchIndex < (this.#snapshot?.index ?? 0)) return;
+    if (this.#state !== "replicate") {
       this.#state = "replicate";
+      this.#snapshot = undefined;
+      this.#snapshotOffset = undefined;
+      this.#paused = false;
       this.#nextIndex = LogIndex(matchIndex + 1);
       return;
     }
@@ -111,13 +181,15 @@ export class Progress {
    * the follower is known to match there, nor when it answers an older probe.
    */
   isRefusalCurrent(prevLogIndex: LogIndex): boolean {
-    if (prevLogIndex <= this.#matchIndex) return false;
+    if (prevLogIndex <= this.#matchIndex || this.#state === "snapshot") return false;
     return this.#state === "replicate" || prevLogIndex === this.#nextIndex - 1;
   }
 
   /** Starts over from `nextIndex` (never below the match), one message at a time. */
   becomeProbe(nextIndex: LogIndex): void {
     this.#state = "probe";
+    this.#snapshot = undefined;
+    this.#snapshotOffset = undefined;
     this.#nextIndex = LogIndex(Math.max(nextIndex, this.#matchIndex + 1));
     this.#paused = false;
     this.#repeated = false;
@@ -129,10 +201,20 @@ export class Progress {
   /** The connection was lost, and with it what was on its way. */
   onUnreachable(): void {
     if (this.#state === "replicate") this.becomeProbe(LogIndex(this.#matchIndex + 1));
+    else if (this.#state === "snapshot") this.#paused = false;
   }
 
   /** A heartbeat was answered: a probe may be repeated, a silent pipeline is questioned. */
   onHeartbeatResult(): void {
+    if (this.#state === "snapshot") {
+      // Twice without a word: the part was lost, or its receiver is at work. Asking is cheap.
+      if (this.#paused && this.#repeated) {
+        this.#snapshotOffset = undefined;
+        this.#paused = false;
+      }
+      this.#repeated = this.#paused;
+      return;
+    }
     if (this.#state === "probe") {
       this.#repeated = this.#paused;
       this.#paused = false;
@@ -152,6 +234,8 @@ export class Progress {
       alive: this.ticksSinceContact < electionTicks,
       ticksSinceContact: this.ticksSinceContact,
       inflightBytes: this.#inflightSize,
+      caughtUp: this.#caughtUp,
+      snapshotOffset: this.#snapshot === undefined ? undefined : (this.#snapshotOffset ?? 0),
       ...this.reported,
     };
   }

@@ -10,7 +10,9 @@
  *   heartbeat.ts    who lives             §5.2, thesis §6.2
  *   replication.ts  what is in the log    §5.3, §5.4.2
  *   read-index.ts   what a read may see   §8, thesis §6.4
- *   membership.ts   who takes part        §6
+ *   membership.ts, membership-change.ts   who takes part          §6, thesis §4
+ *   transfer.ts                           handing over            thesis §3.10
+ *   install-snapshot.ts                   what was compacted      §7
  */
 import { assert, unreachable } from "../assert.js";
 import {
@@ -23,7 +25,17 @@ import {
   tickElection,
 } from "./election.js";
 import { announceCommit, onHeartbeat, onHeartbeatResult, tickLeader } from "./heartbeat.js";
+import {
+  announceInstalled,
+  canSendSnapshot,
+  onInstallSnapshot,
+  onInstallSnapshotResult,
+  onSnapshotInstalled,
+  onSnapshotStored,
+  sendSnapshots,
+} from "./install-snapshot.js";
 import { assertInvariants } from "./invariants.js";
+import { onIncarnation, proposeChange } from "./membership-change.js";
 import { assertOptions } from "./options.js";
 import {
   advanceReads,
@@ -41,12 +53,22 @@ import {
   sendAppends,
 } from "./replication.js";
 import { createState, currentTerm, knownLeader } from "./state.js";
+import { advanceTransfer, handOver, resignIfRemoved, transferLeadership } from "./transfer.js";
 import { LogIndex, Ticks } from "./types.js";
 import type { Message } from "./message.js";
 import type { RaftOptions } from "./options.js";
-import type { ProposeResult, RaftStatus, Ready } from "./ready.js";
+import type {
+  ChangeResult,
+  InstalledSnapshot,
+  MembershipChange,
+  ProposeResult,
+  RaftStatus,
+  Ready,
+  SnapshotVerdict,
+  TransferResult,
+} from "./ready.js";
 import type { RaftState } from "./state.js";
-import type { Configuration, Entry, EntryPosition, NodeId, Role } from "./types.js";
+import type { Configuration, Entry, EntryPosition, NodeId, Role, SnapshotInfo } from "./types.js";
 
 /** Terms beyond are not believed: a term must leave room to grow. */
 const TERM_MAX = 2 ** 50;
@@ -71,11 +93,21 @@ export class Raft {
     else tickElection(state);
   }
 
-  /** A message from a peer. Messages of strangers (not in the configuration) are ignored. */
+  /**
+   * A message from a peer. Requests are heard from anybody, for a server that was
+   * away may know neither the leader nor the members of today (thesis §4.1); but
+   * not what an emptied disk or a removed server says about elections
+   * (docs/decisions/0004).
+   */
   step(message: Message): void {
     const state = this.#state;
-    if (this.#isStopped || message.from === state.id) return;
-    if (!state.membership.isMember(message.from) || message.term > TERM_MAX) return;
+    if (this.#isStopped || message.from === state.id || message.term > TERM_MAX) return;
+    if (
+      isAboutElection(message) &&
+      !state.membership.mayTakePart(message.from, state.commitIndex)
+    ) {
+      return;
+    }
     switch (message.kind) {
       case "preVote":
         onPreVote(state, message);
@@ -94,6 +126,7 @@ export class Raft {
         return;
       case "appendEntriesResult":
         onAppendEntriesResult(state, message);
+        this.#onLogMoved();
         return;
       case "heartbeat":
         onHeartbeat(state, message);
@@ -107,6 +140,13 @@ export class Raft {
         return;
       case "readIndexResult":
         onReadIndexResult(state, message);
+        return;
+      case "installSnapshot":
+        onInstallSnapshot(state, message);
+        return;
+      case "installSnapshotResult":
+        onInstallSnapshotResult(state, message);
+        this.#onLogMoved();
         return;
       case "timeoutNow":
         onTimeoutNow(state, message);
@@ -140,6 +180,82 @@ export class Raft {
     if (progress !== undefined) announceCommit(this.#state, progress);
   }
 
+  /** Adds, promotes or removes a member; in force at once, done when the entry is committed. */
+  proposeChange(change: MembershipChange): ChangeResult {
+    if (this.#isStopped) return { kind: "not-leader", leader: undefined };
+    return proposeChange(this.#state, change);
+  }
+
+  /** Hands leadership to `target`, or to whoever is nearest; over after one election timeout, either way. */
+  transferLeadership(target?: NodeId): TransferResult {
+    if (this.#isStopped) return { kind: "not-leader", leader: undefined };
+    return transferLeadership(this.#state, target);
+  }
+
+  /** A peer has said which incarnation it is of (32 hex digits); before any message of that life is stepped. */
+  peerIncarnation(peer: NodeId, incarnation: string): void {
+    if (!this.#isStopped) onIncarnation(this.#state, peer, incarnation);
+  }
+
+  /** The driver's monotonic clock, milliseconds; told before each tick, step and read. Only leases look at it. */
+  advanceClock(now: number): void {
+    if (now > this.#state.now) this.#state.now = now;
+  }
+
+  /**
+   * The process stood still for at least an election timeout: a leader's leases are
+   * void, and it hands over rather than go on as if nothing had happened.
+   */
+  stalled(): void {
+    const state = this.#state;
+    state.reads.voidLease();
+    if (this.#isStopped || state.role.role !== "leader") return;
+    handOver(state, state.role, "loop-stall");
+  }
+
+  /** The disk holds `offset` bytes of a snapshot that a leader is sending. */
+  snapshotStored(snapshot: SnapshotInfo, offset: number): void {
+    if (!this.#isStopped) onSnapshotStored(this.#state, snapshot, offset);
+  }
+
+  /**
+   * A snapshot is verified and on disk. Unless the verdict is "not-needed", the
+   * caller makes the state machine and the log follow it before anything else,
+   * then calls `snapshotTaken`.
+   */
+  snapshotInstalled(snapshot: InstalledSnapshot): SnapshotVerdict {
+    if (this.#isStopped) return "not-needed";
+    return onSnapshotInstalled(this.#state, snapshot);
+  }
+
+  /** The leader may know that this snapshot is in place. */
+  snapshotTaken(snapshot: SnapshotInfo): void {
+    if (!this.#isStopped) announceInstalled(this.#state, snapshot);
+  }
+
+  /** Whom this node must be able to reach: members, and on a leader those that were removed and have not heard so. */
+  get contacts(): readonly NodeId[] {
+    const { membership, role, id } = this.#state;
+    const ids = new Set(membership.members);
+    if (role.role === "leader") for (const peer of role.progress.keys()) ids.add(peer);
+    ids.delete(id);
+    return [...ids];
+  }
+
+  /** The configuration in force at `index`, and the entry that brought it: what a snapshot there carries. */
+  configurationAt(index: LogIndex): {
+    readonly index: LogIndex;
+    readonly configuration: Configuration;
+  } {
+    return this.#state.membership.at(index);
+  }
+
+  /** Whether proposals wait because leadership is being handed over. */
+  get isTransferring(): boolean {
+    const { role } = this.#state;
+    return role.role === "leader" && role.transfer !== undefined;
+  }
+
   /** Asks for a linearizable read; `context` is unique for the life of the process. */
   requestRead(context: number): void {
     const { reads } = this.#state;
@@ -158,6 +274,7 @@ export class Raft {
     state.outbox.persisted(persistId, state.log.flushedIndex);
     askForVotes(state);
     if (state.role.role === "leader") advanceCommit(state, state.role);
+    this.#onLogMoved();
   }
 
   /** The state machine has applied everything up to `index`. */
@@ -177,6 +294,7 @@ export class Raft {
       state.log.hasChange() ||
       state.commitIndex > state.deliveredIndex ||
       state.roleChanges.length > 0 ||
+      state.snapshotChunks.length > 0 ||
       state.reads.hasAnswers ||
       canAdvanceReads(state) ||
       this.#canSendAppend()
@@ -189,7 +307,10 @@ export class Raft {
     if (this.#isStopped) return this.#stoppedReady();
     advanceReads(state);
     confirmReads(state);
-    if (state.role.role === "leader") sendAppends(state, state.role);
+    if (state.role.role === "leader") {
+      sendAppends(state, state.role);
+      sendSnapshots(state, state.role);
+    }
     assertInvariants(state);
     const hasChange = state.log.hasChange() || state.outbox.hasHardStateChange;
     if (hasChange) this.#persistId += 1;
@@ -207,6 +328,7 @@ export class Raft {
       reads: state.reads.takeReady(),
       refusedReads: state.reads.takeRefused(),
       roleChanges: this.#takeRoleChanges(),
+      snapshotChunks: this.#takeSnapshotChunks(),
       divergence: undefined,
     };
   }
@@ -230,6 +352,7 @@ export class Raft {
         role.role === "leader"
           ? [...role.progress.values()].map((progress) => progress.status(Ticks(electionTicks)))
           : [],
+      transferTarget: role.role === "leader" ? role.transfer?.target : undefined,
     };
   }
 
@@ -255,11 +378,18 @@ export class Raft {
     return this.#state.divergence !== undefined;
   }
 
+  /** Something was flushed here or at a follower: a hand-over may go on, a removed leader may go. */
+  #onLogMoved(): void {
+    const state = this.#state;
+    if (state.role.role === "leader") advanceTransfer(state, state.role);
+    if (state.role.role === "leader") resignIfRemoved(state, state.role);
+  }
+
   #canSendAppend(): boolean {
     const state = this.#state;
     if (state.role.role !== "leader") return false;
     for (const progress of state.role.progress.values()) {
-      if (canSendAppend(state, progress)) return true;
+      if (canSendAppend(state, progress) || canSendSnapshot(state, progress)) return true;
     }
     return false;
   }
@@ -273,6 +403,12 @@ export class Raft {
     const committed = log.read(from, commitIndex, options.applySizeMax);
     state.deliveredIndex = LogIndex(deliveredIndex + committed.length);
     return committed;
+  }
+
+  #takeSnapshotChunks(): Ready["snapshotChunks"] {
+    const { snapshotChunks } = this.#state;
+    this.#state.snapshotChunks = [];
+    return snapshotChunks;
   }
 
   #takeRoleChanges(): Ready["roleChanges"] {
@@ -297,7 +433,20 @@ export class Raft {
       reads: [],
       refusedReads: state.reads.takeRefused(),
       roleChanges: this.#takeRoleChanges(),
+      snapshotChunks: [],
       divergence,
     };
+  }
+}
+
+function isAboutElection({ kind }: Message): boolean {
+  switch (kind) {
+    case "preVote":
+    case "preVoteResult":
+    case "requestVote":
+    case "requestVoteResult":
+      return true;
+    default:
+      return false;
   }
 }

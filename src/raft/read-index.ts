@@ -10,6 +10,13 @@
  * repeated context nor a late echo can vouch for a read that came after it
  * (etcd-io/raft#397).
  *
+ * A lease (thesis §6.4.1), when it is asked for, saves the round: a majority that
+ * echoed a beat takes no part in another election for an election timeout of its
+ * own clock, so that until a little less has passed since that beat *was sent*,
+ * by a clock that does not stop with the process, nobody else can lead. It is
+ * void when the process stood still, when somebody was told to campaign over
+ * stickiness, and with the term.
+ *
  * A follower gathers its reads likewise and asks its leader for one index.
  * reads.ts keeps the books.
  */
@@ -18,7 +25,7 @@ import { majorityValue } from "./quorum.js";
 import { refusal } from "./reads.js";
 import { becomeFollower, currentTerm, knownLeader, send } from "./state.js";
 import type { ReadIndex, ReadIndexResult } from "./message.js";
-import type { RaftState } from "./state.js";
+import type { LeaderState, RaftState } from "./state.js";
 
 /** Takes the waiting reads one step on: a leader starts a round, a follower asks its leader. */
 export function advanceReads(state: RaftState): void {
@@ -26,7 +33,8 @@ export function advanceReads(state: RaftState): void {
   const { role } = state;
   if (role.role === "leader") {
     state.reads.startRound(state.commitIndex);
-    broadcastHeartbeat(state, role);
+    if (hasLease(state, role)) answer(state, state.reads.lastRound);
+    else broadcastHeartbeat(state, role);
     return;
   }
   const leader = knownLeader(state);
@@ -47,11 +55,25 @@ export function canAdvanceReads(state: RaftState): boolean {
 export function confirmReads(state: RaftState): void {
   const { role } = state;
   if (role.role !== "leader") return;
-  const rounds = state.membership.voters.map((voter) =>
-    voter === state.id ? state.reads.lastRound : (role.progress.get(voter)?.readRound ?? 0),
-  );
-  const answers = state.reads.confirm(state.id, currentTerm(state), majorityValue(rounds));
+  const rounds = state.membership.voters.map((voter) => {
+    if (voter === state.id) return state.reads.lastRound;
+    // Whoever lost its memory may have voted for another since.
+    if (!state.membership.isGenuine(voter)) return 0;
+    return role.progress.get(voter)?.readRound ?? 0;
+  });
+  answer(state, majorityValue(rounds));
+}
+
+function answer(state: RaftState, round: number): void {
+  const answers = state.reads.confirm(state.id, currentTerm(state), round);
   for (const { to, message } of answers) send(state, to, message);
+}
+
+/** Whether nobody else can lead, by the own clock and a majority's word. */
+function hasLease(state: RaftState, leader: LeaderState): boolean {
+  const { leaseMs } = state.options;
+  if (leaseMs === 0 || leader.isLeaseVoid || leader.transfer !== undefined) return false;
+  return state.now < state.reads.leaseStart + leaseMs;
 }
 
 export function onReadIndex(state: RaftState, message: ReadIndex): void {

@@ -46,6 +46,9 @@ export class Reads {
   #remote: RemoteRead[] = [];
   #rounds: Round[] = [];
   #lastRound = 0;
+  /** when the rounds that are not confirmed yet were sent; only with leases */
+  #stamps: { readonly round: number; readonly sentAt: number }[] = [];
+  #leaseStart = -Infinity;
   #forwarded = new Map<number, Forwarded>();
   #nextContext: number;
   #ready: ReadState[] = [];
@@ -58,6 +61,23 @@ export class Reads {
   /** The newest round, 0 before the first. */
   get lastRound(): number {
     return this.#lastRound;
+  }
+
+  /** When the newest beat that a majority has echoed was sent, milliseconds of the driver's clock. */
+  get leaseStart(): number {
+    return this.#leaseStart;
+  }
+
+  /** A beat leaves at `now`: a round of its own, for the lease. */
+  stampRound(now: number): void {
+    this.#lastRound += 1;
+    this.#stamps.push({ round: this.#lastRound, sentAt: now });
+  }
+
+  /** The process stood still: no beat sent before says anything about now. */
+  voidLease(): void {
+    this.#stamps = [];
+    this.#leaseStart = -Infinity;
   }
 
   get hasWaiting(): boolean {
@@ -96,6 +116,13 @@ export class Reads {
 
   /** Leader: a majority has echoed `round`. @returns the answers that followers wait for */
   confirm(id: NodeId, term: Term, round: number): Envelope[] {
+    let stamped = 0;
+    for (const { round: sent, sentAt } of this.#stamps) {
+      if (sent > round) break;
+      stamped += 1;
+      this.#leaseStart = sentAt;
+    }
+    this.#stamps.splice(0, stamped);
     const answers: Envelope[] = [];
     let done = 0;
     for (const confirmed of this.#rounds) {
@@ -150,6 +177,7 @@ export class Reads {
   /** Refuses all that waits here: role, term or leader changed. @returns the refusals that followers get */
   abandon(id: NodeId, term: Term): Envelope[] {
     this.refuseForwarded();
+    this.voidLease();
     const remote = [...this.#rounds.flatMap((round) => round.remote), ...this.#remote];
     for (const round of this.#rounds) this.refuse(round.local);
     this.refuse(this.#local);

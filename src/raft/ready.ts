@@ -21,6 +21,7 @@
  */
 import type { Envelope } from "./message.js";
 import type {
+  Configuration,
   Entry,
   HardState,
   LogIndex,
@@ -28,6 +29,7 @@ import type {
   Role,
   RoleChange,
   RoleReason,
+  SnapshotInfo,
   Term,
   Ticks,
 } from "./types.js";
@@ -53,6 +55,8 @@ export interface Ready {
   readonly refusedReads: readonly number[];
   /** every change since the last Ready, in order */
   readonly roleChanges: readonly RoleChange[];
+  /** parts of a snapshot: store them, and say how far with `snapshotStored`; no order with the rest */
+  readonly snapshotChunks: readonly SnapshotChunk[];
   /**
    * Defined when a leader's log and ours hold the same index and term with
    * different checksums, or when a leader would overwrite what is committed
@@ -60,6 +64,76 @@ export interface Ready {
    */
   readonly divergence: Divergence | undefined;
 }
+
+/** A part of a leader's snapshot (§7). Empty `data`: only asks how far the receiver is. */
+export interface SnapshotChunk {
+  readonly snapshot: SnapshotInfo;
+  readonly offset: number;
+  readonly data: Uint8Array;
+}
+
+/** What a verified snapshot says of the log it stands for. */
+export interface InstalledSnapshot {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly checksum: number;
+  readonly configuration: Configuration;
+  readonly configurationIndex: LogIndex;
+}
+
+/**
+ * What becomes of the log when a snapshot was put in place (§7, Fig. 13 rules 6 and 7):
+ * it holds the snapshot's last entry and goes on behind it; it does not, and starts
+ * anew behind it; or what it holds is committed that far already, and the snapshot is not needed.
+ */
+export type SnapshotVerdict = "log-kept" | "log-reset" | "not-needed";
+
+/** One change of members at a time (docs/decisions/0004). */
+export type MembershipChange =
+  | {
+      /** comes as a learner */
+      readonly kind: "add";
+      readonly id: NodeId;
+      /** host:port for peers */
+      readonly address: string;
+    }
+  | { readonly kind: "promote"; readonly id: NodeId }
+  | { readonly kind: "remove"; readonly id: NodeId };
+
+export type ChangeRefusal =
+  /** a change before it is not committed yet */
+  | "change-under-way"
+  | "transfer-under-way"
+  /** the leader has not committed an entry of its own term yet */
+  | "term-not-opened"
+  | "already-member"
+  | "already-voter"
+  | "not-a-member"
+  /** a member of this id was removed: ids are never used twice */
+  | "id-was-used"
+  | "address-in-use"
+  /** its last round of catching up took longer than an election timeout */
+  | "behind"
+  | "not-alive"
+  /** it came back with an empty disk, and is being made a learner */
+  | "wiped"
+  /** the majority that the change would need is not alive */
+  | "quorum-not-alive"
+  | "last-voter";
+
+export type ChangeResult =
+  | { readonly kind: "accepted"; readonly index: LogIndex; readonly term: Term }
+  | { readonly kind: "not-leader"; readonly leader: NodeId | undefined }
+  | { readonly kind: "refused"; readonly reason: ChangeRefusal };
+
+export type TransferRefusal =
+  "transfer-under-way" | "leads-already" | "not-a-voter" | "not-alive" | "nobody-alive";
+
+export type TransferResult =
+  /** to see whether it came to an end, watch who leads */
+  | { readonly kind: "started"; readonly target: NodeId }
+  | { readonly kind: "not-leader"; readonly leader: NodeId | undefined }
+  | { readonly kind: "refused"; readonly reason: TransferRefusal };
 
 export interface Divergence {
   readonly index: LogIndex;
@@ -84,13 +158,17 @@ export type ProposeResult =
 /** How one peer stands in the leader's eyes (Raft Fig. 2, nextIndex and matchIndex; etcd's probe and replicate). */
 export interface PeerStatus {
   readonly id: NodeId;
-  readonly state: "probe" | "replicate";
+  readonly state: "probe" | "replicate" | "snapshot";
   readonly matchIndex: LogIndex;
   readonly nextIndex: LogIndex;
   /** answered within the last election timeout */
   readonly alive: boolean;
   readonly ticksSinceContact: Ticks;
   readonly inflightBytes: number;
+  /** its last round of catching up took less than an election timeout (thesis §4.2.1) */
+  readonly caughtUp: boolean;
+  /** bytes of a snapshot it holds already; undefined when none is being sent to it */
+  readonly snapshotOffset: number | undefined;
   /** as its last heartbeat result said; 0 before the first */
   readonly lastIndex: LogIndex;
   readonly commitIndex: LogIndex;
@@ -111,4 +189,6 @@ export interface RaftStatus {
   readonly reason: RoleReason;
   /** one per other member; empty unless leader */
   readonly peers: readonly PeerStatus[];
+  /** whom this leader is handing over to */
+  readonly transferTarget: NodeId | undefined;
 }

@@ -20,11 +20,11 @@ import {
   send,
 } from "./state.js";
 import { LogIndex, Term, Ticks } from "./types.js";
-import type { AppendEntries, AppendEntriesResult, Heartbeat } from "./message.js";
+import type { AppendEntries, AppendEntriesResult, Heartbeat, InstallSnapshot } from "./message.js";
 import type { Progress } from "./progress.js";
 import type { Divergence, ProposeResult } from "./ready.js";
 import type { LeaderState, RaftState } from "./state.js";
-import type { Entry, EntryPosition } from "./types.js";
+import type { Configuration, Entry, EntryPosition } from "./types.js";
 
 /** The terms along a log; they never fall. */
 export interface Terms {
@@ -61,6 +61,7 @@ export function conflictIndex(log: Terms, index: LogIndex, term: Term): LogIndex
 export function propose(state: RaftState, seal: (position: EntryPosition) => Entry): ProposeResult {
   const { role } = state;
   if (role.role !== "leader") return { kind: "not-leader", leader: knownLeader(state) };
+  if (role.transfer !== undefined) return { kind: "busy" };
   if (role.uncommittedSize >= state.options.uncommittedSizeMax) return { kind: "busy" };
   const entry = seal(nextPosition(state));
   assert(entry.kind !== "configuration", "a configuration is not proposed like a command");
@@ -72,6 +73,18 @@ export function propose(state: RaftState, seal: (position: EntryPosition) => Ent
 }
 
 /** The first entry of a term: committing it commits all that came before (§5.4.2, §8). */
+/** A configuration is in force as soon as it is in the leader's log (§6). */
+export function appendConfiguration(
+  state: RaftState,
+  leader: LeaderState,
+  configuration: Configuration,
+): LogIndex {
+  assert(state.role === leader, "only a leader changes who takes part");
+  const entry = state.options.sealer.configuration(nextPosition(state), configuration);
+  appendOwn(state, entry);
+  return entry.index;
+}
+
 export function appendNoop(state: RaftState, leader: LeaderState): void {
   assert(state.role === leader, "only the leader of the term opens it");
   appendOwn(state, state.options.sealer.noop(nextPosition(state)));
@@ -94,7 +107,7 @@ function appendOwn(state: RaftState, entry: Entry): void {
 
 /** Whether an append may leave for this follower now. */
 export function canSendAppend(state: RaftState, progress: Progress): boolean {
-  // What was compacted cannot be replicated from the log.
+  // What was compacted cannot be replicated from the log (install-snapshot.ts).
   if (progress.nextIndex < state.log.firstIndex) return false;
   return progress.canSend(state.log.lastIndex, state.options.inflightSizeMax);
 }
@@ -165,11 +178,12 @@ export function onAppendEntriesResult(state: RaftState, message: AppendEntriesRe
  * it (§5.4.2, Fig. 8). The own disk counts like any other (thesis §10.2.1).
  */
 export function advanceCommit(state: RaftState, leader: LeaderState): void {
-  const matchIndexes = state.membership.voters.map((voter) =>
-    voter === state.id
-      ? state.log.flushedIndex
-      : (leader.progress.get(voter)?.matchIndex ?? LogIndex(0)),
-  );
+  const matchIndexes = state.membership.voters.map((voter) => {
+    if (voter === state.id) return state.log.flushedIndex;
+    // A wiped disk's word is true, but the one it gave in its former life is not any more.
+    if (!state.membership.isGenuine(voter)) return LogIndex(0);
+    return leader.progress.get(voter)?.matchIndex ?? LogIndex(0);
+  });
   const index = majorityValue(matchIndexes);
   if (index <= state.commitIndex) return;
   if (state.log.term(index) !== currentTerm(state)) return;
@@ -190,7 +204,10 @@ export function advanceCommit(state: RaftState, leader: LeaderState): void {
  * its own term (§5.2). @returns false when the message is not of the leader of
  * the term, and must not be obeyed
  */
-export function followLeader(state: RaftState, message: AppendEntries | Heartbeat): boolean {
+export function followLeader(
+  state: RaftState,
+  message: AppendEntries | Heartbeat | InstallSnapshot,
+): boolean {
   const term = currentTerm(state);
   assert(message.term >= term, "only a leader of this term or a later one is followed");
   if (message.term === term) {

@@ -15,7 +15,7 @@ import { Reads } from "./reads.js";
 import { LogIndex, Term } from "./types.js";
 import type { Message } from "./message.js";
 import type { RaftOptions } from "./options.js";
-import type { Divergence } from "./ready.js";
+import type { Divergence, SnapshotChunk } from "./ready.js";
 import type { HardState, NodeId, Role, RoleChange, RoleReason } from "./types.js";
 
 /** Waits for a leader's word, or for its own timeout. A learner, or a node outside the configuration, never campaigns. */
@@ -39,14 +39,28 @@ interface CandidateState {
   hasAsked: boolean;
 }
 
+/** A hand-over under way (thesis §3.10). */
+interface Transfer {
+  readonly target: NodeId;
+  ticks: number;
+  /** its log is level, and it was told to campaign */
+  isTold: boolean;
+}
+
 export interface LeaderState {
   readonly role: "leader";
-  /** one per other member */
-  readonly progress: ReadonlyMap<NodeId, Progress>;
+  /** one per other member, and per member that was removed and has not heard so yet */
+  readonly progress: Map<NodeId, Progress>;
   /** sizes of what was proposed in this term and is not committed, oldest first */
   readonly uncommitted: { readonly index: LogIndex; readonly size: number }[];
   uncommittedSize: number;
   heartbeatElapsed: number;
+  transfer: Transfer | undefined;
+  /** once somebody was told to campaign over stickiness, no lease of this term can be trusted */
+  isLeaseVoid: boolean;
+  /** the flushed index a tick ago, and for how many ticks it stands still with entries waiting */
+  flushedBefore: LogIndex;
+  flushStallTicks: number;
 }
 
 type RoleState = FollowerState | PreCandidateState | CandidateState | LeaderState;
@@ -71,15 +85,25 @@ export interface RaftState {
   lastChange: RoleChange;
   /** set once: the node has stopped */
   divergence: Divergence | undefined;
+  /** milliseconds of a monotonic clock, as the driver last told; only for leases */
+  now: number;
+  /** ticks for which a restarted node withholds its vote, so that no lease it granted is broken */
+  withholdTicks: number;
+  /** parts of a leader's snapshot, for the driver to store */
+  snapshotChunks: SnapshotChunk[];
 }
 
 export function createState(options: RaftOptions): RaftState {
-  const membership = new Membership(options.configuration);
+  const membership = new Membership(
+    { id: options.id, incarnation: options.incarnation },
+    options.configuration,
+    options.configurationIndex,
+  );
   membership.recover(options.log);
   const log = new RaftLog(options.log, options.cacheSizeMax);
   assert(options.appliedIndex >= log.firstIndex - 1, "what was compacted has been applied");
   assert(options.appliedIndex <= log.lastIndex, "what was applied is in the log or its snapshot");
-  const role = passiveRole(membership, options.id);
+  const role = passiveRole(membership);
   const leader = undefined;
   const term = options.hardState.term;
   const state: RaftState = {
@@ -98,6 +122,9 @@ export function createState(options: RaftOptions): RaftState {
     roleChanges: [],
     lastChange: { role, term, leader, reason: "start" },
     divergence: undefined,
+    now: 0,
+    withholdTicks: options.leaseMs > 0 && term > 0 ? options.electionTicks : 0,
+    snapshotChunks: [],
   };
   resetElectionTimer(state);
   // An entry proves that its term began, even if the crash took the record of it.
@@ -159,7 +186,7 @@ export function becomeFollower(
   assert(term >= currentTerm(state), "a term never falls");
   if (state.role.role === "leader") resetElectionTimer(state);
   if (term > currentTerm(state)) state.outbox.setHardState({ term, vote: undefined });
-  changeRole(state, { role: passiveRole(state.membership, state.id), leader }, reason);
+  changeRole(state, { role: passiveRole(state.membership), leader }, reason);
 }
 
 export function becomePreCandidate(state: RaftState, reason: RoleReason): void {
@@ -200,6 +227,10 @@ export function becomeLeader(state: RaftState): LeaderState {
     uncommitted: [],
     uncommittedSize: 0,
     heartbeatElapsed: 0,
+    transfer: undefined,
+    isLeaseVoid: false,
+    flushedBefore: LogIndex(0),
+    flushStallTicks: 0,
   };
   changeRole(state, leader, "election-won");
   return leader;
@@ -209,14 +240,18 @@ export function becomeLeader(state: RaftState): LeaderState {
 export function refreshPassiveRole(state: RaftState): void {
   const { role } = state;
   if (role.role !== "follower" && role.role !== "learner") return;
-  const next = passiveRole(state.membership, state.id);
+  const next = passiveRole(state.membership);
   if (next === role.role) return;
-  const reason = next === "follower" ? "promoted" : "removed";
+  const reason = next === "follower" ? "promoted" : lostVoteReason(state);
   changeRole(state, { role: next, leader: role.leader }, reason);
 }
 
-function passiveRole(membership: Membership, id: NodeId): "follower" | "learner" {
-  return membership.isVoter(id) ? "follower" : "learner";
+function passiveRole(membership: Membership): "follower" | "learner" {
+  return membership.canVote ? "follower" : "learner";
+}
+
+function lostVoteReason({ membership, id }: RaftState): RoleReason {
+  return membership.isGenuine(id) ? "removed" : "wiped";
 }
 
 function changeRole(state: RaftState, next: RoleState, reason: RoleReason): void {

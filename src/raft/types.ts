@@ -55,12 +55,25 @@ export interface HardState {
   readonly vote: NodeId | undefined;
 }
 
+/** What the log says of one member. */
+export interface MemberRecord {
+  readonly id: NodeId;
+  /** host:port for peers; empty for a founding member, whose address every node was started with */
+  readonly address: string;
+  /** which life of its data directory is meant (hex, minted with the directory); empty before it was seen */
+  readonly incarnation: string;
+}
+
 /** Who takes part. Effective as soon as it is in the log (§6). */
 export interface Configuration {
   /** distinct, sorted by code unit, at least one */
   readonly voters: readonly NodeId[];
   /** distinct, sorted, disjoint from voters; replicated to, never counted */
   readonly learners: readonly NodeId[];
+  /** of members only, sorted by id; a member without one is a founding member not seen yet */
+  readonly records?: readonly MemberRecord[];
+  /** sorted; ids that were members once, and are never used again */
+  readonly removed?: readonly NodeId[];
 }
 
 /** Where an entry stands, and what it must chain to. */
@@ -128,6 +141,26 @@ export interface LogReader {
   read(from: LogIndex, to: LogIndex, sizeMax: number): readonly Entry[];
 }
 
+/** A snapshot on this node's disk: the state after entry `index`. */
+export interface SnapshotInfo {
+  readonly index: LogIndex;
+  /** of the entry at `index` */
+  readonly term: Term;
+  /** of the entry at `index`, in the log's chain */
+  readonly checksum: number;
+  /** bytes of the file */
+  readonly size: number;
+  /** over the file; equal states have equal files, so that a transfer goes on under another leader */
+  readonly fileChecksum: number;
+}
+
+/** The snapshots as the disk's side knows them; synchronous and without effects. */
+export interface SnapshotSource {
+  readonly newest: SnapshotInfo | undefined;
+  /** Bytes of the file from `offset`, at most `sizeMax`; undefined when the snapshot is no longer held. */
+  read(snapshot: SnapshotInfo, offset: number, sizeMax: number): Uint8Array | undefined;
+}
+
 export type Role = "follower" | "pre-candidate" | "candidate" | "leader" | "learner";
 
 /** Why a role changed; machine-readable, shown by `cluster status` and in the node's log of events. */
@@ -147,6 +180,8 @@ export type RoleReason =
   | "transfer"
   /** the configuration made a learner a voter */
   | "promoted"
+  /** the configuration knows this node's id under another incarnation: its disk was wiped */
+  | "wiped"
   /** the configuration no longer counts this node among its voters */
   | "removed"
   | "disk-stall"

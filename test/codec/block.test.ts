@@ -3,17 +3,16 @@ import avsc from "avsc";
 import fc from "fast-check";
 import { describe, it } from "mocha";
 import {
-  decodeConfiguration,
   decodeRequest,
   decodeRequests,
   decodeRows,
-  encodeConfiguration,
   encodeRequest,
   entrySealer,
   readBlock,
   readBlockHead,
   sealCommands,
 } from "../../src/codec/block.js";
+import { decodeConfiguration, encodeConfiguration } from "../../src/codec/configuration.js";
 import { ROW_SCHEMA } from "../../src/codec/schema.js";
 import { DatabaseError } from "../../src/errors.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";

@@ -113,5 +113,22 @@ export function everyMessage(from: NodeId = LONGEST_ID): readonly PeerMessage[] 
     { kind: "forwardRefused", from, id: 13, reason: "not-leader" },
     { kind: "statusRequest", from, id: 0 },
     { kind: "statusResult", from, id: 0, json: '{"name":"Löwe \u{1f981}"}' },
+    {
+      kind: "installSnapshot",
+      from,
+      term,
+      snapshot: { index: LogIndex(9), term: Term(2), checksum: 7, size: 12, fileChecksum: 8 },
+      offset: 9,
+      data: new Uint8Array([1, 2, 3]),
+    },
+    {
+      kind: "installSnapshotResult",
+      from,
+      term,
+      index: LogIndex(9),
+      fileChecksum: 0xffffffff,
+      offset: 12,
+      isInstalled: true,
+    },
   ];
 }

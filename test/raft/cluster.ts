@@ -4,10 +4,11 @@
  * drives it by chance, `scenario.ts` by script.
  */
 import { Raft } from "../../src/raft/raft.js";
-import { Ticks } from "../../src/raft/types.js";
+import { LogIndex, Ticks } from "../../src/raft/types.js";
 import { Disk } from "./disk.js";
 import { Properties } from "./properties.js";
 import { sealCommands, testSealer } from "./seal.js";
+import { noSnapshots } from "./server.js";
 import type { Envelope, Message } from "../../src/raft/message.js";
 import type { RaftOptions } from "../../src/raft/options.js";
 import type { ProposeResult, Ready } from "../../src/raft/ready.js";
@@ -100,6 +101,11 @@ export class Cluster {
       uncommittedSizeMax: 1 << 20,
       applySizeMax: 1 << 20,
       cacheSizeMax: 1 << 16,
+      configurationIndex: LogIndex(0),
+      incarnation: "",
+      snapshots: noSnapshots,
+      snapshotChunkSizeMax: 1 << 16,
+      leaseMs: 0,
       ...this.#options.raft,
     };
     node.raft = new Raft(this.#fault.alterOptions?.(options) ?? options);

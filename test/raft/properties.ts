@@ -322,5 +322,9 @@ export function describeMessage(message: Message): string {
       return `${kind} term ${term} ${message.granted ? `index ${message.index}` : "refused"}`;
     case "timeoutNow":
       return `${kind} term ${term}`;
+    case "installSnapshot":
+      return `${kind} term ${term} index ${message.snapshot.index} at ${message.offset} of ${message.snapshot.size}`;
+    case "installSnapshotResult":
+      return `${kind} term ${term} index ${message.index} ${message.isInstalled ? "installed" : `has ${message.offset}`}`;
   }
 }

@@ -8,10 +8,12 @@ import { Random } from "./random.js";
 import { sealCommands, testSealer, voters } from "./seal.js";
 import {
   Server,
+  answerHeartbeats,
   append,
   entriesOf,
   heartbeat,
   leader,
+  noSnapshots,
   requestVote,
   settledLeader,
 } from "./server.js";
@@ -66,11 +68,29 @@ describe("raft safety beyond the paper", () => {
     assert.equal(server.status.commitIndex, 0);
   });
 
-  it("messages of strangers are ignored, whatever they say", () => {
+  it("what strangers answer counts for nothing", () => {
     const server = leader();
     const from = NodeId("mallory");
-    server.step({ ...heartbeat(99), from }, { ...requestVote("2", 99), from, disruptLeader: true });
-    server.step({ ...append({ term: 99, log }), from });
+    server.acknowledge("mallory", 1);
+    server.step({ ...heartbeatResult(server), from });
+    server.read(1);
+    answerHeartbeats(server, "mallory");
+    assert.deepEqual([server.status.commitIndex, server.reads], [0, []]);
+  });
+
+  it("a server that was away follows a leader it does not know, for it may be of a later configuration", () => {
+    const server = new Server();
+    server.step(append({ from: "8", term: 1, log, commit: 3 }));
+    assert.deepEqual([server.status.leader, server.status.commitIndex], ["8", 3]);
+  });
+
+  it("a server whose removal is committed is not heard about elections any more", () => {
+    const removed = [NodeId("9")];
+    const server = leader({ configuration: { ...voters(3), removed } });
+    for (const from of removed) {
+      server.step({ ...requestVote("2", 99), from, disruptLeader: true });
+      server.step({ ...requestVote("2", 99), from, kind: "preVote" });
+    }
     assert.deepEqual([server.status.role, server.status.term, server.take()], ["leader", 1, []]);
   });
 
@@ -151,6 +171,20 @@ function optionsOf(server: Server): ConstructorParameters<typeof Raft>[0] {
     uncommittedSizeMax: 100,
     applySizeMax: 1_000_000,
     cacheSizeMax: 100,
+    configurationIndex: LogIndex(0),
+    incarnation: "",
+    snapshots: noSnapshots,
+    snapshotChunkSizeMax: 100,
+    leaseMs: 0,
+  };
+}
+
+function heartbeatResult(server: Server): Extract<Message, { kind: "heartbeatResult" }> {
+  const [term, index] = [server.status.term, LogIndex(9)];
+  return {
+    kind: "heartbeatResult",
+    ...{ from: TWO, term, readRound: 1 },
+    ...{ lastIndex: index, commitIndex: index, appliedIndex: index },
   };
 }
 

@@ -7,7 +7,7 @@ import { payloadOf, sealCommands, testSealer, voters } from "./seal.js";
 import type { Envelope, Message } from "../../src/raft/message.js";
 import type { RaftOptions } from "../../src/raft/options.js";
 import type { Divergence, ProposeResult, ReadState, RaftStatus } from "../../src/raft/ready.js";
-import type { Entry, RoleChange } from "../../src/raft/types.js";
+import type { Entry, RoleChange, SnapshotSource } from "../../src/raft/types.js";
 
 /** Entries of the given terms, chained. */
 export function entriesOf(terms: readonly number[], flavour = "x"): Entry[] {
@@ -19,6 +19,9 @@ export function entriesOf(terms: readonly number[], flavour = "x"): Entry[] {
   }
   return entries;
 }
+
+/** Nothing was compacted: there is nothing to send. */
+export const noSnapshots: SnapshotSource = { newest: undefined, read: () => undefined };
 
 export interface ServerOptions extends Partial<Omit<RaftOptions, "log" | "hardState">> {
   readonly voterCount?: number;
@@ -57,6 +60,11 @@ export class Server {
       uncommittedSizeMax: 1 << 20,
       applySizeMax: 1 << 20,
       cacheSizeMax: 1 << 20,
+      configurationIndex: LogIndex(0),
+      incarnation: "",
+      snapshots: noSnapshots,
+      snapshotChunkSizeMax: 4,
+      leaseMs: 0,
       ...options,
     });
     this.drain();
