@@ -27,6 +27,8 @@ export interface Hello {
   readonly expectedNodeId: NodeId;
   /** host:port of the dialer's client door; empty when it has none */
   readonly clientAddress: string;
+  /** host:port where the dialer listens for peers: whoever does not know it yet can answer it there */
+  readonly peerAddress: string;
   readonly lane: Lane;
 }
 
@@ -37,6 +39,7 @@ const REFUSE_REASONS = [
   "misdirected",
   "own-id",
   "malformed",
+  "removed",
 ] as const;
 export type RefuseReason = (typeof REFUSE_REASONS)[number];
 
@@ -57,7 +60,7 @@ export interface Refusal {
 /** The answer to Hello. */
 export type Welcome = Greeting | Refusal;
 
-export const PEER_PROTOCOL_VERSION = 1;
+export const PEER_PROTOCOL_VERSION = 2;
 /** bytes; the largest handshake body */
 export const HANDSHAKE_SIZE_MAX = 1024;
 /** bytes; the longest name of a host, a colon and a port stay well below */
@@ -70,6 +73,7 @@ const HELLO = new RecordFormat(0xb0, "Hello", {
   incarnationId: "string",
   expectedNodeId: "string",
   clientAddress: "string",
+  peerAddress: "string",
   isBulk: "boolean",
 });
 const WELCOME = new RecordFormat(0xb1, "Welcome", {
@@ -95,7 +99,8 @@ export function decodeHello(body: Uint8Array): Hello {
     nodeId: values.nodeId("nodeId"),
     incarnationId: hexOf(values, "incarnationId"),
     expectedNodeId: values.nodeId("expectedNodeId"),
-    clientAddress: clientAddressOf(values),
+    clientAddress: addressOf(values, "clientAddress"),
+    peerAddress: addressOf(values, "peerAddress"),
     lane: values.flag("isBulk") ? "bulk" : "control",
   };
 }
@@ -114,7 +119,7 @@ export function decodeWelcome(body: Uint8Array): Welcome {
       kind: "welcome",
       nodeId: values.nodeId("nodeId"),
       incarnationId: hexOf(values, "incarnationId"),
-      clientAddress: clientAddressOf(values),
+      clientAddress: addressOf(values, "clientAddress"),
     };
   }
   if (body[0] !== REFUSED.code) throw violation("no welcome");
@@ -130,9 +135,9 @@ function hexOf(values: RecordValues, name: string): string {
   return text;
 }
 
-function clientAddressOf(values: RecordValues): string {
-  const text = values.text("clientAddress");
-  if (!isClientAddress(text)) throw violation("clientAddress is no address");
+function addressOf(values: RecordValues, name: string): string {
+  const text = values.text(name);
+  if (!isClientAddress(text)) throw violation(`${name} is no address`);
   return text;
 }
 

@@ -168,6 +168,10 @@ export class Driver {
     this.#scheduleTurn();
   }
 
+  onPeerIncarnation(peer: NodeId, incarnationId: string): void {
+    if (!this.#stopped) this.#parts.raft.peerIncarnation(peer, incarnationId);
+  }
+
   onPeerDisconnected(peer: NodeId): void {
     if (this.#stopped) return;
     this.#parts.raft.peerUnreachable(peer);

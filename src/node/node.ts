@@ -178,6 +178,10 @@ export class Node implements NodeService, TransportHandler {
     else this.#parts.driver.onMessage(message);
   }
 
+  onPeerIncarnation(peer: NodeId, incarnationId: string): void {
+    this.#parts.driver.onPeerIncarnation(peer, incarnationId);
+  }
+
   onPeerConnected(peer: NodeId): void {
     this.#parts.notice(`connected to ${peer}`);
   }

@@ -48,8 +48,8 @@ export class SimulatedNetwork {
   }
 
   /** A fresh transport for a node that starts; the one before it is dead. */
-  transportOf(id: NodeId): SimulatedTransport {
-    const transport = new SimulatedTransport(this, id);
+  transportOf(id: NodeId, incarnationId: string): SimulatedTransport {
+    const transport = new SimulatedTransport(this, id, incarnationId);
     this.#attached.set(id, transport);
     return transport;
   }
@@ -89,7 +89,7 @@ export class SimulatedNetwork {
       this.#scheduler.after(this.#delay(), () => {
         if (this.isCut(from.id, to)) return;
         this.#deliver(to, () => {
-          this.#attached.get(to)?.receive(bytes);
+          this.#attached.get(to)?.receive(from.id, from.incarnationId, bytes);
         });
       });
     }
@@ -106,10 +106,14 @@ class SimulatedTransport implements Transport {
   readonly id: NodeId;
   readonly #network: SimulatedNetwork;
   #handler: TransportHandler | undefined;
+  readonly incarnationId: string;
+  /** by peer, as it was told last */
+  readonly #told = new Map<NodeId, string>();
 
-  constructor(network: SimulatedNetwork, id: NodeId) {
+  constructor(network: SimulatedNetwork, id: NodeId, incarnationId: string) {
     this.#network = network;
     this.id = id;
+    this.incarnationId = incarnationId;
   }
 
   attach(handler: TransportHandler): void {
@@ -121,7 +125,11 @@ class SimulatedTransport implements Transport {
     this.attach(handler);
   }
 
-  receive(bytes: Uint8Array): void {
+  receive(from: NodeId, incarnationId: string, bytes: Uint8Array): void {
+    if (this.#told.get(from) !== incarnationId) {
+      this.#told.set(from, incarnationId);
+      this.#handler?.onPeerIncarnation(from, incarnationId);
+    }
     this.#handler?.onMessage(decodePeerMessage(bytes));
   }
 
@@ -131,6 +139,10 @@ class SimulatedTransport implements Transport {
 
   flush(): void {
     // what was sent is on its way
+  }
+
+  setPeers(): void {
+    // everybody in this world can be reached by name
   }
 
   connections(): readonly PeerConnection[] {

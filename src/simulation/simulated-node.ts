@@ -45,6 +45,7 @@ export class SimulatedNode {
   readonly #diskRandom: RandomStream;
   readonly #crashRandom: RandomStream;
   readonly #clockRandom: RandomStream;
+  readonly #incarnationId: string;
   #assembled: AssembledNode | undefined;
   /** counts lives; tasks of an earlier life are dropped */
   #life = 0;
@@ -55,6 +56,7 @@ export class SimulatedNode {
     this.id = options.id;
     this.disk = { ...options.disk };
     this.#options = options;
+    this.#incarnationId = incarnationOf(options.random(`incarnation ${options.id}`));
     this.#diskRandom = options.random(`disk ${options.id}`);
     this.#crashRandom = options.random(`crash ${options.id}`);
     this.#clockRandom = options.random(`clock ${options.id}`);
@@ -83,7 +85,7 @@ export class SimulatedNode {
     const { id, ids, clusterId, network, scheduler, trace, random } = this.#options;
     this.#life += 1;
     const life = this.#life;
-    const transport = network.transportOf(id);
+    const transport = network.transportOf(id, this.#incarnationId);
     const clock = new SimulatedClock({
       scheduler,
       run: (task) => {
@@ -109,7 +111,7 @@ export class SimulatedNode {
           trace(`${id}: ${line}`);
         },
       },
-      { clusterId, nodeId: id, incarnationId: "0".repeat(32), formatVersion: 1 },
+      { clusterId, nodeId: id, incarnationId: this.#incarnationId, formatVersion: 1 },
       {
         fileSystem: this.fileSystem,
         clock,
@@ -181,6 +183,11 @@ export class SimulatedNode {
     }
     this.#options.onStep(this);
   }
+}
+
+/** 32 hex digits. */
+function incarnationOf(random: RandomStream): string {
+  return Array.from({ length: 32 }, () => random.integer(0, 15).toString(16)).join("");
 }
 
 /** Sixteen bytes of a short text. */

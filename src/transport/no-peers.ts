@@ -14,6 +14,10 @@ export class NoPeers implements Transport {
     // nothing was sent
   }
 
+  setPeers(): void {
+    // a cluster of one has none
+  }
+
   connections(): readonly PeerConnection[] {
     return [];
   }

@@ -36,6 +36,7 @@ export interface PeerLinkOptions {
   readonly random: () => number;
   /** milliseconds to connect and be welcomed */
   readonly handshakeMs: number;
+  readonly onIncarnation: (incarnationId: string) => void;
   readonly onConnected: () => void;
   readonly onDisconnected: () => void;
   readonly onNotice: (notice: string) => void;
@@ -58,6 +59,11 @@ export class PeerLink {
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+  }
+
+  /** host:port as it was given */
+  get address(): string {
+    return this.#options.addressText;
   }
 
   /** Dials both lanes. */
@@ -126,6 +132,7 @@ export class PeerLink {
         onOpen: (greeting) => {
           this.#clientAddress = greeting.clientAddress;
           this.#incarnationId = greeting.incarnationId;
+          this.#options.onIncarnation(greeting.incarnationId);
           this.#onLaneOpen();
         },
         onRefused: (refusal) => {
@@ -181,6 +188,7 @@ function laneOf(message: PeerMessage): LaneName {
   switch (message.kind) {
     case "appendEntries":
       return message.entries.length === 0 ? "control" : "bulk";
+    case "installSnapshot":
     case "forward":
     // Before the entries that hold the request, on the same lane: the order is kept.
     case "forwardAccepted":

@@ -32,7 +32,7 @@ export interface TcpTransportOptions {
   readonly listenAddress: string;
   /** told to the peers; empty when this node has no client door */
   readonly clientAddress: string;
-  /** host:port of every other member */
+  /** host:port of every other member known at the start; `setPeers` tells later ones */
   readonly peers: ReadonlyMap<NodeId, string>;
   /** uniform in [0, 1), for the jitter */
   readonly random: () => number;
@@ -53,7 +53,9 @@ const STRANGERS_MAX = 64;
 
 export class TcpTransport implements Transport {
   readonly #options: TcpTransportOptions;
-  readonly #links: ReadonlyMap<NodeId, PeerLink>;
+  readonly #links = new Map<NodeId, PeerLink>();
+  #peers: ReadonlyMap<NodeId, string>;
+  #removed: ReadonlySet<NodeId> = new Set();
   readonly #server: net.Server;
   readonly #incoming = new Set<Incoming>();
   readonly #notices: Notices;
@@ -70,9 +72,8 @@ export class TcpTransport implements Transport {
       throw new DatabaseError("INVALID_ARGUMENT", "the client address is too long or no address");
     }
     assert(!options.peers.has(options.nodeId), "a node is not its own peer");
-    this.#links = new Map(
-      [...options.peers].map(([id, address]) => [id, this.#makeLink(id, address)]),
-    );
+    this.#peers = options.peers;
+    for (const [id, address] of options.peers) this.#links.set(id, this.#makeLink(id, address));
     this.#notices = new Notices({
       now: () => performance.now(),
       onNotice: (notice) => this.#handler?.onNotice(notice),
@@ -106,6 +107,31 @@ export class TcpTransport implements Transport {
 
   flush(): void {
     for (const link of this.#links.values()) link.flush();
+  }
+
+  setPeers(peers: ReadonlyMap<NodeId, string>, removed: ReadonlySet<NodeId>): void {
+    this.#peers = peers;
+    this.#removed = removed;
+    for (const [id, link] of [...this.#links]) {
+      const address = peers.get(id);
+      if (address === link.address) continue;
+      if (address === undefined && this.#isCalling(id) && !removed.has(id)) continue;
+      this.#links.delete(id);
+      link.close();
+    }
+    for (const [id, address] of peers) this.#connect(id, address);
+  }
+
+  /** Dials a peer that is not dialed yet. */
+  #connect(id: NodeId, address: string): void {
+    if (this.#links.has(id) || this.#closing !== undefined) return;
+    const link = this.#makeLink(id, address);
+    this.#links.set(id, link);
+    if (this.#handler !== undefined) link.dial();
+  }
+
+  #isCalling(id: NodeId): boolean {
+    return [...this.#incoming].some(({ hello }) => hello?.nodeId === id);
   }
 
   connections(): readonly PeerConnection[] {
@@ -184,6 +210,7 @@ export class TcpTransport implements Transport {
       hello: (lane) => this.#hello(id, lane),
       random: this.#options.random,
       handshakeMs: this.#options.handshakeMs ?? HANDSHAKE_MS,
+      onIncarnation: (incarnationId) => this.#handler?.onPeerIncarnation(id, incarnationId),
       onConnected: () => this.#handler?.onPeerConnected(id),
       onDisconnected: () => this.#handler?.onPeerDisconnected(id),
       onNotice: (notice) => {
@@ -201,8 +228,16 @@ export class TcpTransport implements Transport {
       incarnationId,
       expectedNodeId,
       clientAddress,
+      peerAddress: this.#ownAddress(),
       lane,
     };
+  }
+
+  /** As listened on: the system may have chosen the port. */
+  #ownAddress(): string {
+    const { host, port } = parseAddress(this.#options.listenAddress);
+    const shown = host.includes(":") ? `[${host}]` : host;
+    return `${shown}:${port === 0 ? this.port : port}`;
   }
 
   #accept(socket: net.Socket): void {
@@ -221,6 +256,7 @@ export class TcpTransport implements Transport {
       },
       onClose: (closed) => {
         this.#incoming.delete(closed);
+        this.#forgetGuest(closed.hello?.nodeId);
       },
     });
     this.#incoming.add(incoming);
@@ -233,9 +269,19 @@ export class TcpTransport implements Transport {
     if (strangers.length > STRANGERS_MAX) strangers[0]?.closeFor("too many strangers");
   }
 
-  /** Whether a dialer is a member of this cluster that wanted to reach this node. */
+  /** Whoever is no member as far as we know is answered only as long as it calls. */
+  #forgetGuest(id: NodeId | undefined): void {
+    if (id === undefined || this.#peers.has(id) || this.#isCalling(id)) return;
+    const link = this.#links.get(id);
+    if (link === undefined) return;
+    this.#links.delete(id);
+    link.close();
+    this.#notices.add(`${id} has hung up, and is no member as far as this node knows`);
+  }
+
+  /** Whether a dialer is of this cluster and wanted to reach this node. */
   #judge(hello: Hello): Welcome {
-    const { nodeId, clusterId, peers, incarnationId, clientAddress } = this.#options;
+    const { nodeId, clusterId, incarnationId, clientAddress } = this.#options;
     const refuse = (reason: RefuseReason, text: string): Welcome => ({
       kind: "refused",
       reason,
@@ -257,13 +303,21 @@ export class TcpTransport implements Transport {
     if (hello.nodeId === nodeId) {
       return refuse("own-id", `this node is ${nodeId} itself: two nodes must not share an id`);
     }
-    if (!peers.has(hello.nodeId)) {
-      return refuse("unknown-node", `${hello.nodeId} is no member of this cluster`);
+    if (this.#removed.has(hello.nodeId)) {
+      return refuse(
+        "removed",
+        `${hello.nodeId} was removed from this cluster: stop it, or add it under a new id`,
+      );
     }
     if (hello.expectedNodeId !== nodeId) {
       return refuse("misdirected", `this is ${nodeId}, not ${hello.expectedNodeId}`);
     }
+    if (!this.#links.has(hello.nodeId) && !isDialable(hello.peerAddress)) {
+      return refuse("unknown-node", `${hello.nodeId} is not known here, and tells no address`);
+    }
     this.#replace(hello);
+    this.#connect(hello.nodeId, hello.peerAddress);
+    this.#handler?.onPeerIncarnation(hello.nodeId, hello.incarnationId);
     this.#links.get(hello.nodeId)?.hasten();
     return { kind: "welcome", nodeId, incarnationId, clientAddress };
   }
@@ -274,6 +328,16 @@ export class TcpTransport implements Transport {
       const old = incoming.hello;
       if (old?.nodeId === hello.nodeId && old.lane === hello.lane) incoming.close();
     }
+  }
+}
+
+function isDialable(address: string): boolean {
+  try {
+    return parseAddress(address).port !== 0;
+  } catch (error) {
+    // Anything else is our mistake.
+    if (error instanceof DatabaseError) return false;
+    throw error;
   }
 }
 

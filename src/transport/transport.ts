@@ -20,6 +20,8 @@ export interface PeerConnection {
 
 export interface TransportHandler {
   onMessage(message: PeerMessage): void;
+  /** Which life of its data directory a peer is in; told before any message of that life. */
+  onPeerIncarnation(peer: NodeId, incarnationId: string): void;
   onPeerConnected(peer: NodeId): void;
   /** Messages sent to it since may be lost. */
   onPeerDisconnected(peer: NodeId): void;
@@ -37,6 +39,12 @@ export interface Transport extends AsyncDisposable {
   send(to: NodeId, message: PeerMessage): void;
   /** Hands what was queued to the sockets: one write a connection. Called once at the end of a turn. */
   flush(): void;
+  /**
+   * Whom to dial from now on (host:port by id, this node left out), and whose calls
+   * to refuse. A node of this cluster that is neither is answered while it calls:
+   * it may know of a later configuration.
+   */
+  setPeers(peers: ReadonlyMap<NodeId, string>, removed: ReadonlySet<NodeId>): void;
   connections(): readonly PeerConnection[];
   close(): Promise<void>;
 }

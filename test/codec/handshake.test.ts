@@ -26,6 +26,7 @@ const HELLO: Hello = {
   incarnationId: ID,
   expectedNodeId: NodeId("n2"),
   clientAddress: "127.0.0.1:6379",
+  peerAddress: "127.0.0.1:6380",
   lane: "control",
 };
 
@@ -36,6 +37,7 @@ const LARGEST_HELLO: Hello = {
   incarnationId: ID,
   expectedNodeId: LONGEST_ID,
   clientAddress: "a".repeat(CLIENT_ADDRESS_SIZE_MAX),
+  peerAddress: "b".repeat(CLIENT_ADDRESS_SIZE_MAX),
   lane: "bulk",
 };
 

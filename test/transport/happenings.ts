@@ -36,6 +36,7 @@ export class Recorder implements TransportHandler {
   readonly connected: NodeId[] = [];
   readonly disconnected: NodeId[] = [];
   readonly notices: string[] = [];
+  readonly incarnations = new Map<NodeId, string>();
   readonly #happenings: Happenings;
 
   constructor(happenings: Happenings) {
@@ -44,6 +45,11 @@ export class Recorder implements TransportHandler {
 
   onMessage(message: PeerMessage): void {
     this.messages.push(message);
+    this.#happenings.happened();
+  }
+
+  onPeerIncarnation(peer: NodeId, incarnationId: string): void {
+    this.incarnations.set(peer, incarnationId);
     this.#happenings.happened();
   }
 

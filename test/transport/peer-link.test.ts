@@ -39,6 +39,9 @@ describe("peer link", () => {
         return 0;
       },
       handshakeMs: HANDSHAKE_MS,
+      onIncarnation: () => {
+        // told again with the connection's status
+      },
       onConnected: () => {
         note("connected");
       },

@@ -57,11 +57,42 @@ describe("tcp transport", () => {
     assert.equal(connection?.clientAddress, undefined);
   });
 
-  it("a node that is no member is refused", async () => {
+  it("a node that was removed is refused", async () => {
     world = await TcpWorld.create([N1, N2, N3]);
-    world.make(N1, { peers: new Map([[N2, world.addressOf(N2)]]) });
+    const n1 = world.make(N1, { peers: new Map([[N2, world.addressOf(N2)]]) });
+    n1.setPeers(new Map([[N2, world.addressOf(N2)]]), new Set([N3]));
     await world.start(N1, N3);
-    await assertRefused(N3, N1, "unknown-node");
+    await assertRefused(N3, N1, "removed");
+  });
+
+  it("a node of this cluster that is not known here is answered as long as it calls", async () => {
+    world = await TcpWorld.create([N1, N2, N3]);
+    const n1 = world.make(N1, { peers: new Map([[N2, world.addressOf(N2)]]) });
+    const knows = (): boolean => n1.connections().some(({ id }) => id === N3);
+    await world.start(N1, N3);
+    const recorder = world.recorderOf(N3);
+    await world.until(() => world.isConnected(N3, N1) && world.isConnected(N1, N3));
+    n1.send(N3, heartbeat(N1, 1));
+    n1.flush();
+    await world.until(() => recorder.messages.length === 1);
+    assert.ok(knows());
+    assert.ok(world.recorderOf(N1).incarnations.has(N3));
+    await world.transportOf(N3).close();
+    await world.until(() => !knows());
+  });
+
+  it("peers that are set later are dialed, and those that are not in the set are left", async () => {
+    world = await TcpWorld.create([N1, N2]);
+    const n1 = world.make(N1, { peers: new Map() });
+    const n2 = world.make(N2, { peers: new Map() });
+    await world.start(N1, N2);
+    n1.setPeers(new Map([[N2, world.addressOf(N2)]]), new Set());
+    n2.setPeers(new Map([[N1, world.addressOf(N1)]]), new Set());
+    await world.until(() => world.recorderOf(N1).connected.includes(N2));
+    await world.until(() => world.recorderOf(N2).connected.includes(N1));
+    n1.setPeers(new Map(), new Set([N2]));
+    await world.until(() => world.recorderOf(N1).disconnected.includes(N2));
+    assert.deepEqual(n1.connections(), []);
   });
 
   it("a second node of the same id is refused", async () => {
@@ -275,7 +306,7 @@ async function run(
       nodeId, listenAddress, peers: new Map(peers), clusterId: "c".repeat(32),
       incarnationId: "1".repeat(32), clientAddress: "", random: Math.random,
     });
-    const quiet = { onMessage() {}, onPeerConnected() {}, onPeerDisconnected() {}, onNotice() {} };
+    const quiet = { onMessage() {}, onPeerIncarnation() {}, onPeerConnected() {}, onPeerDisconnected() {}, onNotice() {} };
   `;
   const child = spawn(process.execPath, ["--input-type=module", "-e", prelude + script], {
     stdio: ["ignore", "pipe", "pipe"],

@@ -31,7 +31,7 @@ class SimulatedWorld implements TransportWorld {
       task();
     },
   });
-  readonly #transports = new Map(IDS.map((id) => [id, this.#network.transportOf(id)]));
+  readonly #transports = new Map(IDS.map((id) => [id, this.#network.transportOf(id, id)]));
   readonly #recorders = new Map(IDS.map((id) => [id, new Recorder(new Happenings())]));
 
   transportOf(id: NodeId): Transport {

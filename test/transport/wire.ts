@@ -24,6 +24,7 @@ export const HELLO: Hello = {
   incarnationId: hexId(3),
   expectedNodeId: NodeId("n1"),
   clientAddress: "n3.example:6379",
+  peerAddress: "127.0.0.1:9",
   lane: "control",
 };
 
