@@ -18,6 +18,8 @@ export type ErrorCode =
   | "REQUEST_TOO_LARGE"
   /** a condition of the request did not hold: nothing was applied */
   | "CONDITION_FAILED"
+  /** a change of members or of the leader that cannot be done, or not now: nothing was changed */
+  | "CHANGE_REFUSED"
   /** no leader is known, or no quorum: not applied, safe to retry */
   | "NO_LEADER"
   /** no connection could be made, or it was refused before anything was sent */

@@ -1,5 +1,5 @@
 import process from "node:process";
-import { string } from "@oclif/core/flags";
+import { boolean, string } from "@oclif/core/flags";
 import { BaseCommand } from "../../src/console/base-command.js";
 import { nodeStartOf } from "../../src/console/node-flags.js";
 import { runNode } from "../../src/console/node-session.js";
@@ -35,6 +35,15 @@ export default class NodeStart extends BaseCommand {
       multipleNonGreedy: true,
       helpValue: "ID=H:P,…",
     }),
+    join: string({
+      description:
+        "joins a cluster that exists, after `cluster add`: its id; --cluster then names some of its members, and this node",
+      helpValue: "CLUSTER-ID",
+    }),
+    "lease-reads": boolean({
+      description:
+        "a leader answers reads alone while a majority's word is fresh; on all nodes or on none",
+    }),
     data: string({ description: "data directory [default: data/<id>]", helpValue: "DIR" }),
     "election-timeout": string({
       description:
@@ -58,6 +67,8 @@ export default class NodeStart extends BaseCommand {
       data: flags.data,
       "election-timeout": flags["election-timeout"],
       heartbeat: flags.heartbeat,
+      join: flags.join,
+      "lease-reads": flags["lease-reads"],
     });
     const { startNode } = await import("../../src/index.js");
     await runNode(start, startNode, {

@@ -26,6 +26,7 @@ const ANSWER_KIND = {
   info: "infoOf",
   readLog: "logPage",
   checksumAt: "checksumOf",
+  administer: "administered",
 } as const satisfies Record<ClientRequest["kind"], Answer["kind"]>;
 
 /** What the node is given less than what is left, so that its answer is here in time … */
@@ -90,7 +91,7 @@ export class Call {
 
   /** whether it may change something */
   get isWrite(): boolean {
-    return this.#request.kind === "execute";
+    return this.#request.kind === "execute" || this.#request.kind === "administer";
   }
 
   /** The message of an attempt made now. */
@@ -106,6 +107,7 @@ export class Call {
         return { kind: "get", id, timeoutMs, key: request.key };
       case "range":
       case "status":
+      case "administer":
         return { ...request, id, timeoutMs };
       case "info":
       case "readLog":

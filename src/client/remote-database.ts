@@ -18,9 +18,10 @@ import type {
   PutResult,
   Range,
 } from "../database.js";
+import type { AdminAction } from "../codec/admin-action.js";
 import { type AnswerDetail, CLIENT_REQUEST_SIZE_MAX } from "../codec/client-message.js";
 import { assert } from "../assert.js";
-import type { ClusterStatus, NodeInfo } from "../node/service.js";
+import type { AdminResult, ClusterStatus, NodeInfo } from "../node/service.js";
 import { type Entry, Term } from "../raft/types.js";
 import type { Limits, Request, RequestResult } from "../store/command.js";
 import { checkRequest } from "../store/limits.js";
@@ -149,6 +150,16 @@ export class RemoteDatabase implements Database {
     const answer = await this.#call({ kind: "status" }, options);
     assert(answer.kind === "statusOf", "an answer fits its request");
     return parseClusterStatus(answer.json);
+  }
+
+  /**
+   * Changes members or the leader; resolves when it is done, with the index of the
+   * log where it stands. Errors beside the usual: CHANGE_REFUSED.
+   */
+  async administer(action: AdminAction, options?: OperationOptions): Promise<AdminResult> {
+    const answer = await this.#call({ kind: "administer", action }, options);
+    assert(answer.kind === "administered", "an answer fits its request");
+    return { index: answer.index };
   }
 
   /** The node that this client is connected to, alone, as it is now. */

@@ -16,6 +16,7 @@
  *   5  info        id long
  *   6  readLog     id long, from long, sizeMax long
  *   7  checksumAt  id long, index long
+ *   8  administer  id long, timeoutMs long, action string, node string, address string
  *
  *   65 executed    id long, revision long, verdict long, commandIndex long, count long, results bytes
  *   66 got         id long, revision long, count long, keyValues bytes      count 0 or 1
@@ -25,6 +26,7 @@
  *   70 logPage     id long, previousChecksum long, blocks bytes
  *   71 checksumOf  id long, held boolean, term long, checksum long
  *   72 failed      id long, code string, message string, outcome long, requestId string
+ *   73 administered id long, index long
  *
  *   request    := what block.ts calls a request
  *   keyValues, results, verdict: client-result.ts
@@ -34,6 +36,7 @@
 import { assert, unreachable } from "../assert.js";
 import type { ErrorCode, Outcome } from "../errors.js";
 import type { KeyValue, Request, RequestResult } from "../store/command.js";
+import { adminActionOf, adminTexts, type AdminAction } from "./admin-action.js";
 import { decodeRequest, encodeRequest } from "./block.js";
 import {
   bytesRoom,
@@ -105,7 +108,13 @@ export type ClientRequest =
       readonly from: number;
       readonly sizeMax: number;
     }
-  | { readonly kind: "checksumAt"; readonly id: number; readonly index: number };
+  | { readonly kind: "checksumAt"; readonly id: number; readonly index: number }
+  | {
+      readonly kind: "administer";
+      readonly id: number;
+      readonly timeoutMs: number;
+      readonly action: AdminAction;
+    };
 
 export type ClientResponse =
   | { readonly kind: "executed"; readonly id: number; readonly result: RequestResult }
@@ -140,6 +149,8 @@ export type ClientResponse =
       readonly term: number;
       readonly checksum: number;
     }
+  /** done, and at which index of the log */
+  | { readonly kind: "administered"; readonly id: number; readonly index: number }
   | {
       readonly kind: "failed";
       /** 0 when the connection itself is refused: it is closed behind this answer */
@@ -159,6 +170,7 @@ const REQUEST_KIND = {
   info: 5,
   readLog: 6,
   checksumAt: 7,
+  administer: 8,
 } as const satisfies Record<ClientRequest["kind"], number>;
 
 const RESPONSE_KIND = {
@@ -170,6 +182,7 @@ const RESPONSE_KIND = {
   logPage: 70,
   checksumOf: 71,
   failed: 72,
+  administered: 73,
 } as const satisfies Record<ClientResponse["kind"], number>;
 
 const ANSWERS: readonly AnswerDetail[] = ["counts", "previous"];
@@ -180,6 +193,7 @@ const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
   VALUE_TOO_LARGE: true,
   REQUEST_TOO_LARGE: true,
   CONDITION_FAILED: true,
+  CHANGE_REFUSED: true,
   NO_LEADER: true,
   UNAVAILABLE: true,
   BUSY: true,
@@ -244,6 +258,10 @@ export function encodeClientRequestFrame(request: ClientRequest): Buffer {
     case "checksumAt":
       writer.long(request.index);
       break;
+    case "administer":
+      writer.long(request.timeoutMs);
+      for (const text of adminTexts(request.action)) writer.string(text);
+      break;
     default:
       unreachable(request);
   }
@@ -264,6 +282,10 @@ function requestRoom(request: ClientRequest, rows: Uint8Array | undefined): numb
     case "readLog":
     case "checksumAt":
       return scalars;
+    case "administer": {
+      const sizes = adminTexts(request.action).map((text) => bytesRoom(Buffer.byteLength(text)));
+      return sizes.reduce((sum, size) => sum + size, scalars);
+    }
     default:
       return unreachable(request);
   }
@@ -311,6 +333,12 @@ function decodeRequestFields(reader: FieldReader, kind: number, id: number): Cli
       };
     case REQUEST_KIND.checksumAt:
       return { kind: "checksumAt", id, index: reader.long() };
+    case REQUEST_KIND.administer: {
+      const timeoutMs = readTimeoutMs(reader);
+      const action = adminActionOf(reader.string(), reader.string(), reader.string());
+      if (action === undefined) throw malformed("an administration is none that is known");
+      return { kind: "administer", id, timeoutMs, action };
+    }
     default:
       throw malformed(`no request has the kind ${kind}`);
   }
@@ -354,6 +382,9 @@ export function encodeClientResponseFrame(response: ClientResponse): Buffer {
       writer.long(OUTCOMES.indexOf(response.outcome));
       writer.string(response.requestId);
       break;
+    case "administered":
+      writer.long(response.index);
+      break;
     default:
       unreachable(response);
   }
@@ -375,6 +406,7 @@ function responseRoom(response: ClientResponse): number {
     case "logPage":
       return scalars + bytesRoom(response.blocks.length);
     case "checksumOf":
+    case "administered":
       return scalars;
     case "failed":
       return (
@@ -439,6 +471,8 @@ function decodeResponseFields(reader: FieldReader, kind: number, id: number): Cl
       const outcome = readChoice(reader, OUTCOMES, "an outcome");
       return { kind: "failed", id, code, message, outcome, requestId: reader.string() };
     }
+    case RESPONSE_KIND.administered:
+      return { kind: "administered", id, index: reader.long() };
     default:
       throw malformed(`no answer has the kind ${kind}`);
   }

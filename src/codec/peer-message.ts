@@ -7,9 +7,11 @@
  * follow.
  */
 import { assert, unreachable } from "../assert.js";
+import type { ErrorCode } from "../errors.js";
 import type { AppendEntries, InstallSnapshot, Message } from "../raft/message.js";
 import type { Entry, LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request } from "../store/command.js";
+import { adminActionOf, adminTexts, type AdminAction } from "./admin-action.js";
 import { BLOCK_SIZE_MAX, decodeRequest, encodeRequest, readBlock } from "./block.js";
 import { RecordFormat, violation, type FieldType, type RecordValues } from "./record.js";
 
@@ -57,10 +59,46 @@ export interface StatusResult {
   readonly json: string;
 }
 
+/** What an operator asked of a node that does not lead. */
+export interface Administer {
+  readonly kind: "administer";
+  readonly from: NodeId;
+  readonly id: number;
+  readonly timeoutMs: number;
+  readonly action: AdminAction;
+}
+export interface Administered {
+  readonly kind: "administered";
+  readonly from: NodeId;
+  readonly id: number;
+  /** empty: done */
+  readonly code: ErrorCode | "";
+  readonly text: string;
+  /** of the configuration's entry; 0 with an error */
+  readonly index: number;
+}
+
 export type PeerMessage =
-  Message | Forward | ForwardAccepted | ForwardRefused | StatusRequest | StatusResult;
+  | Message
+  | Forward
+  | ForwardAccepted
+  | ForwardRefused
+  | StatusRequest
+  | StatusResult
+  | Administer
+  | Administered;
 
 type Kind = PeerMessage["kind"];
+
+/** What an `administered` may say. */
+const ADMIN_CODES: ReadonlySet<string> = new Set<ErrorCode>([
+  "CHANGE_REFUSED",
+  "NO_LEADER",
+  "TIMEOUT",
+  "CLOSED",
+  "OUTCOME_UNKNOWN",
+  "PROTOCOL",
+]);
 
 /** bytes; the largest body: one entry of any size always fits, and several small ones */
 export const MESSAGE_SIZE_MAX: number = 24 * 1024 * 1024;
@@ -127,6 +165,14 @@ const FIELDS: Readonly<Record<Kind, Readonly<Record<string, FieldType>>>> = {
     offset: "long",
     isInstalled: "boolean",
   },
+  administer: {
+    id: "long",
+    timeoutMs: "long",
+    action: "string",
+    node: "string",
+    address: "string",
+  },
+  administered: { id: "long", code: "string", text: "string", index: "long" },
 };
 
 const KINDS = Object.keys(FIELDS) as readonly Kind[];
@@ -160,6 +206,10 @@ function recordOf(message: PeerMessage): object {
     }
     case "forward":
       return { ...message, request: Buffer.from(encodeRequest(message.request)) };
+    case "administer": {
+      const [action, node, address] = adminTexts(message.action);
+      return { ...message, action, node, address };
+    }
     case "forwardRefused":
       return { ...message, isBusy: message.reason === "busy" };
     default:
@@ -213,9 +263,38 @@ function messageOf(kind: Kind, values: RecordValues): PeerMessage {
       return { kind, from, id: values.count("id") };
     case "statusResult":
       return { kind, from, id: values.count("id"), json: values.text("json") };
+    case "administer":
+      return {
+        kind,
+        from,
+        id: values.count("id"),
+        timeoutMs: values.count("timeoutMs"),
+        action: actionOf(values),
+      };
+    case "administered":
+      return {
+        kind,
+        from,
+        id: values.count("id"),
+        code: codeOf(values.text("code")),
+        text: values.text("text"),
+        index: values.count("index"),
+      };
     default:
       return raftMessageOf(kind, from, values);
   }
+}
+
+function actionOf(values: RecordValues): AdminAction {
+  const texts = [values.text("action"), values.text("node"), values.text("address")] as const;
+  const action = adminActionOf(...texts);
+  if (action === undefined) throw violation("an administration is none that is known");
+  return action;
+}
+
+/** A code that this version does not know is told as what it is: something the peer says. */
+function codeOf(text: string): ErrorCode | "" {
+  return text === "" || ADMIN_CODES.has(text) ? (text as ErrorCode | "") : "PROTOCOL";
 }
 
 function raftMessageOf(kind: Message["kind"], from: NodeId, values: RecordValues): Message {

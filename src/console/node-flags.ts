@@ -16,6 +16,8 @@ export interface NodeFlags {
   readonly data: string | undefined;
   readonly "election-timeout": string | undefined;
   readonly heartbeat: string | undefined;
+  readonly join: string | undefined;
+  readonly "lease-reads": boolean;
 }
 
 /** What a node is started with, and what its operator should know. */
@@ -24,6 +26,8 @@ export interface NodeStart {
   readonly peerAddress: string;
   readonly clientAddress: string;
   readonly cluster: ReadonlyMap<string, string>;
+  readonly join?: { readonly clusterId: string };
+  readonly leaseReads?: boolean;
   readonly dataDirectory: string;
   readonly electionTimeoutMs?: number;
   readonly heartbeatMs?: number;
@@ -55,9 +59,17 @@ export function nodeStartOf(flags: NodeFlags): NodeStart {
     peerAddress: peer.text,
     clientAddress: client.text,
     cluster: new Map([...members].map(([id, { text }]) => [id, text])),
+    ...(flags.join === undefined ? {} : { join: { clusterId: clusterIdOf(flags.join) } }),
+    ...(flags["lease-reads"] ? { leaseReads: true } : {}),
     dataDirectory: dataDirectoryOf(flags),
     ...timesOf(flags),
-    notes: notesOn(flags.id, peer, own, client, members.size),
+    notes: notesOn(
+      flags.id,
+      peer,
+      own,
+      client,
+      flags.join === undefined ? members.size : undefined,
+    ),
   };
 }
 
@@ -128,6 +140,14 @@ function checkListeners(
   }
 }
 
+function clusterIdOf(text: string): string {
+  if (/^[0-9a-f]{32}$/.test(text)) return text;
+  throw usageError(
+    `--join "${text}" is no cluster id: 32 hex digits`,
+    "the command that `balsa cluster add` printed",
+  );
+}
+
 function dataDirectoryOf(flags: NodeFlags): string {
   if (flags.data === "") throw usageError("--data names no directory", `--data data/${flags.id}`);
   return flags.data ?? path.join("data", flags.id);
@@ -161,7 +181,7 @@ function notesOn(
   peer: Address,
   own: Address,
   client: Address,
-  size: number,
+  voterCount: number | undefined,
 ): readonly string[] {
   const notes: string[] = [];
   if (peer.text !== own.text) {
@@ -169,8 +189,8 @@ function notesOn(
       `listens for nodes on ${peer.text}; they dial ${id} at ${own.text}, as --cluster says`,
     );
   }
-  if (size % 2 === 0) {
-    notes.push(`${size} voters survive no more failures than ${size - 1} do`);
+  if (voterCount !== undefined && voterCount % 2 === 0) {
+    notes.push(`${voterCount} voters survive no more failures than ${voterCount - 1} do`);
   }
   for (const { host, text } of [peer, client]) {
     if (!isLoopback(host)) {

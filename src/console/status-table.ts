@@ -2,7 +2,7 @@
 import type { ClusterStatus, NodeStatus } from "../node/service.js";
 import { textTable } from "./text.js";
 
-const NUMBERS: ReadonlySet<string> = new Set(["TERM", "LAST", "COMMIT", "APPLIED", "MATCH"]);
+const NUMBERS: ReadonlySet<string> = new Set(["TERM", "LAST", "COMMIT", "APPLIED", "MATCH", "LAG"]);
 const HEADING = [
   "ID",
   "ROLE",
@@ -12,8 +12,10 @@ const HEADING = [
   "COMMIT",
   "APPLIED",
   "MATCH",
+  "LAG",
   "CLIENTS",
   "NODES",
+  "WHY",
 ];
 
 /** The lines of `cluster status`: a sentence on the whole, then one row a node. */
@@ -39,7 +41,9 @@ function rowOf(node: NodeStatus): readonly string[] {
     known(node.commitIndex),
     known(node.appliedIndex),
     known(node.matchIndex),
+    known(node.lag),
     known(node.client),
     node.peer,
+    known(node.reason),
   ];
 }

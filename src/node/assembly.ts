@@ -7,7 +7,7 @@ import path from "node:path";
 import { entrySealer } from "../codec/block.js";
 import type { RaftOptions } from "../raft/options.js";
 import { Raft } from "../raft/raft.js";
-import { LogIndex, NodeId, Ticks, type RoleChange } from "../raft/types.js";
+import { LogIndex, NodeId, Ticks, type Configuration, type RoleChange } from "../raft/types.js";
 import type { Identity } from "../storage/data-directory.js";
 import type { FileSystem } from "../storage/file-system.js";
 import { HardStateFile } from "../storage/hard-state.js";
@@ -18,6 +18,7 @@ import { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { Driver } from "./driver.js";
+import { Members } from "./members.js";
 import { Node } from "./node.js";
 import { ELECTION_TIMEOUT_MS, HEARTBEAT_MS, TICK_MS, type NodeSettings } from "./settings.js";
 import { VERSION } from "./version.js";
@@ -81,8 +82,10 @@ export function assembleNode(
   const raft = new Raft(raftOptions(settings, identity, world, hardState, log));
   const store = new Store(limits);
   let failed = false;
+  const members = new Members(settings.cluster, transport);
   const driver = new Driver({
-    ...{ id: identity.nodeId, raft, log, hardState, store, transport, clock },
+    ...{ id: identity.nodeId, raft, log, hardState, store, transport, clock, members },
+    electionTicks: electionTicks(settings),
     blockSizeMax: BLOCK_GATHER_SIZE_MAX,
     blocksInFlightMax: BLOCKS_IN_FLIGHT_MAX,
     random: world.random,
@@ -99,7 +102,7 @@ export function assembleNode(
   const { peerAddress, clientAddress } = settings;
   const node = new Node({
     ...{ id: identity.nodeId, clusterId: identity.clusterId, raft, log, store, transport, clock },
-    ...{ driver, limits, peerAddress, clientAddress, version: VERSION, notice },
+    ...{ driver, members, limits, peerAddress, clientAddress, version: VERSION, notice },
   });
   let closed = false;
   return {
@@ -128,19 +131,15 @@ function raftOptions(
   hardState: HardStateFile,
   log: SegmentedLog,
 ): RaftOptions {
-  const ticks = (milliseconds: number): Ticks => Ticks(Math.round(milliseconds / TICK_MS));
   return {
     id: NodeId(settings.id),
-    configuration: {
-      voters: [...settings.cluster.keys()].toSorted().map(NodeId),
-      learners: [],
-    },
+    configuration: foundingConfiguration(settings),
     hardState: hardState.current,
     log,
     appliedIndex: LogIndex(0),
     sealer: entrySealer(() => Math.floor(world.clock.wallTime())),
     random: world.random,
-    electionTicks: ticks(settings.electionTimeoutMs ?? ELECTION_TIMEOUT_MS),
+    electionTicks: electionTicks(settings),
     heartbeatTicks: ticks(settings.heartbeatMs ?? HEARTBEAT_MS),
     appendSizeMax: 4 * 1024 * 1024,
     inflightSizeMax: 16 * 1024 * 1024,
@@ -151,8 +150,32 @@ function raftOptions(
     incarnation: identity.incarnationId,
     snapshots: { newest: undefined, read: () => undefined },
     snapshotChunkSizeMax: 1024 * 1024,
-    leaseMs: 0,
+    leaseMs: leaseMs(settings),
   };
+}
+
+/** Who was there at the beginning; a node that joins later learns of itself from the log. */
+function foundingConfiguration({ id, cluster, join }: NodeSettings): Configuration {
+  const members = [...cluster.keys()].filter((member) => join === undefined || member !== id);
+  return { voters: members.toSorted().map(NodeId), learners: [] };
+}
+
+function ticks(milliseconds: number): Ticks {
+  return Ticks(Math.round(milliseconds / TICK_MS));
+}
+
+function electionTicks({ electionTimeoutMs }: NodeSettings): Ticks {
+  return ticks(electionTimeoutMs ?? ELECTION_TIMEOUT_MS);
+}
+
+/**
+ * For how long a majority's word lets a leader answer alone: an election timeout
+ * less what two clocks may drift apart in it (a tenth) and the coarseness of ticks.
+ */
+function leaseMs(settings: NodeSettings): number {
+  if (settings.leaseReads !== true) return 0;
+  const timeoutMs = settings.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
+  return Math.max(0, timeoutMs * 0.9 - 2 * TICK_MS);
 }
 
 function recoveryLine(report: RecoveryReport): string {

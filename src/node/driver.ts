@@ -11,13 +11,9 @@
  */
 import { assert } from "../assert.js";
 import { decodeRequests, sealCommands } from "../codec/block.js";
-import type {
-  Forward,
-  ForwardAccepted,
-  ForwardRefused,
-  PeerMessage,
-} from "../codec/peer-message.js";
+import type { Forward, ForwardAccepted, ForwardRefused } from "../codec/peer-message.js";
 import { DatabaseError } from "../errors.js";
+import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
 import { Term, type Entry, type LogIndex, type NodeId, type RoleChange } from "../raft/types.js";
@@ -28,6 +24,7 @@ import type { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { divergenceError } from "./divergence.js";
+import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
 import {
   isRelayed,
@@ -50,16 +47,22 @@ export interface DriverParts {
   readonly blockSizeMax: number;
   /** blocks proposed and not yet applied; what comes meanwhile gathers for the next one */
   readonly blocksInFlightMax: number;
+  /** a loop that stood still for so many ticks is not fit to lead */
+  readonly electionTicks: number;
   /** uniform in [0, 1) */
   readonly random: () => number;
   /** whether a fast disk may be waited for on the event loop */
   readonly flushesOnLoop: boolean;
   /** 16 bytes, never the same twice in a cluster's life */
   readonly newRequestId: () => Uint8Array;
+  readonly members: Members;
   readonly onRoleChange: (change: RoleChange) => void;
   /** The node cannot go on: its disk failed, or its log contradicts the leader's. Called once. */
   readonly onFailure: (error: Error) => void;
 }
+
+/** Raft's own messages, and forwarded requests. */
+export type DriverMessage = Message | Forward | ForwardAccepted | ForwardRefused;
 
 /** Commands of one block; bounds the positions of an entry. */
 const BLOCK_REQUESTS_MAX = 16_384;
@@ -137,6 +140,8 @@ export class Driver {
     if (this.#stopped) return;
     // A process that slept for an hour needs not live through every one of its ticks.
     const ticks = Math.min(elapsedTicks, TICKS_AT_ONCE_MAX);
+    this.#parts.raft.advanceClock(this.#parts.clock.now());
+    if (elapsedTicks >= this.#parts.electionTicks) this.#parts.raft.stalled();
     for (let tick = 0; tick < ticks; tick += 1) this.#parts.raft.tick();
     const now = this.#parts.clock.now();
     if (now - this.#lastExpiry >= EXPIRY_INTERVAL_MS) {
@@ -149,9 +154,10 @@ export class Driver {
     this.#turn();
   }
 
-  /** Raft's own messages and forwarded requests; the status table is the node's affair. */
-  onMessage(message: Exclude<PeerMessage, { kind: "statusRequest" | "statusResult" }>): void {
+  /** The table and administration are the node's affair. */
+  onMessage(message: DriverMessage): void {
     if (this.#stopped) return;
+    this.#parts.raft.advanceClock(this.#parts.clock.now());
     switch (message.kind) {
       case "forward":
         this.#onForward(message);
@@ -170,6 +176,11 @@ export class Driver {
 
   onPeerIncarnation(peer: NodeId, incarnationId: string): void {
     if (!this.#stopped) this.#parts.raft.peerIncarnation(peer, incarnationId);
+  }
+
+  /** Something was proposed to the core directly. */
+  wake(): void {
+    this.#scheduleTurn();
   }
 
   onPeerDisconnected(peer: NodeId): void {
@@ -218,6 +229,7 @@ export class Driver {
         this.#parts.transport.flush();
       }
       this.#parts.log.noteFlushed();
+      this.#parts.members.follow(this.#parts.raft);
     } catch (error) {
       // A failed disk stops the node; an assertion is our mistake and stops the process.
       if (!(error instanceof DatabaseError)) throw error;
@@ -344,6 +356,8 @@ export class Driver {
 
   #mayGather(): boolean {
     const { raft, blocksInFlightMax, id, clock } = this.#parts;
+    // While leadership is handed over, requests wait for whoever leads then.
+    if (raft.isTransferring) return false;
     if (raft.role === "leader") return raft.lastIndex - this.#appliedIndex < blocksInFlightMax;
     if (raft.leader === undefined || raft.leader === id) return false;
     return clock.now() >= this.#forwardHeldUntil;
@@ -475,7 +489,9 @@ export class Driver {
 
   #askForReads(): void {
     if (this.reads.waitingCount === 0 || this.#parts.raft.leader === undefined) return;
-    const context = this.reads.ask(this.#parts.clock.now());
+    const now = this.#parts.clock.now();
+    this.#parts.raft.advanceClock(now);
+    const context = this.reads.ask(now);
     if (context !== undefined) this.#parts.raft.requestRead(context);
   }
 

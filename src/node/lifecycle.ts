@@ -16,7 +16,7 @@ import type { Transport } from "../transport/transport.js";
 import { assembleNode, type AssembledNode } from "./assembly.js";
 import { SystemClock } from "./clock.js";
 import type { NodeService } from "./service.js";
-import { checkSettings, clusterIdOf, type NodeSettings } from "./settings.js";
+import { checkSettings, clusterIdFor, type NodeSettings } from "./settings.js";
 
 export interface OpenNodeOptions {
   readonly settings: NodeSettings;
@@ -46,7 +46,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenedNode> {
   const directory = await openDataDirectory({
     path: settings.dataDirectory,
     nodeId: NodeId(settings.id),
-    clusterId: clusterIdOf(settings.cluster),
+    clusterId: clusterIdFor(settings),
     onCompromised: fail,
   });
   let assembled: AssembledNode | undefined;

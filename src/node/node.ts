@@ -2,6 +2,7 @@
  * A node: the driver with a service around it. What the doors call, and what the
  * transport calls; it decides nothing itself.
  */
+import type { AdminAction } from "../codec/admin-action.js";
 import type { PeerMessage, StatusRequest, StatusResult } from "../codec/peer-message.js";
 import { DatabaseError } from "../errors.js";
 import type { Raft } from "../raft/raft.js";
@@ -12,10 +13,13 @@ import type { Limits, Request } from "../store/command.js";
 import { checkRequest } from "../store/limits.js";
 import type { Store } from "../store/store.js";
 import type { Transport, TransportHandler } from "../transport/transport.js";
+import { Administration } from "./administration.js";
 import type { Clock } from "./clock.js";
 import type { Driver } from "./driver.js";
+import type { Members } from "./members.js";
 import { requestSize } from "./requests.js";
 import type {
+  AdminDone,
   ClusterStatus,
   ExecuteDone,
   NodeInfo,
@@ -34,6 +38,7 @@ export interface NodeParts {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly driver: Driver;
+  readonly members: Members;
   readonly limits: Limits;
   readonly peerAddress: string;
   readonly clientAddress: string;
@@ -53,6 +58,7 @@ interface PendingStatus {
 export class Node implements NodeService, TransportHandler {
   readonly #parts: NodeParts;
   readonly #startedAt: number;
+  readonly #administration: Administration;
   #nextStatusId = 1;
   readonly #statusRequests = new Map<number, PendingStatus>();
   #closed = false;
@@ -60,6 +66,13 @@ export class Node implements NodeService, TransportHandler {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#startedAt = parts.clock.now();
+    const { id, raft, log, transport, clock, members, driver } = parts;
+    this.#administration = new Administration({
+      ...{ id, raft, log, transport, clock, members },
+      onProposed: () => {
+        driver.wake();
+      },
+    });
   }
 
   get id(): NodeId {
@@ -131,6 +144,16 @@ export class Node implements NodeService, TransportHandler {
     transport.flush();
   }
 
+  administer(action: AdminAction, timeoutMs: number, done: AdminDone): void {
+    if (this.#closed) {
+      this.#parts.clock.defer(() => {
+        done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+      });
+      return;
+    }
+    this.#administration.execute(action, timeoutMs, done);
+  }
+
   info(): NodeInfo {
     const { raft, log, store, clock } = this.#parts;
     const status = raft.status();
@@ -173,9 +196,22 @@ export class Node implements NodeService, TransportHandler {
 
   onMessage(message: PeerMessage): void {
     if (this.#closed) return;
-    if (message.kind === "statusRequest") this.#onStatusRequest(message);
-    else if (message.kind === "statusResult") this.#onStatusResult(message);
-    else this.#parts.driver.onMessage(message);
+    switch (message.kind) {
+      case "statusRequest":
+        this.#onStatusRequest(message);
+        break;
+      case "statusResult":
+        this.#onStatusResult(message);
+        break;
+      case "administer":
+        this.#administration.onAdminister(message);
+        break;
+      case "administered":
+        this.#administration.onAdministered(message);
+        break;
+      default:
+        this.#parts.driver.onMessage(message);
+    }
   }
 
   onPeerIncarnation(peer: NodeId, incarnationId: string): void {
@@ -197,6 +233,7 @@ export class Node implements NodeService, TransportHandler {
 
   onTick(elapsedTicks: number): void {
     this.#parts.driver.onTick(elapsedTicks);
+    this.#administration.look();
     const now = this.#parts.clock.now();
     for (const [id, pending] of this.#statusRequests) {
       if (pending.deadline > now) continue;
@@ -210,6 +247,7 @@ export class Node implements NodeService, TransportHandler {
     if (this.#closed) return;
     this.#closed = true;
     this.#parts.driver.stop();
+    this.#administration.close();
     for (const { done } of this.#statusRequests.values()) done(undefined, this.#ownStatus());
     this.#statusRequests.clear();
   }
@@ -221,6 +259,7 @@ export class Node implements NodeService, TransportHandler {
     return clusterStatus({
       clusterId,
       raft: raft.status(),
+      learners: raft.configuration.learners,
       peerAddress,
       clientAddress,
       connections: transport.connections(),

@@ -2,6 +2,8 @@
  * What a node offers to the doors: one interface, so that a door can be tried
  * without a cluster. Callbacks, not promises: this is the hot path.
  */
+import type { AdminAction } from "../codec/admin-action.js";
+export type { AdminAction } from "../codec/admin-action.js";
 import type { DatabaseError } from "../errors.js";
 import type { Entry, LogIndex, NodeId, Role, RoleReason, Term } from "../raft/types.js";
 import type { KeyValue, Limits, Request, RequestResult } from "../store/command.js";
@@ -25,6 +27,12 @@ export type StatusDone = (
   status: ClusterStatus | undefined,
 ) => void;
 
+export interface AdminResult {
+  /** of the configuration's entry; for a transfer where the old leader's log ended */
+  readonly index: number;
+}
+export type AdminDone = (error: DatabaseError | undefined, result: AdminResult | undefined) => void;
+
 export interface NodeService {
   readonly id: NodeId;
   readonly clusterId: string;
@@ -39,6 +47,12 @@ export interface NodeService {
   read(timeoutMs: number, done: ReadDone): void;
   /** The cluster as the leader sees it; as this node sees it when no leader answers. */
   status(timeoutMs: number, done: StatusDone): void;
+  /**
+   * Changes members or the leader; `done` when the change is committed, or another
+   * node leads. Errors: CHANGE_REFUSED, NO_LEADER, TIMEOUT, CLOSED (nothing was
+   * changed), OUTCOME_UNKNOWN.
+   */
+  administer(action: AdminAction, timeoutMs: number, done: AdminDone): void;
   /** This node alone, now. */
   info(): NodeInfo;
   /** Entries of this node's own log, for inspection: consecutive from `from`, at least one if it is held. */
@@ -87,6 +101,8 @@ export interface NodeStatus {
   readonly matchIndex: number | null;
   readonly peer: string;
   readonly client: string | null;
-  /** why its role last changed; known for the answering node only */
+  /** entries of the leader's log that it has not flushed; null when not known */
+  readonly lag: number | null;
+  /** why its role last changed; known for the answering node and the leader only */
   readonly reason: string | null;
 }

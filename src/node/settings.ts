@@ -17,6 +17,10 @@ export interface NodeSettings {
   readonly clientAddress: string;
   /** every voter's peer address by id, this node's included */
   readonly cluster: ReadonlyMap<string, string>;
+  /** set when this node joins a cluster that exists: its id; `cluster` then names some of its members, and this node */
+  readonly join?: { readonly clusterId: string };
+  /** whether a leader may answer reads alone while a majority's word is fresh; the same on every node; default false */
+  readonly leaseReads?: boolean;
   readonly dataDirectory: string;
   /** the base: each election timeout is drawn from [base, 2 × base); default 150 */
   readonly electionTimeoutMs?: number;
@@ -39,6 +43,11 @@ export function clusterIdOf(cluster: ReadonlyMap<string, string>): string {
   const members = [...cluster].map(([id, address]) => `${id}=${address}`).toSorted();
   const hash = createHash("sha256").update(`balsa cluster\n${members.join("\n")}`);
   return hash.digest("hex").slice(0, 32);
+}
+
+/** The cluster a node with these settings is of. */
+export function clusterIdFor({ join, cluster }: NodeSettings): string {
+  return join?.clusterId ?? clusterIdOf(cluster);
 }
 
 /** @throws {DatabaseError} INVALID_ARGUMENT that says what, why and what to do */
@@ -68,7 +77,24 @@ export function checkSettings(settings: NodeSettings): void {
     );
   }
   checkAddresses(cluster);
+  checkJoin(settings);
   checkTimes(settings);
+}
+
+function checkJoin({ join, cluster }: NodeSettings): void {
+  if (join === undefined) return;
+  if (!/^[0-9a-f]{32}$/.test(join.clusterId)) {
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      `"${join.clusterId}" is no cluster id: 32 hex digits, as \`balsa cluster status\` shows it`,
+    );
+  }
+  if (cluster.size < 2) {
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      "a node that joins needs the address of at least one member of the cluster",
+    );
+  }
 }
 
 function checkAddresses(cluster: ReadonlyMap<string, string>): void {

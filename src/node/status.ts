@@ -7,6 +7,7 @@ import type { ClusterStatus, NodeStatus } from "./service.js";
 export interface StatusParts {
   readonly clusterId: string;
   readonly raft: RaftStatus;
+  readonly learners: readonly NodeId[];
   readonly peerAddress: string;
   readonly clientAddress: string;
   readonly connections: readonly PeerConnection[];
@@ -24,11 +25,14 @@ export function clusterStatus(parts: StatusParts): ClusterStatus {
     commitIndex: raft.commitIndex,
     appliedIndex: raft.appliedIndex,
     matchIndex: raft.flushedIndex,
+    lag: raft.lastIndex - raft.flushedIndex,
     peer: parts.peerAddress,
     client: parts.clientAddress,
     reason: raft.reason,
   };
-  const others = parts.connections.map((connection) => peerStatus(raft, connection));
+  const others = parts.connections.map((connection) =>
+    peerStatus(raft, parts.learners, connection),
+  );
   return {
     clusterId: parts.clusterId,
     leader: raft.leader ?? null,
@@ -37,26 +41,32 @@ export function clusterStatus(parts: StatusParts): ClusterStatus {
   };
 }
 
-function peerStatus(raft: RaftStatus, connection: PeerConnection): NodeStatus {
+function peerStatus(
+  raft: RaftStatus,
+  learners: readonly NodeId[],
+  connection: PeerConnection,
+): NodeStatus {
   const peer = raft.peers.find(({ id }) => id === connection.id);
   const alive = raft.peers.find(({ id, alive }) => id === connection.id && alive);
   return {
     id: connection.id,
-    role: alive === undefined ? "unknown" : peerRole(connection.id, raft),
+    role: alive === undefined ? "unknown" : peerRole(connection.id, raft, learners),
     term: alive === undefined ? null : raft.term,
     alive: alive !== undefined,
     lastIndex: alive?.lastIndex ?? null,
     commitIndex: alive?.commitIndex ?? null,
     appliedIndex: alive?.appliedIndex ?? null,
     matchIndex: peer?.matchIndex ?? null,
+    lag: peer === undefined ? null : raft.lastIndex - peer.matchIndex,
     peer: connection.address,
     client: connection.clientAddress ?? null,
     reason: null,
   };
 }
 
-function peerRole(id: NodeId, raft: RaftStatus): NodeStatus["role"] {
-  return id === raft.leader ? "leader" : "follower";
+function peerRole(id: NodeId, raft: RaftStatus, learners: readonly NodeId[]): NodeStatus["role"] {
+  if (id === raft.leader) return "leader";
+  return learners.includes(id) ? "learner" : "follower";
 }
 
 function shownRole(role: Role): NodeStatus["role"] {

@@ -41,9 +41,16 @@ export function proposeChange(state: RaftState, change: MembershipChange): Chang
  * that came back with an empty disk. Called with every tick of a leader.
  */
 export function recordIncarnations(state: RaftState, leader: LeaderState): void {
+  // A founder alone has nobody to mistake it; others are waited for, so that one entry says it all.
+  const { members } = state.membership;
+  if (members.length === 1 || members.some((id) => isExpectedToTell(state, leader, id))) return;
   const next = withIncarnations(state);
   if (next === undefined || refusalOfTime(state, leader) !== undefined) return;
   append(state, leader, next);
+}
+
+function isExpectedToTell(state: RaftState, leader: LeaderState, id: NodeId): boolean {
+  return state.membership.told(id) === undefined && isAlive(state, leader, id);
 }
 
 function append(state: RaftState, leader: LeaderState, configuration: Configuration): ChangeResult {

@@ -93,6 +93,8 @@ const sound: NodeFlags = {
   data: undefined,
   "election-timeout": undefined,
   heartbeat: undefined,
+  join: undefined,
+  "lease-reads": false,
 };
 
 describe("the flags of node start", () => {

@@ -125,6 +125,7 @@ describe("text", () => {
           commitIndex: 9,
           appliedIndex: 8,
           matchIndex: 9,
+          lag: 0,
           peer: "p:1",
           client: "c:1",
           reason: null,
@@ -138,6 +139,7 @@ describe("text", () => {
           commitIndex: null,
           appliedIndex: null,
           matchIndex: 3,
+          lag: 6,
           peer: "p:2",
           client: null,
           reason: null,
@@ -145,7 +147,7 @@ describe("text", () => {
       ],
     });
     assert.equal(lines[0], "cluster c0: leader n1 in term 4, 1 of 2 nodes alive");
-    assert.match(lines[4] ?? "", /^n2 +unknown +no +- +- +- +- +3 +- +p:2$/);
+    assert.match(lines[4] ?? "", /^n2 +unknown +no +- +- +- +- +3 +6 +- +p:2 +-$/);
   });
 });
 

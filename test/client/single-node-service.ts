@@ -4,9 +4,11 @@
  * no leader, has too much to do, or is silent.
  */
 import { entrySealer, sealCommands } from "../../src/codec/block.js";
+import type { AdminAction } from "../../src/codec/admin-action.js";
 import { DatabaseError } from "../../src/errors.js";
 import type {
   ClusterStatus,
+  AdminDone,
   ExecuteDone,
   NodeInfo,
   NodeService,
@@ -121,6 +123,7 @@ export class SingleNodeService implements NodeService {
           commitIndex: index,
           appliedIndex: index,
           matchIndex: index,
+          lag: 0,
           peer: "127.0.0.1:1",
           client: null,
           reason: "election-won",
@@ -129,6 +132,15 @@ export class SingleNodeService implements NodeService {
     };
     setImmediate(() => {
       done(undefined, status);
+    });
+  }
+
+  administer(_action: AdminAction, _timeoutMs: number, done: AdminDone): void {
+    setImmediate(() => {
+      done(
+        new DatabaseError("CHANGE_REFUSED", "a cluster of one has nobody to hand over to"),
+        undefined,
+      );
     });
   }
 

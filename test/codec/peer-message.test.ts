@@ -79,7 +79,7 @@ describe("peer message", () => {
 
   it("the messages above are of every kind", () => {
     const codes = new Set(everyMessage().map((message) => encodePeerMessage(message)[0]));
-    assert.deepEqual(codes, new Set(Array.from({ length: 18 }, (_, code) => code)));
+    assert.deepEqual(codes, new Set(Array.from({ length: 20 }, (_, code) => code)));
   });
 
   for (const { kindCount, digest } of [
@@ -88,6 +88,7 @@ describe("peer message", () => {
       digest: "28eb52f7d657400bdd6e17a8e1821770263fde35a4be40d3f712d7242efeb58d",
     },
     { kindCount: 18, digest: "654fb2fbc69c82107bac434cdedd66317a799d4ad19701b6e4a5da95c559f14a" },
+    { kindCount: 20, digest: "3fcdf8c362b943c8baf4d7437bb517aee675b7be250bafd2340440efb53e3780" },
   ]) {
     it(`the bytes of the first ${kindCount} kinds stay what they are`, () => {
       const hash = createHash("sha256");
@@ -139,7 +140,7 @@ describe("peer message, refused", () => {
   const cases: readonly { readonly what: string; readonly body: Buffer; readonly text: RegExp }[] =
     [
       { what: "nothing at all", body: Buffer.alloc(0), text: /it is empty/ },
-      { what: "an unknown kind", body: Buffer.from([18]), text: /unknown kind 18/ },
+      { what: "an unknown kind", body: Buffer.from([20]), text: /unknown kind 20/ },
       { what: "a kind alone", body: Buffer.from([6]), text: /cut short/ },
       {
         what: "a byte too few",

@@ -130,5 +130,16 @@ export function everyMessage(from: NodeId = LONGEST_ID): readonly PeerMessage[] 
       offset: 12,
       isInstalled: true,
     },
+    {
+      kind: "administer",
+      from,
+      id: 3,
+      timeoutMs: 5000,
+      action: { kind: "add", id: NodeId("n4"), address: "10.0.0.4:13141" },
+    },
+    { kind: "administer", from, id: 4, timeoutMs: 1, action: { kind: "transfer", id: undefined } },
+    { kind: "administer", from, id: 5, timeoutMs: 1, action: { kind: "remove", id: from } },
+    { kind: "administered", from, id: 3, code: "", text: "", index: 7 },
+    { kind: "administered", from, id: 4, code: "CHANGE_REFUSED", text: "why", index: 0 },
   ];
 }

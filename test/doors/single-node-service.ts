@@ -3,9 +3,11 @@
  * Answers come in later turns of the loop, as a node's do; what fails, and when,
  * is set from outside.
  */
-import type { DatabaseError } from "../../src/errors.js";
+import type { AdminAction } from "../../src/codec/admin-action.js";
+import { DatabaseError } from "../../src/errors.js";
 import type {
   ClusterStatus,
+  AdminDone,
   ExecuteDone,
   NodeInfo,
   NodeService,
@@ -71,6 +73,7 @@ export class SingleNodeService implements NodeService {
           commitIndex: 1,
           appliedIndex: 1,
           matchIndex: 1,
+          lag: 0,
           peer: "127.0.0.1:13141",
           client: "127.0.0.1:14141",
           reason: "election-won",
@@ -79,6 +82,15 @@ export class SingleNodeService implements NodeService {
     };
     this.#later(() => {
       done(undefined, status);
+    });
+  }
+
+  administer(_action: AdminAction, _timeoutMs: number, done: AdminDone): void {
+    setImmediate(() => {
+      done(
+        new DatabaseError("CHANGE_REFUSED", "a cluster of one has nobody to hand over to"),
+        undefined,
+      );
     });
   }
 

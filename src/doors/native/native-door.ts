@@ -169,6 +169,9 @@ class NativeSession implements ConnectionHandler {
       case "range":
         this.#range(request, size);
         break;
+      case "administer":
+        this.#administer(request, size);
+        break;
       case "status":
         this.#status(request, size);
         break;
@@ -241,6 +244,15 @@ class NativeSession implements ConnectionHandler {
         const { keyValues, more } = store.range(from, end, countMax, sizeMax);
         this.#answer({ kind: "page", id, revision: store.revision, keyValues, more });
       }
+      this.#finish(size);
+    });
+  }
+
+  #administer({ id, timeoutMs, action }: RequestOf<"administer">, size: number): void {
+    this.#begin(size);
+    this.#service.administer(action, timeoutMs, (error, result) => {
+      if (result === undefined) this.#fail(id, errorOf(error));
+      else this.#answer({ kind: "administered", id, index: result.index });
       this.#finish(size);
     });
   }
