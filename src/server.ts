@@ -13,13 +13,21 @@ import { NodeFileSystem } from "./storage/node-file-system.js";
 import { parseAddress } from "./transport/address.js";
 import { TcpTransport } from "./transport/tcp.js";
 
+/** Milliseconds that a leader takes to find a successor before it stops without one. */
+const HAND_OVER_MS_MAX = 1000;
+/** Milliseconds that clients have to hear their answers and leave. */
+const RETIRE_MS_MAX = 1000;
+
 export type NodeOptions = NodeSettings;
 
 export interface RunningNode extends AsyncDisposable {
   readonly service: NodeService;
   readonly peerAddress: string;
   readonly clientAddress: string;
-  /** Stops serving, answers what is under way, seals the log, frees the directory. Idempotent. */
+  /**
+   * Hands leadership over if it leads, answers what its clients have under way and
+   * sends them to other nodes, seals the log, frees the directory. Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -61,6 +69,8 @@ async function serve(opened: OpenedNode, options: NodeOptions): Promise<RunningN
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= (async (): Promise<void> => {
+      await handOver(opened.service);
+      await door.retire(RETIRE_MS_MAX);
       await opened.close();
       await door.close();
     })();
@@ -73,6 +83,17 @@ async function serve(opened: OpenedNode, options: NodeOptions): Promise<RunningN
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** A leader that goes makes room first, so that nobody's request waits for an election. */
+async function handOver(service: NodeService): Promise<void> {
+  if (service.info().role !== "leader") return;
+  await new Promise<void>((resolve) => {
+    // However it ends: a leader that nobody can follow stops all the same.
+    service.administer({ kind: "transfer", id: undefined }, HAND_OVER_MS_MAX, () => {
+      resolve();
+    });
+  });
 }
 
 function otherMembers({ id, cluster }: NodeOptions): ReadonlyMap<NodeId, string> {

@@ -16,7 +16,7 @@ import { aborted, outcomeUnknown } from "./request.js";
 type Without<T, Key extends string> = T extends unknown ? Omit<T, Key> : never;
 /** A request before it has an id and knows how much time is left. */
 export type CallRequest = Without<ClientRequest, "id" | "timeoutMs">;
-export type Answer = Exclude<ClientResponse, { kind: "failed" }>;
+export type Answer = Exclude<ClientResponse, { kind: "failed" | "goodbye" }>;
 
 const ANSWER_KIND = {
   execute: "executed",

@@ -126,7 +126,11 @@ export class Channel implements NativeConnectionOwner {
     this.#sendSoon();
   }
 
-  onAnswer(connection: NativeConnection, call: Call, response: ClientResponse): boolean {
+  onAnswer(
+    connection: NativeConnection,
+    call: Call,
+    response: Exclude<ClientResponse, { kind: "goodbye" }>,
+  ): boolean {
     if (response.kind === "failed") {
       if (!call.settled) this.#onFailed(connection, call, response);
     } else {
@@ -141,6 +145,11 @@ export class Channel implements NativeConnectionOwner {
     if (this.#waiting.size > 0) this.#sendSoon();
     this.#dropIfLeft(connection);
     return true;
+  }
+
+  onGoodbye(connection: NativeConnection): void {
+    if (connection === this.#connection) this.#moveOn(connection);
+    this.#sendSoon();
   }
 
   onClosed(connection: NativeConnection, error: DatabaseError): void {
@@ -221,6 +230,10 @@ export class Channel implements NativeConnectionOwner {
   /** Looks for another node; this one may still answer what it was sent. */
   #leave(connection: NativeConnection): void {
     if (connection !== this.#connection || this.#endpoints.length === 1) return;
+    this.#moveOn(connection);
+  }
+
+  #moveOn(connection: NativeConnection): void {
     this.#connection = undefined;
     this.#leaving.add(connection);
     this.#endpointIndex = (this.#endpointIndex + 1) % this.#endpoints.length;

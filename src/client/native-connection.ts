@@ -29,7 +29,13 @@ export interface NativeConnectionOwner {
   /** The peer proved to speak the protocol: calls may be sent. */
   onReady(connection: NativeConnection): void;
   /** The answer to a call that was sent. @returns whether it is one that the call can have */
-  onAnswer(connection: NativeConnection, call: Call, response: ClientResponse): boolean;
+  onAnswer(
+    connection: NativeConnection,
+    call: Call,
+    response: Exclude<ClientResponse, { kind: "goodbye" }>,
+  ): boolean;
+  /** The node is going down: it still answers what it was sent, and is to be sent nothing more. */
+  onGoodbye(connection: NativeConnection): void;
   /** Gone, or never come about; told once, last. Calls in `sent` have no answer. */
   onClosed(connection: NativeConnection, error: DatabaseError): void;
 }
@@ -231,6 +237,10 @@ export class NativeConnection {
 
   #onFrame(body: Buffer): void {
     const response = decodeClientResponse(body);
+    if (response.kind === "goodbye") {
+      this.#owner.onGoodbye(this);
+      return;
+    }
     if (response.kind === "failed" && response.id === 0) {
       this.#fail(new DatabaseError("PROTOCOL", `${this.endpoint.text}: ${response.message}`));
       return;

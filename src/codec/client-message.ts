@@ -27,6 +27,7 @@
  *   71 checksumOf  id long, held boolean, term long, checksum long
  *   72 failed      id long, code string, message string, outcome long, requestId string
  *   73 administered id long, index long
+ *   74 goodbye     id long
  *
  *   request    := what block.ts calls a request
  *   keyValues, results, verdict: client-result.ts
@@ -151,6 +152,8 @@ export type ClientResponse =
     }
   /** done, and at which index of the log */
   | { readonly kind: "administered"; readonly id: number; readonly index: number }
+  /** asked by nobody (its id is 0): the node is going down; it answers what it was sent, and takes nothing new */
+  | { readonly kind: "goodbye"; readonly id: 0 }
   | {
       readonly kind: "failed";
       /** 0 when the connection itself is refused: it is closed behind this answer */
@@ -183,6 +186,7 @@ const RESPONSE_KIND = {
   checksumOf: 71,
   failed: 72,
   administered: 73,
+  goodbye: 74,
 } as const satisfies Record<ClientResponse["kind"], number>;
 
 const ANSWERS: readonly AnswerDetail[] = ["counts", "previous"];
@@ -385,6 +389,8 @@ export function encodeClientResponseFrame(response: ClientResponse): Buffer {
     case "administered":
       writer.long(response.index);
       break;
+    case "goodbye":
+      break;
     default:
       unreachable(response);
   }
@@ -407,6 +413,7 @@ function responseRoom(response: ClientResponse): number {
       return scalars + bytesRoom(response.blocks.length);
     case "checksumOf":
     case "administered":
+    case "goodbye":
       return scalars;
     case "failed":
       return (
@@ -473,6 +480,9 @@ function decodeResponseFields(reader: FieldReader, kind: number, id: number): Cl
     }
     case RESPONSE_KIND.administered:
       return { kind: "administered", id, index: reader.long() };
+    case RESPONSE_KIND.goodbye:
+      if (id !== 0) throw malformed("a goodbye answers nothing");
+      return { kind: "goodbye", id };
     default:
       throw malformed(`no answer has the kind ${kind}`);
   }

@@ -26,6 +26,8 @@ export interface ConnectionHandler {
   receive(chunk: Buffer): InputState;
   /** The client will send no more. The handler calls `connection.end()` when it has answered what came before. */
   inputEnded(): void;
+  /** The node is going down: what was asked is answered, then the connection ends, by the client's doing or ours. */
+  goodbye(): void;
   /** The connection is gone; called once, last. */
   closed(): void;
 }
@@ -201,6 +203,13 @@ export class ClientConnection {
     this.#stalledSince = this.#host.now();
     if (this.#handler === undefined) this.end();
     else this.#handler.inputEnded();
+  }
+
+  /** The door's: the node is going down. */
+  goodbye(): void {
+    if (this.#ended) return;
+    if (this.#handler === undefined) this.end();
+    else this.#handler.goodbye();
   }
 
   /** The door's: the socket is gone. */

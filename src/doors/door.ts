@@ -53,6 +53,8 @@ export class ClientDoor implements AsyncDisposable {
   #toFlush: ClientConnection[] = [];
   #connectionCount = 0;
   #closing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+  #onEmpty: (() => void) | undefined;
 
   private constructor(options: ClientDoorOptions) {
     const limits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
@@ -97,6 +99,23 @@ export class ClientDoor implements AsyncDisposable {
     return this.#connections.size;
   }
 
+  /**
+   * Stops listening and says goodbye: what was asked is answered, what comes late
+   * goes to another node. Resolves when every client has gone, or after `timeoutMs`.
+   */
+  async retire(timeoutMs: number): Promise<void> {
+    void this.#stopListening();
+    for (const connection of [...this.#connections.keys()]) connection.goodbye();
+    if (this.#connections.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#onEmpty = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
   /** Stops listening, sends what was answered, ends every connection. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -131,12 +150,7 @@ export class ClientDoor implements AsyncDisposable {
 
   async #close(): Promise<void> {
     clearInterval(this.#sweep);
-    const closed = new Promise<void>((resolve) => {
-      // The callback's error says that it was not listening, which is as good.
-      this.#server.close(() => {
-        resolve();
-      });
-    });
+    const closed = this.#stopListening();
     const gone: Promise<void>[] = [];
     for (const [connection, socket] of this.#connections) {
       gone.push(
@@ -156,6 +170,17 @@ export class ClientDoor implements AsyncDisposable {
     clearTimeout(grace);
   }
 
+  /** Resolves when the port is free and every connection is gone. */
+  #stopListening(): Promise<void> {
+    this.#closed ??= new Promise<void>((resolve) => {
+      // The callback's error says that it was not listening, which is as good.
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+    return this.#closed;
+  }
+
   #accept(socket: Socket): void {
     if (this.#connections.size >= this.#host.limits.connectionsMax) {
       socket.on("error", () => undefined);
@@ -169,6 +194,7 @@ export class ClientDoor implements AsyncDisposable {
     socket.on("close", () => {
       this.#connections.delete(connection);
       connection.onClosed();
+      if (this.#connections.size === 0) this.#onEmpty?.();
     });
     socket.on("end", () => {
       connection.onInputEnded();

@@ -26,6 +26,7 @@ const ECHO: ProtocolHandler = {
     inputEnded() {
       connection.end();
     },
+    goodbye: () => undefined,
     closed: () => undefined,
   }),
 };

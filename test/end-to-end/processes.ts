@@ -216,6 +216,16 @@ export class ClusterProcesses implements AsyncDisposable {
     });
   }
 
+  /** Waits until the leader knows one node to be alive and to have all it has. */
+  async caughtUpTo(id: string, withinMs: number): Promise<void> {
+    await this.until(withinMs, `${id} caught up`, async () => {
+      const status = await this.status();
+      const node = status?.nodes.find((one) => one.id === id);
+      // Under load its match is always a little behind.
+      return node?.alive === true && (node.lag ?? Infinity) < 100 ? true : undefined;
+    });
+  }
+
   /** Asks again and again until there is an answer. */
   async until<T>(withinMs: number, what: string, ask: () => Promise<T | undefined>): Promise<T> {
     const deadline = performance.now() + withinMs;

@@ -129,6 +129,10 @@ class NativeSession implements ConnectionHandler {
     this.#endWhenAnswered();
   }
 
+  goodbye(): void {
+    this.#answer({ kind: "goodbye", id: 0 });
+  }
+
   closed(): void {
     this.#frames.stop();
   }

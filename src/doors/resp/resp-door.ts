@@ -129,6 +129,10 @@ class RespConnection implements ConnectionHandler {
     if (!this.#held) this.#endOfInput();
   }
 
+  goodbye(): void {
+    this.inputEnded();
+  }
+
   closed(): void {
     this.#pipeline.stop();
     this.#options.onClosed();
