@@ -21,6 +21,8 @@ export interface Forward {
   readonly from: NodeId;
   /** never the same twice for a sender, not in another of its lives either */
   readonly id: number;
+  /** the leader may place it in this term only: a later term's first entry then proves that it never will */
+  readonly term: Term;
   readonly request: Request;
 }
 
@@ -143,7 +145,7 @@ const FIELDS: Readonly<Record<Kind, Readonly<Record<string, FieldType>>>> = {
   readIndex: { term: "long", context: "long" },
   readIndexResult: { term: "long", context: "long", granted: "boolean", index: "long" },
   timeoutNow: { term: "long" },
-  forward: { id: "long", request: "bytes" },
+  forward: { id: "long", term: "long", request: "bytes" },
   forwardAccepted: { id: "long", index: "long", term: "long", position: "long" },
   forwardRefused: { id: "long", isBusy: "boolean" },
   statusRequest: { id: "long" },
@@ -241,6 +243,7 @@ function messageOf(kind: Kind, values: RecordValues): PeerMessage {
         kind,
         from,
         id: values.count("id"),
+        term: values.term(),
         request: decodeRequest(values.bytes("request")),
       };
     case "forwardAccepted":

@@ -378,7 +378,13 @@ export class Driver {
   /** @returns whether a block was proposed */
   #proposeBlock(): boolean {
     const { raft, clock, blockSizeMax } = this.#parts;
-    const writes = this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX);
+    const writes = this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX).filter((write) => {
+      // It came in an earlier reign of ours: its node takes this term's first entry for proof.
+      const isStale = isRelayed(write) && write.term !== raft.term;
+      if (isStale) this.#refuse(write, "not-leader");
+      return !isStale;
+    });
+    if (writes.length === 0) return true;
     const time = Math.floor(clock.wallTime());
     const proposal = raft.propose((position) =>
       sealCommands(
@@ -404,7 +410,7 @@ export class Driver {
   }
 
   #forward(leader: NodeId): void {
-    const { transport, id, blockSizeMax } = this.#parts;
+    const { transport, id, blockSizeMax, raft } = this.#parts;
     for (const write of this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX)) {
       if (isRelayed(write)) {
         // It came when we led. Its own node knows the new leader as well as we do.
@@ -414,8 +420,10 @@ export class Driver {
       const named = this.#withRequestId(write);
       const forwardId = this.#nextForwardId;
       this.#nextForwardId += 1;
-      this.requests.forwarded(forwardId, named);
-      transport.send(leader, { kind: "forward", from: id, id: forwardId, request: named.request });
+      const { term } = raft;
+      const { request } = named;
+      this.requests.forwarded(forwardId, named, term);
+      transport.send(leader, { kind: "forward", from: id, id: forwardId, term, request });
     }
   }
 
@@ -433,8 +441,9 @@ export class Driver {
       },
       relayedFrom: message.from,
       forwardId: message.id,
+      term: message.term,
     };
-    if (raft.role !== "leader") this.#refuse(write, "not-leader");
+    if (raft.role !== "leader" || message.term !== raft.term) this.#refuse(write, "not-leader");
     else if (this.requests.queuedSize > RELAYED_SIZE_MAX) this.#refuse(write, "busy");
     else this.requests.enqueue(write);
   }

@@ -33,6 +33,11 @@ export interface PendingWrite {
   done: ExecuteDone | undefined;
 }
 
+interface Forwarded {
+  readonly write: PendingWrite;
+  readonly term: Term;
+}
+
 interface Placement {
   readonly term: Term;
   /** by position in the entry; holes where nobody here waits */
@@ -45,7 +50,7 @@ export class Requests {
   #queueHead = 0;
   #queuedSize = 0;
   /** by this node's number for the forwarding */
-  readonly #forwarded = new Map<number, PendingWrite>();
+  readonly #forwarded = new Map<number, Forwarded>();
   /** the same, by request id as latin1 text */
   readonly #forwardIds = new Map<string, number>();
   readonly #placed = new Map<LogIndex, Placement[]>();
@@ -94,19 +99,20 @@ export class Requests {
     for (const write of writes) this.#queuedSize += write.size;
   }
 
-  forwarded(forwardId: number, write: PendingWrite): void {
+  /** @param term of the leader it was sent to, which places it in that term or not at all */
+  forwarded(forwardId: number, write: PendingWrite, term: Term): void {
     assert(write.request.id.length === REQUEST_ID_SIZE, "a forwarded request has an id");
-    this.#forwarded.set(forwardId, write);
+    this.#forwarded.set(forwardId, { write, term });
     this.#forwardIds.set(requestKey(write.request.id), forwardId);
   }
 
   /** A forwarded write that nothing is known of yet; undefined when it is settled. */
   takeForwardedById(forwardId: number): PendingWrite | undefined {
-    const write = this.#forwarded.get(forwardId);
-    if (write === undefined) return undefined;
+    const forwarded = this.#forwarded.get(forwardId);
+    if (forwarded === undefined) return undefined;
     this.#forwarded.delete(forwardId);
-    this.#forwardIds.delete(requestKey(write.request.id));
-    return write;
+    this.#forwardIds.delete(requestKey(forwarded.write.request.id));
+    return forwarded.write;
   }
 
   /** The same, by its request's id: the log brought it before the leader's word did. */
@@ -145,10 +151,17 @@ export class Requests {
 
   /**
    * An entry of `term` was applied at `index`. Terms never fall along a log: what
-   * was placed further on in an earlier term is provably not applied.
+   * was placed further on in an earlier term is provably not applied, and neither
+   * is what was sent to a leader of an earlier term and has not been seen yet.
    */
   supersededBy(index: LogIndex, term: Term): PendingWrite[] {
     const dead: PendingWrite[] = [];
+    for (const [forwardId, forwarded] of this.#forwarded) {
+      // Whatever became of it there, it is not below `index`, or it would have been recognised.
+      if (forwarded.term >= term) continue;
+      const write = this.takeForwardedById(forwardId);
+      if (write !== undefined) dead.push(write);
+    }
     for (const [placedIndex, placements] of this.#placed) {
       if (placedIndex <= index) continue;
       const alive = placements.filter((placement) => placement.term >= term);
@@ -166,7 +179,7 @@ export class Requests {
   /** Fails what is past its deadline: queued writes provably, the others with an unknown outcome. */
   expire(now: number, leaderKnown: boolean): void {
     this.#expireQueue(now, leaderKnown);
-    for (const [forwardId, write] of this.#forwarded) {
+    for (const [forwardId, { write }] of this.#forwarded) {
       if (write.deadline > now) continue;
       this.takeForwardedById(forwardId);
       settle(write, unknownOutcome(write), undefined);
@@ -199,7 +212,9 @@ export class Requests {
     for (const write of this.take(Infinity, Infinity)) {
       settle(write, new DatabaseError("CLOSED", "the node is stopping"), undefined);
     }
-    for (const write of this.#forwarded.values()) settle(write, unknownOutcome(write), undefined);
+    for (const { write } of this.#forwarded.values()) {
+      settle(write, unknownOutcome(write), undefined);
+    }
     this.#forwarded.clear();
     this.#forwardIds.clear();
     for (const placements of this.#placed.values()) {
@@ -260,6 +275,8 @@ function notApplied(leaderKnown: boolean): DatabaseError {
 export interface RelayedWrite extends PendingWrite {
   readonly relayedFrom: NodeId;
   readonly forwardId: number;
+  /** it may be placed in this term only */
+  readonly term: Term;
 }
 
 export function isRelayed(write: PendingWrite): write is RelayedWrite {

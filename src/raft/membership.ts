@@ -138,6 +138,13 @@ export class Membership {
     return version;
   }
 
+  /** The members that the last configuration up to `index` names. */
+  membersAt(index: LogIndex): readonly NodeId[] {
+    if (this.index <= index) return this.#members;
+    const version = this.#versions.findLast((one) => one.index <= index) ?? this.#base;
+    return [...version.configuration.voters, ...version.configuration.learners];
+  }
+
   /** Reads the configurations that the recovered log holds. */
   recover(log: LogReader): void {
     let next = log.firstIndex;

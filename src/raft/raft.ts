@@ -68,7 +68,15 @@ import type {
   TransferResult,
 } from "./ready.js";
 import type { RaftState } from "./state.js";
-import type { Configuration, Entry, EntryPosition, NodeId, Role, SnapshotInfo } from "./types.js";
+import type {
+  Configuration,
+  Entry,
+  EntryPosition,
+  NodeId,
+  Role,
+  SnapshotInfo,
+  Term,
+} from "./types.js";
 
 /** Terms beyond are not believed: a term must leave room to grow. */
 const TERM_MAX = 2 ** 50;
@@ -233,10 +241,17 @@ export class Raft {
     if (!this.#isStopped) announceInstalled(this.#state, snapshot);
   }
 
-  /** Whom this node must be able to reach: members, and on a leader those that were removed and have not heard so. */
+  /**
+   * Whom this node must be able to reach: members; while a change is not committed
+   * also those it removes, for one of them may be the leader that commits it; the
+   * leader; and on a leader those that were removed and have not heard so.
+   */
   get contacts(): readonly NodeId[] {
-    const { membership, role, id } = this.#state;
+    const { membership, role, id, commitIndex } = this.#state;
     const ids = new Set(membership.members);
+    for (const member of membership.membersAt(commitIndex)) ids.add(member);
+    const leader = knownLeader(this.#state);
+    if (leader !== undefined) ids.add(leader);
     if (role.role === "leader") for (const peer of role.progress.keys()) ids.add(peer);
     ids.delete(id);
     return [...ids];
@@ -363,6 +378,10 @@ export class Raft {
   /** Who leads as far as this node knows; itself included. */
   get leader(): NodeId | undefined {
     return knownLeader(this.#state);
+  }
+
+  get term(): Term {
+    return currentTerm(this.#state);
   }
 
   /** The last entry of the log, flushed or not. */

@@ -82,22 +82,14 @@ describe("peer message", () => {
     assert.deepEqual(codes, new Set(Array.from({ length: 20 }, (_, code) => code)));
   });
 
-  for (const { kindCount, digest } of [
-    {
-      kindCount: 16,
-      digest: "28eb52f7d657400bdd6e17a8e1821770263fde35a4be40d3f712d7242efeb58d",
-    },
-    { kindCount: 18, digest: "654fb2fbc69c82107bac434cdedd66317a799d4ad19701b6e4a5da95c559f14a" },
-    { kindCount: 20, digest: "3fcdf8c362b943c8baf4d7437bb517aee675b7be250bafd2340440efb53e3780" },
-  ]) {
-    it(`the bytes of the first ${kindCount} kinds stay what they are`, () => {
-      const hash = createHash("sha256");
-      for (const body of everyMessage().map((message) => encodePeerMessage(message))) {
-        if ((body[0] ?? kindCount) < kindCount) hash.update(body);
-      }
-      assert.equal(hash.digest("hex"), digest);
-    });
-  }
+  it("the bytes of version 2 on the wire stay what they are", () => {
+    const hash = createHash("sha256");
+    for (const message of everyMessage()) hash.update(encodePeerMessage(message));
+    assert.equal(
+      hash.digest("hex"),
+      "fab1c57ceba80b601e1aa8d97a56e18b95e2a763df6f2042c7d60bbc1f8e03a5",
+    );
+  });
 
   it("a message larger than the encoder's buffer comes back, and small ones after it", () => {
     const large = appendOf(N1, 8 * 1024 * 1024);
@@ -196,7 +188,7 @@ describe("peer message, refused", () => {
       },
       {
         what: "a request that is none",
-        body: Buffer.from([11, 4, 0x6e, 0x31, 2, 4, 1, 2]),
+        body: Buffer.from([11, 4, 0x6e, 0x31, 2, 2, 4, 1, 2]),
         text: /not a request/,
       },
     ];
@@ -209,7 +201,7 @@ describe("peer message, refused", () => {
   it("a varint without end in the place of a size spoils nothing that comes after", () => {
     const append = encodePeerMessage(appendOf(N1));
     const forward = Buffer.concat([
-      Buffer.from([11, 4, 0x6e, 0x31, 2]),
+      Buffer.from([11, 4, 0x6e, 0x31, 2, 2]),
       Buffer.alloc(200, 0x80),
       Buffer.from([0]),
     ]);

@@ -107,7 +107,7 @@ export function everyMessage(from: NodeId = LONGEST_ID): readonly PeerMessage[] 
     { kind: "readIndex", from, term, context: 8192 },
     { kind: "readIndexResult", from, term, context: 1, granted: true, index: LogIndex(5) },
     { kind: "timeoutNow", from, term },
-    { kind: "forward", from, id: 12, request: EVERY_COMMAND },
+    { kind: "forward", from, id: 12, term, request: EVERY_COMMAND },
     { kind: "forwardAccepted", from, id: 12, index: LogIndex(4), term, position: 3 },
     { kind: "forwardRefused", from, id: 13, reason: "busy" },
     { kind: "forwardRefused", from, id: 13, reason: "not-leader" },

@@ -109,7 +109,7 @@ describe("requests on their way", () => {
   });
 
   it("forwarded are recognised by their id when the log brings them first", () => {
-    requests.forwarded(1, write("a"));
+    requests.forwarded(1, write("a"), Term(1));
     const taken = requests.takeForwarded(Buffer.from("a".padEnd(16, ".")));
     assert.ok(taken !== undefined);
     assert.equal(name(taken), "a");
@@ -118,10 +118,18 @@ describe("requests on their way", () => {
     assert.equal(requests.takeForwarded(Buffer.alloc(0)), undefined);
   });
 
+  it("sent to a leader of an earlier term and not seen by the first entry of a later one are not applied", () => {
+    requests.forwarded(1, write("early"), Term(1));
+    requests.forwarded(2, write("late"), Term(2));
+    assert.deepEqual(requests.supersededBy(LogIndex(5), Term(2)).map(name), ["early"]);
+    assert.equal(requests.takeForwardedById(1), undefined);
+    assert.notEqual(requests.takeForwardedById(2), undefined);
+  });
+
   it("past their deadline are told the truth: unsent, or unknown with their id", () => {
     requests.enqueue(write("queued", { deadline: 10 }));
     requests.enqueue(write("patient", { deadline: 99 }));
-    requests.forwarded(1, write("forwarded", { deadline: 10 }));
+    requests.forwarded(1, write("forwarded", { deadline: 10 }), Term(1));
     requests.placed(LogIndex(3), Term(1), [write("placed", { deadline: 10 })]);
     requests.expire(10, false);
     assert.equal(told.get("queued")?.error?.code, "NO_LEADER");
@@ -152,7 +160,7 @@ describe("requests on their way", () => {
 
   it("end with the node: unsent ones provably, the others unknown", () => {
     requests.enqueue(write("queued"));
-    requests.forwarded(1, write("forwarded"));
+    requests.forwarded(1, write("forwarded"), Term(1));
     requests.placed(LogIndex(3), Term(1), [undefined, write("placed")]);
     requests.close();
     assert.equal(told.get("queued")?.error?.code, "CLOSED");
