@@ -287,6 +287,14 @@ export function decodeRequests(entry: CommandsEntry): readonly Request[] {
   }
 }
 
+/** When the leader made the entry, milliseconds since 1970 by its clock. */
+export function entryTime(entry: Entry): number {
+  const { reader } = rowsOf(entry, "views");
+  reader.next();
+  assert(reader.time !== undefined, "an accepted block carries its time");
+  return reader.time;
+}
+
 /** A row as `log inspect` shows it. */
 export interface Row {
   readonly index: number;

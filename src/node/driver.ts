@@ -10,7 +10,7 @@
  * arrived together becomes one block, one message a follower and one flush.
  */
 import { assert } from "../assert.js";
-import { decodeRequests, sealCommands } from "../codec/block.js";
+import { decodeRequests, entryTime, sealCommands } from "../codec/block.js";
 import type { Forward, ForwardAccepted, ForwardRefused } from "../codec/peer-message.js";
 import { DatabaseError } from "../errors.js";
 import type { Message } from "../raft/message.js";
@@ -501,8 +501,9 @@ export class Driver {
     assert(entry.index === this.#appliedIndex + 1, "entries are applied in order, each once");
     const results: RequestResult[] = [];
     if (entry.kind === "commands") {
+      const time = entryTime(entry);
       for (const request of decodeRequests(entry)) {
-        const result = this.#parts.store.apply(request);
+        const result = this.#parts.store.apply(request, time);
         results.push(result);
         const forwarded = this.requests.takeForwarded(request.id);
         if (forwarded !== undefined) settle(forwarded, undefined, result);

@@ -29,9 +29,11 @@ import type {
 } from "./command.js";
 import { DEFAULT_LIMITS } from "./command.js";
 import { formatInteger, isInteger64, parseInteger } from "./integer.js";
-import { MapTable } from "./map-table.js";
+import { keyText } from "./key-order.js";
 import { StateHash } from "./state-hash.js";
-import type { Table } from "./table.js";
+import { FreshStateRestore, type StateRestore } from "./state-restore.js";
+import { LiveStateView, type StateView } from "./state-view.js";
+import { State } from "./state.js";
 import { assert, unreachable } from "../assert.js";
 
 export interface RangePage {
@@ -46,12 +48,6 @@ interface Refusal {
   readonly current: KeyValue | undefined;
 }
 
-/** How to take back one change: the record that was under `key` before it. */
-interface Undo {
-  readonly key: Uint8Array;
-  readonly previous: KeyValue | undefined;
-}
-
 const ABSENT_DELETED: CommandResult = {
   previous: undefined,
   current: undefined,
@@ -59,11 +55,9 @@ const ABSENT_DELETED: CommandResult = {
 };
 
 export class Store {
-  readonly #table: Table = new MapTable();
   readonly #limits: Limits;
-  #revision = 1;
-  /** Of the request under way; undefined while nothing could have to be taken back. */
-  #undo: Undo[] | undefined;
+  #state = new State();
+  #viewOpen = false;
 
   constructor(limits: Limits = DEFAULT_LIMITS) {
     this.#limits = limits;
@@ -71,48 +65,75 @@ export class Store {
 
   /** etcd's store revision: 1 when empty. */
   get revision(): number {
-    return this.#revision;
+    return this.#state.map.revision;
   }
 
   /** keys */
   get size(): number {
-    return this.#table.size;
+    return this.#state.map.size;
   }
 
-  /** Folds one request. Total: an invalid one yields a rejection value, never a throw. Deterministic. */
-  apply(request: Request): RequestResult {
+  /** Milliseconds since 1970: the greatest time a leader put into the log. */
+  get logTime(): number {
+    return this.#state.clock.logTime;
+  }
+
+  /**
+   * Folds one request. Total: an invalid one yields a rejection value, never a throw. Deterministic.
+   *
+   * @param time the leader's clock as stamped in the request's block, milliseconds since 1970;
+   *   without it no time has passed
+   */
+  apply(request: Request, time: number = this.#state.clock.stamp): RequestResult {
+    this.#state.clock.advance(time);
     const { commands } = request;
     const failed = this.#failedCondition(commands);
     if (failed !== undefined) return this.#rejected(failed.commandIndex, failed.refusal);
 
+    const { map } = this.#state;
+    const revision = map.revision + 1;
     // A request of one command refuses before it changes anything.
-    this.#undo = commands.length > 1 ? [] : undefined;
-    const revision = this.#revision + 1;
+    map.begin(this.logTime, commands.length > 1);
     const results: CommandResult[] = [];
     let changed = false;
     for (const [commandIndex, command] of commands.entries()) {
       const result = this.#run(command, revision);
       if ("refused" in result) {
-        this.#takeBack();
+        map.takeBack();
         return this.#rejected(commandIndex, result);
       }
       changed ||= result.current !== undefined || result.deletedCount > 0;
       results.push(result);
     }
-    this.#undo = undefined;
-    if (changed) this.#revision = revision;
-    return { kind: "applied", revision: this.#revision, results };
+    map.end(changed);
+    return { kind: "applied", revision: map.revision, results };
   }
 
   get(key: Uint8Array): KeyValue | undefined {
-    return this.#table.get(key);
+    return this.#state.map.get(keyText(key));
+  }
+
+  /** A consistent view of this moment, to be read in slices while requests go on. At most one at a time. */
+  openView(): StateView {
+    assert(!this.#viewOpen, "there is one view at a time");
+    this.#viewOpen = true;
+    return new LiveStateView(this.#state, () => {
+      this.#viewOpen = false;
+    });
+  }
+
+  /** Takes a whole state back; until its `finish` the present one serves. */
+  beginRestore(): StateRestore {
+    return new FreshStateRestore((state) => {
+      this.#state = state;
+    });
   }
 
   /** Keys in [from, end), byte order, at most `countMax` keys and about `sizeMax` bytes (at least one key). */
   range(from: Uint8Array, end: Uint8Array, countMax: number, sizeMax: number): RangePage {
     const keyValues: KeyValue[] = [];
     let size = 0;
-    for (const keyValue of this.#table.range(from, end)) {
+    for (const keyValue of this.#state.map.range(keyText(from), keyText(end))) {
       const full = keyValues.length > 0 && (keyValues.length >= countMax || size >= sizeMax);
       if (full) return { keyValues, more: true };
       keyValues.push(keyValue);
@@ -124,8 +145,8 @@ export class Store {
   /** Order-independent hash of all keys, values and revisions, as hex; equal state gives equal hashes. O(n). */
   stateHash(): string {
     const hash = new StateHash();
-    hash.addRevision(this.#revision);
-    for (const keyValue of this.#table.range(NO_BYTES, NO_BYTES)) hash.add(keyValue);
+    hash.addRevision(this.revision);
+    for (const keyValue of this.#state.map.range("", "")) hash.add(keyValue);
     return hash.toString();
   }
 
@@ -134,7 +155,7 @@ export class Store {
   ): { readonly commandIndex: number; readonly refusal: Refusal } | undefined {
     for (const [commandIndex, command] of commands.entries()) {
       if (command.kind !== "put" || command.condition === "none") continue;
-      const current = this.#table.get(command.key);
+      const current = this.get(command.key);
       if ((current === undefined) !== (command.condition === "absent")) {
         return { commandIndex, refusal: { refused: "condition-failed", current } };
       }
@@ -147,7 +168,7 @@ export class Store {
       kind: "rejected",
       reason: refusal.refused,
       commandIndex,
-      revision: this.#revision,
+      revision: this.revision,
       current: refusal.current,
     };
   }
@@ -155,7 +176,7 @@ export class Store {
   #run(command: Command, revision: number): CommandResult | Refusal {
     switch (command.kind) {
       case "put":
-        return this.#put(command.key, copyOf(command.value), this.get(command.key), revision);
+        return this.#put(command.key, copyOf(command.value), revision);
       case "delete":
         return this.#delete(command.key);
       case "deleteRange":
@@ -170,12 +191,10 @@ export class Store {
   }
 
   /** @param value the store's own from here on */
-  #put(
-    key: Uint8Array,
-    value: Uint8Array,
-    previous: KeyValue | undefined,
-    revision: number,
-  ): CommandResult {
+  #put(key: Uint8Array, value: Uint8Array, revision: number): CommandResult {
+    const { map } = this.#state;
+    const text = keyText(key);
+    const previous = map.get(text);
     const current: KeyValue = {
       key: previous?.key ?? copyOf(key),
       value,
@@ -183,71 +202,47 @@ export class Store {
       modRevision: revision,
       version: (previous?.version ?? 0) + 1,
     };
-    this.#undo?.push({ key: current.key, previous });
-    this.#table.set(current);
+    map.set(text, current, previous);
     return { previous, current, deletedCount: 0 };
   }
 
   #delete(key: Uint8Array): CommandResult {
-    const previous = this.#table.get(key);
+    const { map } = this.#state;
+    const text = keyText(key);
+    const previous = map.get(text);
     if (previous === undefined) return ABSENT_DELETED;
-    this.#undo?.push({ key: previous.key, previous });
-    this.#table.delete(key);
+    map.delete(text, previous);
     return { previous, current: undefined, deletedCount: 1 };
   }
 
   #deleteRange(from: Uint8Array, end: Uint8Array): CommandResult {
-    const everything = from.length === 0 && end.length === 0;
-    const deletedCount =
-      everything && this.#undo === undefined ? this.#clear() : this.#deleteEach(from, end);
-    return { previous: undefined, current: undefined, deletedCount };
-  }
-
-  #clear(): number {
-    const count = this.#table.size;
-    this.#table.clear();
-    return count;
-  }
-
-  #deleteEach(from: Uint8Array, end: Uint8Array): number {
-    // Gathered first: the table must not change while it is walked.
-    const doomed = [...this.#table.range(from, end)];
-    for (const previous of doomed) {
-      this.#undo?.push({ key: previous.key, previous });
-      this.#table.delete(previous.key);
-    }
-    return doomed.length;
+    const { map } = this.#state;
+    // Gathered first: the map must not change while it is walked.
+    const doomed = [...map.range(keyText(from), keyText(end))];
+    for (const previous of doomed) map.delete(keyText(previous.key), previous);
+    return { previous: undefined, current: undefined, deletedCount: doomed.length };
   }
 
   #increment(command: Increment, revision: number): CommandResult | Refusal {
-    const previous = this.#table.get(command.key);
+    const previous = this.get(command.key);
     const before = previous === undefined ? 0n : parseInteger(previous.value);
     if (before === undefined) return { refused: "not-an-integer", current: previous };
     const after = before + command.by;
     if (!isInteger64(command.by) || !isInteger64(after)) {
       return { refused: "overflow", current: previous };
     }
-    return this.#put(command.key, formatInteger(after), previous, revision);
+    return this.#put(command.key, formatInteger(after), revision);
   }
 
   #append(key: Uint8Array, tail: Uint8Array, revision: number): CommandResult | Refusal {
-    const previous = this.#table.get(key);
+    const previous = this.get(key);
     const head = previous?.value ?? NO_BYTES;
     const size = head.length + tail.length;
     if (size > this.#limits.valueSizeMax) return { refused: "value-too-large", current: previous };
     const value = new Uint8Array(size);
     value.set(head);
     value.set(tail, head.length);
-    return this.#put(key, value, previous, revision);
-  }
-
-  #takeBack(): void {
-    // Only a request of several commands can be refused after a change, and that one is recorded.
-    for (const { key, previous } of (this.#undo ?? []).reverse()) {
-      if (previous !== undefined) this.#table.set(previous);
-      else assert(this.#table.delete(key), "a change that is undone was made");
-    }
-    this.#undo = undefined;
+    return this.#put(key, value, revision);
   }
 }
 
