@@ -20,20 +20,14 @@ import { Term, type Entry, type LogIndex, type NodeId, type RoleChange } from ".
 import type { HardStateFile } from "../storage/hard-state.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import type { RequestResult } from "../store/command.js";
+import { contentSize } from "../store/limits.js";
 import type { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { divergenceError } from "./divergence.js";
 import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
-import {
-  isRelayed,
-  Requests,
-  requestSize,
-  settle,
-  type PendingWrite,
-  type RelayedWrite,
-} from "./requests.js";
+import { isRelayed, Requests, settle, type PendingWrite, type RelayedWrite } from "./requests.js";
 
 export interface DriverParts {
   readonly id: NodeId;
@@ -425,7 +419,7 @@ export class Driver {
     const { raft, clock } = this.#parts;
     const write: RelayedWrite = {
       request: message.request,
-      size: requestSize(message.request),
+      size: contentSize(message.request),
       // The sender keeps the client's deadline; here it only must not wait for ever.
       deadline: clock.now() + RELAY_MS_MAX,
       done: () => {

@@ -3,10 +3,12 @@
  * `finish` puts it in its place. What no store can have written is CORRUPTION.
  */
 import { DatabaseError } from "../errors.js";
+import { MalformedBytes } from "./bytes.js";
 import type { KeyValue } from "./command.js";
 import { tombstone } from "./history.js";
 import { keyText } from "./key-order.js";
 import { STATE_ROW_KINDS, type StateRow } from "./state-row.js";
+import { takeTailRow } from "./state-tail.js";
 import { State } from "./state.js";
 
 export interface StateRestore {
@@ -48,7 +50,7 @@ export class FreshStateRestore implements StateRestore {
   }
 
   #take(row: StateRow): void {
-    const { clock, map } = this.#state;
+    const { clock, map, leases } = this.#state;
     switch (row.kind) {
       case "store":
         if (row.modRevision < 1 || row.createRevision > row.modRevision) {
@@ -57,12 +59,18 @@ export class FreshStateRestore implements StateRestore {
         this.#lastRevision = row.createRevision;
         map.restoreRevisions(row.modRevision, row.createRevision);
         clock.logTime = row.time;
+        leases.restoreLastId(row.lease);
         return;
       case "clock":
         clock.runTime = row.modRevision;
         clock.stamp = row.time;
         if (row.createRevision > 0)
           map.history.times.add(map.compactedRevision, row.createRevision);
+        return;
+      case "lease":
+        if (row.lease < 1 || leases.get(row.lease) !== undefined)
+          throw nonsense("a lease's number");
+        leases.restore(row.lease, row.version, row.modRevision, row.createRevision === 1);
         return;
       case "key":
         this.#takeKey(row);
@@ -72,15 +80,35 @@ export class FreshStateRestore implements StateRestore {
         this.#takeChange(row);
         return;
       default:
-        throw nonsense(`a row "${row.kind}" is not known`);
+        this.#takeTail(row);
     }
+  }
+
+  #takeTail(row: StateRow): void {
+    try {
+      takeTailRow(this.#state, row);
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error;
+      throw nonsense(error.message);
+    }
+  }
+
+  #recordOf(row: StateRow): KeyValue {
+    const { createRevision, modRevision, version, lease } = row;
+    if (createRevision < 2 || modRevision < createRevision || version < 1 || row.key.length === 0) {
+      throw nonsense("a record has no such revisions");
+    }
+    const key = new Uint8Array(row.key);
+    const value = new Uint8Array(row.value);
+    const record = { key, value, createRevision, modRevision, version };
+    return lease === 0 ? record : { ...record, lease };
   }
 
   #takeKey(row: StateRow): void {
     const text = keyText(row.key);
     if (this.#lastKey !== undefined && text <= this.#lastKey)
       throw nonsense("keys are out of order");
-    const record = recordOf(row);
+    const record = this.#recordOf(row);
     if (record.modRevision > this.#state.map.compactedRevision) {
       throw nonsense("a key is younger than its place");
     }
@@ -95,23 +123,13 @@ export class FreshStateRestore implements StateRestore {
     if (!inOrder || modRevision > map.revision) throw nonsense("a change is out of order");
     this.#lastRevision = modRevision;
     const text = keyText(row.key);
-    if (row.kind === "put") map.restoreChange(text, recordOf(row), row.time);
+    if (row.kind === "put") map.restoreChange(text, this.#recordOf(row), row.time);
     else {
       const before = map.get(text);
       if (before === undefined) throw nonsense("a key is deleted that was not there");
       map.restoreChange(text, tombstone(before.key, modRevision), row.time);
     }
   }
-}
-
-function recordOf(row: StateRow): KeyValue {
-  const { createRevision, modRevision, version } = row;
-  if (createRevision < 2 || modRevision < createRevision || version < 1 || row.key.length === 0) {
-    throw nonsense("a record has no such revisions");
-  }
-  const key = new Uint8Array(row.key);
-  const value = new Uint8Array(row.value);
-  return { key, value, createRevision, modRevision, version };
 }
 
 function nonsense(what: string): DatabaseError {

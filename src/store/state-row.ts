@@ -7,9 +7,10 @@
  *
  *   store        one, first: revision, compacted revision, log time
  *   clock        one: the running time that deadlines are counted in
+ *   lease*       before the keys that name them
  *   key*         the keys as they were at the compacted revision, in byte order
  *   (put|delete)*  every change after it, in order; the last of a key is its state
- *   lease*, session*, answer*, transaction*, staged*, savepoint*, read*, finished*, outcome*
+ *   session*, answer*, transaction*, staged*, savepoint*, read*, finished*, outcome*
  *
  * What a field means for a kind is said where the rows of that kind are made.
  */
@@ -18,10 +19,10 @@
 export const STATE_ROW_KINDS = [
   "store",
   "clock",
+  "lease",
   "key",
   "put",
   "delete",
-  "lease",
   "session",
   "answer",
   "transaction",
@@ -49,4 +50,21 @@ export interface StateRow {
   readonly lease: number;
   /** milliseconds since 1970; 0 when there is none */
   readonly time: number;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** A row of `kind` with some fields; the others are empty or 0. */
+export function stateRow(kind: StateRowKind, fields: Partial<Omit<StateRow, "kind">>): StateRow {
+  return {
+    kind,
+    key: fields.key ?? NO_BYTES,
+    value: fields.value ?? NO_BYTES,
+    id: fields.id ?? NO_BYTES,
+    createRevision: fields.createRevision ?? 0,
+    modRevision: fields.modRevision ?? 0,
+    version: fields.version ?? 0,
+    lease: fields.lease ?? 0,
+    time: fields.time ?? 0,
+  };
 }

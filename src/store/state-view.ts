@@ -5,10 +5,12 @@
  * compaction keeps what the view still has to read. Everything else is small and
  * is copied when the view is opened.
  */
+import { assert } from "../assert.js";
 import type { KeyValue } from "./command.js";
 import { isTombstone } from "./history.js";
 import { keyText } from "./key-order.js";
-import type { StateRow, StateRowKind } from "./state-row.js";
+import { type StateRow, stateRow, type StateRowKind } from "./state-row.js";
+import { tailRows } from "./state-tail.js";
 import type { State } from "./state.js";
 
 export interface StateView {
@@ -18,24 +20,8 @@ export interface StateView {
   close(): void;
 }
 
-const NO_BYTES = new Uint8Array(0);
 /** What a row costs beside its bytes. */
 const ROW_OVERHEAD_SIZE = 32;
-
-/** A row of `kind` with some fields; the others are empty or 0. */
-export function stateRow(kind: StateRowKind, fields: Partial<Omit<StateRow, "kind">>): StateRow {
-  return {
-    kind,
-    key: fields.key ?? NO_BYTES,
-    value: fields.value ?? NO_BYTES,
-    id: fields.id ?? NO_BYTES,
-    createRevision: fields.createRevision ?? 0,
-    modRevision: fields.modRevision ?? 0,
-    version: fields.version ?? 0,
-    lease: fields.lease ?? 0,
-    time: fields.time ?? 0,
-  };
-}
 
 export class LiveStateView implements StateView {
   readonly #rows: Iterator<StateRow, undefined>;
@@ -72,40 +58,62 @@ export class LiveStateView implements StateView {
 }
 
 /** Takes now what changes in place; the rest is read as it is asked for. */
-function rowsOf(state: State): Iterator<StateRow, undefined> {
-  const { map, clock } = state;
+export function rowsOf(state: State): Iterator<StateRow, undefined> {
+  const { map } = state;
+  const { history, compactedRevision } = map;
+  const head = [...headRows(state), ...leaseRows(state)];
+  const tail = tailRows(state);
+  const firstChange = history.placeAfter(compactedRevision);
+  const endChange = history.count;
+  return (function* (): Generator<StateRow, undefined> {
+    yield* head;
+    yield* keyRows(map, compactedRevision);
+    for (let place = firstChange; place < endChange; place++) {
+      const change = history.change(place);
+      assert(change !== undefined, "a pinned history keeps its changes");
+      const time = history.times.timeOf(change.modRevision);
+      yield recordRow(isTombstone(change) ? "delete" : "put", change, time);
+    }
+    yield* tail;
+    return undefined;
+  })();
+}
+
+/**
+ * store: createRevision: the compacted revision; modRevision: the revision;
+ *        lease: the greatest lease the store picked; time: log time
+ * clock: createRevision: time of the compacted revision; modRevision: run time;
+ *        time: the last stamp
+ */
+function headRows({ map, clock, leases }: State): readonly StateRow[] {
   const { revision, compactedRevision } = map;
-  const { history } = map;
-  const head = [
-    /** createRevision: the compacted revision; modRevision: the revision; time: log time */
+  return [
     stateRow("store", {
       createRevision: compactedRevision,
       modRevision: revision,
+      lease: leases.lastId,
       time: clock.logTime,
     }),
-    /** createRevision: time of the compacted revision; modRevision: run time; time: the last stamp */
     stateRow("clock", {
-      createRevision: history.times.timeOf(compactedRevision),
+      createRevision: map.history.times.timeOf(compactedRevision),
       modRevision: clock.runTime,
       time: clock.stamp,
     }),
   ];
-  const changeCount = history.count - history.placeAfter(compactedRevision);
-  const firstChange = history.placeAfter(compactedRevision);
-  return (function* (): Generator<StateRow, undefined> {
-    yield* head;
-    yield* keyRows(map, compactedRevision);
-    for (let place = firstChange; place < firstChange + changeCount; place++) {
-      const change = history.change(place);
-      if (change === undefined) break;
-      yield recordRow(
-        isTombstone(change) ? "delete" : "put",
-        change,
-        history.times.timeOf(change.modRevision),
-      );
-    }
-    return undefined;
-  })();
+}
+
+/** createRevision: 1 when it is a key's own; modRevision: deadline in run time; version: ttl; in the order of their ids */
+function leaseRows({ leases }: State): readonly StateRow[] {
+  return [...leases.all()]
+    .sort((a, b) => a.id - b.id)
+    .map(({ id, ttl, deadline, ofKey }) =>
+      stateRow("lease", {
+        createRevision: ofKey ? 1 : 0,
+        modRevision: deadline,
+        version: ttl,
+        lease: id,
+      }),
+    );
 }
 
 /** The keys at a pinned revision. The map may change between two rows: each search starts anew. */
@@ -129,6 +137,5 @@ const PAGE_COUNT = 256;
 
 /** The fields by their names; `time` is when a change came to be. */
 function recordRow(kind: StateRowKind, record: KeyValue, time: number): StateRow {
-  const { key, value, createRevision, modRevision, version } = record;
-  return stateRow(kind, { key, value, createRevision, modRevision, version, time });
+  return stateRow(kind, { ...record, time });
 }

@@ -12,18 +12,25 @@
 import { assert } from "../assert.js";
 import type { KeyValue } from "./command.js";
 import { History, isTombstone, tombstone } from "./history.js";
+import type { Leases } from "./lease.js";
 import { MapTable } from "./map-table.js";
 import type { Table } from "./table.js";
 
 export class VersionedMap {
   readonly #table: Table = new MapTable();
   readonly history = new History();
+  readonly #leases: Leases;
   #revision = 1;
   #compactedRevision = 0;
   #pinned = false;
   #logTime = 0;
   /** What keys were before the request under way; undefined while nothing could have to be taken back. */
   #before: Map<string, KeyValue | undefined> | undefined;
+
+  /** @param leases told which keys name them */
+  constructor(leases: Leases) {
+    this.#leases = leases;
+  }
 
   get revision(): number {
     return this.#revision;
@@ -51,9 +58,13 @@ export class VersionedMap {
     return older === undefined || isTombstone(older) ? undefined : older;
   }
 
-  /** The revision of a key's last change that is known; 0 when there is none. */
+  /** The revision of a key's last change; 0 when it is absent and its deletion is compacted, or never was. */
   changedAt(text: string): number {
-    return (this.#table.get(text) ?? this.history.at(text, Infinity))?.modRevision ?? 0;
+    const current = this.#table.get(text);
+    if (current !== undefined) return current.modRevision;
+    const deletedAt = this.history.at(text, Infinity)?.modRevision ?? 0;
+    // A view may keep older ones on this node alone: they must not reach the fold.
+    return deletedAt > this.#compactedRevision ? deletedAt : 0;
   }
 
   /** Keys with a record in [from, end), in order; an empty `end` means no upper bound. Not to be changed meanwhile. */
@@ -81,13 +92,14 @@ export class VersionedMap {
   }
 
   set(text: string, record: KeyValue, before: KeyValue | undefined): void {
-    this.#note(text, before, record);
+    if (this.#before === undefined) this.#settle(text, before, record);
+    else if (!this.#before.has(text)) this.#before.set(text, before);
     this.#table.set(text, record);
   }
 
   delete(text: string, before: KeyValue): void {
-    if (this.#before !== undefined) this.#note(text, before, before);
-    else this.history.record(text, before, this.#tombstoneOf(before), this.#logTime);
+    if (this.#before === undefined) this.#settle(text, before, this.#tombstoneOf(before));
+    else if (!this.#before.has(text)) this.#before.set(text, before);
     this.#table.delete(text);
   }
 
@@ -98,11 +110,11 @@ export class VersionedMap {
     if (touched !== undefined) {
       for (const [text, before] of touched) {
         const after = this.#table.get(text);
-        if (after !== undefined) this.history.record(text, before, after, this.#logTime);
-        else if (before !== undefined)
-          this.history.record(text, before, this.#tombstoneOf(before), this.#logTime);
+        if (after !== undefined) this.#settle(text, before, after);
+        else if (before !== undefined) this.#settle(text, before, this.#tombstoneOf(before));
       }
     }
+    this.#leases.end();
     if (changed) this.#revision += 1;
   }
 
@@ -113,11 +125,12 @@ export class VersionedMap {
       else this.#table.delete(text);
     }
     this.#before = undefined;
+    this.#leases.takeBack();
   }
 
-  #note(text: string, before: KeyValue | undefined, after: KeyValue): void {
-    if (this.#before === undefined) this.history.record(text, before, after, this.#logTime);
-    else if (!this.#before.has(text)) this.#before.set(text, before);
+  #settle(text: string, before: KeyValue | undefined, after: KeyValue): void {
+    this.history.record(text, before, after, this.#logTime);
+    this.#leases.moved(text, before?.lease, after.lease);
   }
 
   #tombstoneOf(record: KeyValue): KeyValue {
@@ -158,12 +171,14 @@ export class VersionedMap {
 
   /** A key as it was at the compacted revision. */
   restoreKey(text: string, record: KeyValue): void {
+    this.#leases.moved(text, undefined, record.lease);
     this.#table.set(text, record);
   }
 
   /** A change after it; in order. */
   restoreChange(text: string, after: KeyValue, logTime: number): void {
-    this.history.record(text, this.#table.get(text), after, logTime);
+    this.#logTime = logTime;
+    this.#settle(text, this.#table.get(text), after);
     if (isTombstone(after)) this.#table.delete(text);
     else this.#table.set(text, after);
   }

@@ -87,8 +87,8 @@ describe("the store against its reference", () => {
 });
 
 describe("the state hash", () => {
-  it("is equal for the same state, whatever way led to it, and tells states apart", () => {
-    const byState = new Map<string, string>();
+  it("tells states apart", () => {
+    const byHash = new Map<string, string>();
     fc.assert(
       fc.property(fc.array(anyRequest, { maxLength: 15 }), (requests) => {
         const store = new Store(LIMITS);
@@ -103,15 +103,14 @@ describe("the state hash", () => {
         ]);
         const hash = store.stateHash();
         assert.match(hash, /^[0-9a-f]{16}$/);
-        assert.equal(byState.get(hash) ?? state, state);
-        byState.set(hash, state);
+        assert.equal(byHash.get(hash) ?? state, state);
+        byHash.set(hash, state);
       }),
       { numRuns: 500, seed: 20261123 },
     );
-    assert.equal(new Set(byState.values()).size, byState.size);
   });
 
-  it("does not depend on the order in which keys came", () => {
+  it("knows the order of the changes in a revision, which a watch shows", () => {
     const commands: Command[] = Array.from({ length: 50 }, (_, i) => ({
       kind: "put",
       key: new Uint8Array([i]),
@@ -122,6 +121,10 @@ describe("the state hash", () => {
     forwards.apply({ id: NO_BYTES, commands });
     const backwards = new Store();
     backwards.apply({ id: NO_BYTES, commands: commands.toReversed() });
+    assert.notEqual(forwards.stateHash(), backwards.stateHash());
+    for (const store of [forwards, backwards]) {
+      store.apply({ id: NO_BYTES, commands: [{ kind: "compact", revision: 2 }] });
+    }
     assert.equal(forwards.stateHash(), backwards.stateHash());
   });
 
