@@ -20,6 +20,10 @@ export type ErrorCode =
   | "CONDITION_FAILED"
   /** a change of members or of the leader that cannot be done, or not now: nothing was changed */
   | "CHANGE_REFUSED"
+  /** the revision is older than the history that is kept: `revisions` */
+  | "REVISION_COMPACTED"
+  /** the store has not come to that revision: `revisions` */
+  | "REVISION_FUTURE"
   /** no leader is known, or no quorum: not applied, safe to retry */
   | "NO_LEADER"
   /** no connection could be made, or it was refused before anything was sent */
@@ -52,7 +56,16 @@ export type ErrorCode =
 /** What is known of a failed request's effect. */
 export type Outcome = "not-applied" | "applied" | "unknown";
 
+/** Of REVISION_COMPACTED and REVISION_FUTURE: what was asked for, and what is there. */
+export interface RevisionBounds {
+  readonly asked: number;
+  /** the oldest revision that can be read; 0 when all can */
+  readonly compacted: number;
+  readonly current: number;
+}
+
 export interface DatabaseErrorOptions extends ErrorOptions {
+  readonly revisions?: RevisionBounds | undefined;
   /** default: "not-applied", or "unknown" for OUTCOME_UNKNOWN */
   readonly outcome?: Outcome;
   /** hex; present whenever the outcome is unknown */
@@ -70,6 +83,8 @@ export class DatabaseError extends Error {
   readonly retryable: boolean;
   /** hex; undefined when the request carried none */
   readonly requestId: string | undefined;
+  /** of REVISION_COMPACTED and REVISION_FUTURE; else undefined */
+  readonly revisions: RevisionBounds | undefined;
 
   constructor(code: ErrorCode, message: string, options: DatabaseErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -77,5 +92,6 @@ export class DatabaseError extends Error {
     this.outcome = options.outcome ?? (code === "OUTCOME_UNKNOWN" ? "unknown" : "not-applied");
     this.retryable = this.outcome === "not-applied" && RETRYABLE.has(code);
     this.requestId = options.requestId;
+    this.revisions = options.revisions;
   }
 }

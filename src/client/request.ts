@@ -27,6 +27,7 @@ import type {
   Request,
   RequestResult,
 } from "../store/command.js";
+import { isKeyCommand } from "../store/command.js";
 import { prefixEnd } from "../store/key-order.js";
 
 export const TIMEOUT_MS_DEFAULT = 5000;
@@ -223,7 +224,8 @@ function rejection(
   { reason, commandIndex, current }: Extract<RequestResult, { kind: "rejected" }>,
 ): DatabaseError {
   const command = request.commands[commandIndex];
-  const key = command === undefined ? "a key" : `key ${describe(command.key)}`;
+  const key =
+    command !== undefined && isKeyCommand(command) ? `key ${describe(command.key)}` : "a key";
   const options: DatabaseErrorOptions = { requestId: requestIdOf(request) };
   switch (reason) {
     case "condition-failed": {
@@ -237,6 +239,8 @@ function rejection(
       return new DatabaseError("INVALID_ARGUMENT", `${key} does not hold an integer`, options);
     case "overflow":
       return new DatabaseError("INVALID_ARGUMENT", `${key}: the sum leaves 64 bits`, options);
+    default:
+      return new DatabaseError("CONDITION_FAILED", `the request was refused: ${reason}`, options);
   }
 }
 

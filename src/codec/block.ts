@@ -30,16 +30,16 @@ import type {
 } from "../raft/types.js";
 import type { Request } from "../store/command.js";
 import { encodeConfiguration, parseConfiguration } from "./configuration.js";
+import { checkRequestRows, readRequest } from "./request-reader.js";
+import { writeRequest } from "./request-row.js";
 import {
   CHECKSUM_FIELD_SIZE,
   MalformedRow,
-  readRequest,
   ROW_SIZE_MIN,
   RowReader,
   RowWriter,
   type Taking,
   writeLong,
-  writeRequest,
 } from "./row.js";
 import type { RowKind } from "./schema.js";
 
@@ -234,19 +234,21 @@ function readContent(reader: RowReader, count: number): Content {
     return { kind };
   }
   const { index, term } = reader;
-  reader.checkCommand();
-  for (let i = 1; i < count; i++) {
-    const within = reader.more;
+  let rowCount = 1;
+  const next = (): void => {
+    if (rowCount === count) throw new MalformedRow("malformed", "a block ends within a request");
     reader.next();
+    rowCount += 1;
     if (reader.checksum !== undefined || reader.time !== undefined)
       throw new MalformedRow("malformed", "only a block's first row carries checksum and time");
     if (reader.index !== index || reader.term !== term)
       throw new MalformedRow("malformed", "the rows of a block share its index and term");
-    if (within && reader.requestSize !== 0)
-      throw new MalformedRow("malformed", "only a request's first row carries its id");
-    reader.checkCommand();
+  };
+  checkRequestRows(reader, next);
+  while (rowCount < count) {
+    next();
+    checkRequestRows(reader, next);
   }
-  if (reader.more) throw new MalformedRow("malformed", "a block ends within a request");
   if (!reader.done) throw new MalformedRow("malformed", "bytes follow a block's last row");
   return { kind: "commands" };
 }
@@ -285,6 +287,14 @@ export function decodeRequests(entry: CommandsEntry): readonly Request[] {
   } catch (error) {
     throw corruption(entry, error);
   }
+}
+
+/** When the leader made the entry, milliseconds since 1970 by its clock. */
+export function entryTime(entry: Entry): number {
+  const { reader } = rowsOf(entry, "views");
+  reader.next();
+  assert(reader.time !== undefined, "an accepted block carries its time");
+  return reader.time;
 }
 
 /** A row as `log inspect` shows it. */

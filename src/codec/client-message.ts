@@ -198,6 +198,8 @@ const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
   REQUEST_TOO_LARGE: true,
   CONDITION_FAILED: true,
   CHANGE_REFUSED: true,
+  REVISION_COMPACTED: true,
+  REVISION_FUTURE: true,
   NO_LEADER: true,
   UNAVAILABLE: true,
   BUSY: true,

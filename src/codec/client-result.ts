@@ -11,7 +11,12 @@
  * A count is checked against the bytes that are there before anything is
  * allocated, so that a few bytes never ask for much memory.
  */
-import type { CommandResult, KeyValue, RejectReason, RequestResult } from "../store/command.js";
+import {
+  type CommandResult,
+  type KeyValue,
+  REJECT_REASONS,
+  type RequestResult,
+} from "../store/command.js";
 import {
   bytesRoom,
   bytesSize,
@@ -22,13 +27,7 @@ import {
   malformed,
 } from "./client-field.js";
 
-/** A rejection's verdict is its reason's place here, from 1; never reorder, only append. */
-const REJECT_REASONS: readonly RejectReason[] = [
-  "condition-failed",
-  "not-an-integer",
-  "overflow",
-  "value-too-large",
-];
+/** A rejection's verdict is its reason's place in REJECT_REASONS, from 1. */
 const VERDICT_APPLIED = 0;
 
 /** Bits of a result's `which`. */

@@ -1,5 +1,5 @@
 /**
- * Rows: one command as one Avro record (schema.ts), and back.
+ * Rows: one command, or part of a request, as one Avro record (schema.ts), and back.
  *
  *   row := checksum, time, index long, term long, kind byte, more byte,
  *          request bytes, key bytes, value bytes
@@ -13,22 +13,18 @@
  */
 import { createRequire } from "node:module";
 import type avsc from "avsc";
-import { assert, unreachable } from "../assert.js";
-import type { Command, PutCondition, Request } from "../store/command.js";
+import { assert } from "../assert.js";
 import { ROW_KINDS, ROW_SCHEMA, type RowKind } from "./schema.js";
 
 /** bytes: a row's fields at their shortest */
 export const ROW_SIZE_MIN = 9;
 /** bytes: a request id; ids are this long or empty */
-const REQUEST_ID_SIZE = 16;
+export const REQUEST_ID_SIZE = 16;
 /** bytes of the first row up to the end of its checksum: the union's branch and the checksum itself */
 export const CHECKSUM_FIELD_SIZE = 5;
 
 /** avsc refuses the last safe integer; so do we, on both sides */
 const LONG_MAX = Number.MAX_SAFE_INTEGER - 1;
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
-const INTEGER_TEXT = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const EMPTY = new Uint8Array(0);
 const NO_BYTES = Buffer.alloc(0);
 const NO_CHECKSUM = Buffer.alloc(4);
@@ -53,7 +49,7 @@ export interface RowPosition {
 }
 
 /** The fields of a row, ready to be written. */
-interface RowFields {
+export interface RowFields {
   readonly kind: RowKind;
   readonly more: boolean;
   readonly request: Uint8Array;
@@ -127,49 +123,6 @@ export class RowWriter {
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#size);
   }
-}
-
-const PUT_KINDS: Readonly<Record<PutCondition, RowKind>> = {
-  none: "put",
-  absent: "putIfAbsent",
-  present: "putIfPresent",
-};
-
-function fieldsOf(command: Command, request: Uint8Array, more: boolean): RowFields {
-  const { key } = command;
-  switch (command.kind) {
-    case "put":
-      return { kind: PUT_KINDS[command.condition], more, request, key, value: command.value };
-    case "delete":
-      return { kind: "delete", more, request, key, value: EMPTY };
-    case "deleteRange":
-      return { kind: "deleteRange", more, request, key, value: command.end };
-    case "increment": {
-      assert(command.by >= INT64_MIN, "an increment is a 64-bit signed integer");
-      assert(command.by <= INT64_MAX, "an increment is a 64-bit signed integer");
-      return { kind: "increment", more, request, key, value: Buffer.from(command.by.toString()) };
-    }
-    case "append":
-      return { kind: "append", more, request, key, value: command.value };
-    default:
-      return unreachable(command);
-  }
-}
-
-/** Writes a request's commands, a row each; the first row carries the request's id. */
-export function writeRequest(
-  writer: RowWriter,
-  position: RowPosition,
-  time: number | undefined,
-  request: Request,
-): void {
-  const { id, commands } = request;
-  assert(commands.length > 0, "a request has at least one command");
-  assert(id.length === 0 || id.length === REQUEST_ID_SIZE, "a request id has 16 bytes or none");
-  commands.forEach((command, i) => {
-    const fields = fieldsOf(command, i === 0 ? id : EMPTY, i + 1 < commands.length);
-    writer.write(position, i === 0 ? time : undefined, fields);
-  });
 }
 
 /** Writes the bytes of a zig-zag varint for `value` (safe, not negative). @returns the offset behind it */
@@ -335,62 +288,4 @@ export class RowReader {
     const high = (this.#byte() << 24) | (this.#byte() << 16);
     return (high | (this.#byte() << 8) | this.#byte()) >>> 0;
   }
-
-  /** Checks what the row's kind asks of its fields, without copying. @throws {MalformedRow} */
-  checkCommand(): void {
-    if (this.kind === "noop" || this.kind === "config")
-      throw new MalformedRow("malformed", "a request holds a row that is no command");
-    if (this.kind === "delete" && this.valueSize !== 0)
-      throw new MalformedRow("malformed", "a delete has a value");
-    if (this.kind === "increment") this.#increment();
-  }
-
-  #increment(): bigint {
-    if (this.valueSize > 20) throw new MalformedRow("malformed", "an increment is too long");
-    const text = this.valueText;
-    const by = INTEGER_TEXT.test(text) ? BigInt(text) : undefined;
-    if (by === undefined || by < INT64_MIN || by > INT64_MAX)
-      throw new MalformedRow("malformed", "an increment is no 64-bit signed integer");
-    return by;
-  }
-
-  /** The row as a command. @throws {MalformedRow} when it is none */
-  command(): Command {
-    this.checkCommand();
-    const { kind, key } = this;
-    switch (kind) {
-      case "put":
-        return { kind: "put", key, value: this.value, condition: "none" };
-      case "putIfAbsent":
-        return { kind: "put", key, value: this.value, condition: "absent" };
-      case "putIfPresent":
-        return { kind: "put", key, value: this.value, condition: "present" };
-      case "delete":
-        return { kind: "delete", key };
-      case "deleteRange":
-        return { kind: "deleteRange", key, end: this.value };
-      case "increment":
-        return { kind: "increment", key, by: this.#increment() };
-      case "append":
-        return { kind: "append", key, value: this.value };
-      case "noop":
-      case "config":
-        throw new MalformedRow("malformed", "a request holds a row that is no command");
-      default:
-        return unreachable(kind);
-    }
-  }
-}
-
-/** Reads rows up to the end of one request, the first row being read already. */
-export function readRequest(reader: RowReader): Request {
-  const id = reader.request;
-  const commands: Command[] = [reader.command()];
-  while (reader.more) {
-    reader.next();
-    if (reader.requestSize !== 0)
-      throw new MalformedRow("malformed", "only a request's first row carries its id");
-    commands.push(reader.command());
-  }
-  return { id, commands };
 }

@@ -20,6 +20,32 @@ export const ROW_KINDS = [
   "deleteRange",
   "increment",
   "append",
+  // parts of a request beside its commands
+  "session",
+  "each",
+  "readKey",
+  "readRange",
+  "compare",
+  "otherwise",
+  "expiry",
+  // more commands
+  "setExpiry",
+  "get",
+  "getRange",
+  "grantLease",
+  "keepLease",
+  "revokeLease",
+  "openSession",
+  "keepSession",
+  "closeSession",
+  "begin",
+  "stage",
+  "savepoint",
+  "rollbackTo",
+  "commit",
+  "rollback",
+  "compact",
+  "expire",
 ] as const;
 export type RowKind = (typeof ROW_KINDS)[number];
 
@@ -55,7 +81,7 @@ export const ROW_SCHEMA = {
     { name: "key", doc: "The key; for deleteRange its first key.", type: "bytes" },
     {
       name: "value",
-      doc: "put: the value; append: the bytes added; increment: the decimal text of the amount; deleteRange: the end of the range (exclusive, empty for none); config: JSON of the members.",
+      doc: "put: the value; append: the bytes added; increment: the decimal text of the amount; deleteRange: the end of the range (exclusive, empty for none); config: JSON of the members; other kinds: numbers and byte strings, see request-row.ts.",
       type: "bytes",
     },
   ],

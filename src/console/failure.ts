@@ -29,6 +29,8 @@ const EXIT_BY_CODE: Readonly<Record<ErrorCode, number>> = {
   REQUEST_TOO_LARGE: EXIT.usage,
   CONDITION_FAILED: EXIT.conditionFailed,
   CHANGE_REFUSED: EXIT.conditionFailed,
+  REVISION_COMPACTED: EXIT.notFound,
+  REVISION_FUTURE: EXIT.notFound,
   NO_LEADER: EXIT.unavailable,
   UNAVAILABLE: EXIT.unavailable,
   BUSY: EXIT.unavailable,

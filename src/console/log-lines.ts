@@ -44,6 +44,8 @@ function command(row: Row): LogLine {
       return { kind: "increment", ...key, by: bufferOf(row.value).toString("utf8") };
     case "append":
       return { kind: "append", ...key, ...value };
+    default:
+      return { kind: row.kind.toLowerCase(), ...key, ...value };
   }
 }
 
@@ -97,5 +99,7 @@ function words(row: Row): { readonly kind: string; readonly detail: string } {
       return { kind: "increment", detail: `${key}  by ${value}` };
     case "append":
       return { kind: "append", detail: `${key}  +${value}` };
+    default:
+      return { kind: row.kind.toLowerCase(), detail: key };
   }
 }

@@ -10,7 +10,7 @@
  * arrived together becomes one block, one message a follower and one flush.
  */
 import { assert } from "../assert.js";
-import { decodeRequests, sealCommands } from "../codec/block.js";
+import { decodeRequests, entryTime, sealCommands } from "../codec/block.js";
 import type { Forward, ForwardAccepted, ForwardRefused } from "../codec/peer-message.js";
 import { DatabaseError } from "../errors.js";
 import type { Message } from "../raft/message.js";
@@ -20,20 +20,14 @@ import { Term, type Entry, type LogIndex, type NodeId, type RoleChange } from ".
 import type { HardStateFile } from "../storage/hard-state.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import type { RequestResult } from "../store/command.js";
+import { contentSize } from "../store/limits.js";
 import type { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { divergenceError } from "./divergence.js";
 import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
-import {
-  isRelayed,
-  Requests,
-  requestSize,
-  settle,
-  type PendingWrite,
-  type RelayedWrite,
-} from "./requests.js";
+import { isRelayed, Requests, settle, type PendingWrite, type RelayedWrite } from "./requests.js";
 
 export interface DriverParts {
   readonly id: NodeId;
@@ -433,7 +427,7 @@ export class Driver {
     const { raft, clock } = this.#parts;
     const write: RelayedWrite = {
       request: message.request,
-      size: requestSize(message.request),
+      size: contentSize(message.request),
       // The sender keeps the client's deadline; here it only must not wait for ever.
       deadline: clock.now() + RELAY_MS_MAX,
       done: () => {
@@ -510,8 +504,9 @@ export class Driver {
     assert(entry.index === this.#appliedIndex + 1, "entries are applied in order, each once");
     const results: RequestResult[] = [];
     if (entry.kind === "commands") {
+      const time = entryTime(entry);
       for (const request of decodeRequests(entry)) {
-        const result = this.#parts.store.apply(request);
+        const result = this.#parts.store.apply(request, time);
         results.push(result);
         const forwarded = this.requests.takeForwarded(request.id);
         if (forwarded !== undefined) settle(forwarded, undefined, result);

@@ -10,14 +10,13 @@ import type { Term } from "../raft/types.js";
 import { LogIndex, type Entry, type NodeId } from "../raft/types.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import type { Limits, Request } from "../store/command.js";
-import { checkRequest } from "../store/limits.js";
+import { checkRequest, contentSize } from "../store/limits.js";
 import type { Store } from "../store/store.js";
 import type { Transport, TransportHandler } from "../transport/transport.js";
 import { Administration } from "./administration.js";
 import type { Clock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { Members } from "./members.js";
-import { requestSize } from "./requests.js";
 import type {
   AdminDone,
   ClusterStatus,
@@ -100,7 +99,7 @@ export class Node implements NodeService, TransportHandler {
     }
     driver.write({
       request,
-      size: requestSize(request),
+      size: contentSize(request),
       deadline: clock.now() + timeoutMs,
       done,
     });

@@ -282,15 +282,3 @@ export interface RelayedWrite extends PendingWrite {
 export function isRelayed(write: PendingWrite): write is RelayedWrite {
   return "relayedFrom" in write;
 }
-
-/** Bytes of keys and values of a request. */
-export function requestSize(request: Request): number {
-  let size = 0;
-  for (const command of request.commands) {
-    size += command.key.length;
-    if (command.kind === "put" || command.kind === "append") size += command.value.length;
-    else if (command.kind === "deleteRange") size += command.end.length;
-    else if (command.kind === "increment") size += 20;
-  }
-  return size;
-}

@@ -21,6 +21,13 @@ function codeUnits(bytes: Uint8Array): string {
   return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
+/** The bytes that `text` was read from. */
+export function textBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
 /** The end of the range of all keys that start with `prefix`; empty when there is none (prefix empty or all 0xff). */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   let length = prefix.length;

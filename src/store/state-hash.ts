@@ -1,46 +1,40 @@
 /**
- * A hash of the whole state that does not depend on order.
+ * A hash of the whole state, over its rows (state-row.ts) in their order.
  *
- *   hash := sum over keys of mix(key, value, revisions), plus mix(store revision)
- *
- * Two lanes of 32 bits, each a sum modulo 2^32, printed as 16 hex digits. A sum
- * can be kept up to date: a change takes the old record's mix away and adds the
- * new one's. It finds replicas that drifted apart; it is no defence against
- * somebody who makes collisions on purpose.
+ * Two lanes of 32 bits, each fed with every field of every row, printed as 16 hex
+ * digits. It finds replicas that drifted apart; it is no defence against somebody
+ * who makes collisions on purpose.
  */
-import type { KeyValue } from "./command.js";
+import { STATE_ROW_KINDS, type StateRow } from "./state-row.js";
 
 export class StateHash {
-  #low = 0;
-  #high = 0;
+  #a = 0x811c9dc5;
+  #b = 0x2f0b4c47;
 
-  add(keyValue: KeyValue): void {
-    let a = feedBytes(0x811c9dc5, keyValue.key);
-    let b = feedRotated(0x2f0b4c47, keyValue.key);
-    a = feedBytes(feedNumber(a, keyValue.key.length), keyValue.value);
-    b = feedRotated(feedNumber(b, keyValue.key.length), keyValue.value);
-    const { createRevision, modRevision, version } = keyValue;
-    for (const number of [keyValue.value.length, createRevision, modRevision, version]) {
-      a = feedNumber(a, number);
-      b = feedNumber(b, number);
+  add(row: StateRow): void {
+    this.#number(STATE_ROW_KINDS.indexOf(row.kind));
+    for (const bytes of [row.key, row.value, row.id]) {
+      this.#number(bytes.length);
+      this.#a = feedBytes(this.#a, bytes);
+      this.#b = feedRotated(this.#b, bytes);
     }
-    this.#sum(a, b);
-  }
-
-  addRevision(revision: number): void {
-    this.#sum(feedNumber(0x1b873593, revision), feedNumber(0x68e31da4, revision));
+    this.#number(row.createRevision);
+    this.#number(row.modRevision);
+    this.#number(row.version);
+    this.#number(row.lease);
+    this.#number(row.time);
   }
 
   /** 16 hex digits */
   toString(): string {
-    return hex32(this.#high) + hex32(this.#low);
+    // Each lane is finished with the other one, so that a weakness must be in both.
+    const first = finish(this.#a ^ rotate(this.#b, 13));
+    return hex32(finish(this.#b ^ rotate(first, 7))) + hex32(first);
   }
 
-  #sum(a: number, b: number): void {
-    // Each lane is finished with the other one, so that a weakness must be in both.
-    const first = finish(a ^ rotate(b, 13));
-    this.#low = (this.#low + first) >>> 0;
-    this.#high = (this.#high + finish(b ^ rotate(first, 7))) >>> 0;
+  #number(number: number): void {
+    this.#a = feedNumber(this.#a, number);
+    this.#b = feedNumber(this.#b, number);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The replicated state machine: a versioned map of bytes, and the fold over the
- * log that makes it.
+ * The replicated state machine: a versioned map of bytes with what belongs to it,
+ * and the fold over the log that makes it.
  *
  * Revisions are etcd's. The store's revision is 1 when empty; a request that
  * changes something raises it by exactly 1, whatever it changes, and all keys it
@@ -9,251 +9,374 @@
  * the same. A key that was deleted and comes back starts a new life:
  * createRevision anew, version 1.
  *
- * A request is atomic. The conditions of its puts are judged on the state before
- * the request, all of them before anything is done; then its commands run in
- * order, each seeing the ones before it. What a later command refuses is undone.
+ * A request is atomic. It is judged on the state before it, in this order: its
+ * session (session.ts), what it has read, its compares, the conditions of its puts
+ * (compare.ts); then its commands run in order, each seeing the ones before it.
+ * What a later command refuses is undone, unless the request's mode is "each".
  *
- * Pure: the only inputs are the requests. The limits given here bound what Append
- * may grow to, which makes them part of the fold: they must be the same on every
- * node and for the whole life of a log (law 1).
+ * Pure: the only inputs are the requests and the stamps of their blocks
+ * (log-clock.ts). The limits given here bound what Append may grow to, which makes
+ * them part of the fold: they must be the same on every node and for the whole
+ * life of a log (law 1). The history policy is not part of it: it only makes
+ * `dueRequest`, whose answer a leader puts into the log.
+ *
+ * What is here:
+ *
+ *   apply                            the fold
+ *   get, range, remainingOf          the present
+ *   at, rangeAt, revisionAt          the past, at a revision (read.ts)
+ *   history, changesSince            what changed: of a key, of everything
+ *   lease, leases, session           leases and sessions
+ *   transaction, transactions, getIn, rangeIn     transactions and what they see
+ *   outcome                          what became of a request, by its id
+ *   dueRequest, nextDueTime          what the leader has to propose (due.ts)
+ *   openView, beginRestore, stateHash             the whole state, as rows
+ *
+ * Reads at a revision throw REVISION_COMPACTED or REVISION_FUTURE.
  */
-import type {
-  Command,
-  CommandResult,
-  Increment,
-  KeyValue,
-  Limits,
-  RejectReason,
-  Request,
-  RequestResult,
+import { assert } from "../assert.js";
+import {
+  type Command,
+  type CommandResult,
+  DEFAULT_LIMITS,
+  isKeyCommand,
+  type KeyValue,
+  type LeaseDetail,
+  type Limits,
+  type Request,
+  type RequestResult,
+  type ResultDetail,
+  type TransactionDetail,
 } from "./command.js";
-import { DEFAULT_LIMITS } from "./command.js";
-import { formatInteger, isInteger64, parseInteger } from "./integer.js";
-import { MapTable } from "./map-table.js";
+import { conditionHolds, conflictsOf, failedCompare, failedCondition } from "./compare.js";
+import { leaseDetail, rejected, runControlCommand } from "./control.js";
+import { DEFAULT_HISTORY_POLICY, dueRequest, type HistoryPolicy, nextDueTime } from "./due.js";
+import { runKeyCommand } from "./key-commands.js";
+import { keyText } from "./key-order.js";
+import type { RequestOutcome } from "./outcome.js";
+import {
+  type ChangesPage,
+  changesSince,
+  checkRevision,
+  type HistoryOptions,
+  historyOf,
+  type HistoryPage,
+  pageOf,
+  type PageLimits,
+  type RangePage,
+  revisionAt,
+} from "./read.js";
+import { isFull, keepAnswer } from "./session.js";
 import { StateHash } from "./state-hash.js";
-import type { Table } from "./table.js";
-import { assert, unreachable } from "../assert.js";
+import { FreshStateRestore, type StateRestore } from "./state-restore.js";
+import { LiveStateView, rowsOf, type StateView } from "./state-view.js";
+import { State } from "./state.js";
+import { getIn, rangeIn } from "./staged-view.js";
+import { transactionDetail } from "./transaction.js";
 
-export interface RangePage {
-  readonly keyValues: readonly KeyValue[];
-  /** whether keys beyond the last one follow in the range */
-  readonly more: boolean;
-}
-
-/** What a command refused, and on which state of its key. */
-interface Refusal {
-  readonly refused: RejectReason;
-  readonly current: KeyValue | undefined;
-}
-
-/** How to take back one change: the record that was under `key` before it. */
-interface Undo {
-  readonly key: Uint8Array;
-  readonly previous: KeyValue | undefined;
-}
-
-const ABSENT_DELETED: CommandResult = {
-  previous: undefined,
-  current: undefined,
-  deletedCount: 0,
-};
+export type { RangePage } from "./read.js";
 
 export class Store {
-  readonly #table: Table = new MapTable();
   readonly #limits: Limits;
-  #revision = 1;
-  /** Of the request under way; undefined while nothing could have to be taken back. */
-  #undo: Undo[] | undefined;
+  readonly #historyPolicy: HistoryPolicy;
+  #state = new State();
+  #viewOpen = false;
 
-  constructor(limits: Limits = DEFAULT_LIMITS) {
+  constructor(
+    limits: Limits = DEFAULT_LIMITS,
+    historyPolicy: HistoryPolicy = DEFAULT_HISTORY_POLICY,
+  ) {
     this.#limits = limits;
+    this.#historyPolicy = historyPolicy;
   }
 
   /** etcd's store revision: 1 when empty. */
   get revision(): number {
-    return this.#revision;
+    return this.#state.map.revision;
+  }
+
+  /** The oldest revision that can be read; 0 when nothing was compacted. */
+  get compactedRevision(): number {
+    return this.#state.map.compactedRevision;
   }
 
   /** keys */
   get size(): number {
-    return this.#table.size;
+    return this.#state.map.size;
   }
 
-  /** Folds one request. Total: an invalid one yields a rejection value, never a throw. Deterministic. */
-  apply(request: Request): RequestResult {
-    const { commands } = request;
-    const failed = this.#failedCondition(commands);
-    if (failed !== undefined) return this.#rejected(failed.commandIndex, failed.refusal);
+  /** Milliseconds since 1970: the greatest time a leader put into the log. */
+  get logTime(): number {
+    return this.#state.clock.logTime;
+  }
 
+  /** Changes that are kept, and their bytes, about. */
+  get historySize(): { readonly changeCount: number; readonly size: number } {
+    const { count, size } = this.#state.map.history;
+    return { changeCount: count, size };
+  }
+
+  // ---- the fold ------------------------------------------------------------
+
+  /**
+   * Folds one request. Total: an invalid one yields a rejection value, never a throw. Deterministic.
+   *
+   * @param time the leader's clock as stamped in the request's block, milliseconds since 1970;
+   *   without it no time has passed
+   */
+  apply(request: Request, time: number = this.#state.clock.stamp): RequestResult {
+    const { clock, outcomes } = this.#state;
+    clock.advance(time);
+    const result = request.session === undefined ? this.#run(request) : this.#runOnce(request);
+    if (request.id.length > 0) {
+      outcomes.note(request.id, result.kind === "applied" ? result.revision : 0);
+    }
+    return result;
+  }
+
+  #runOnce(request: Request): RequestResult {
+    const { sessions, clock } = this.#state;
+    const mark = request.session;
+    assert(mark !== undefined, "a request that runs once has a session");
+    const received = sessions.receive(mark, clock.runTime);
+    if (typeof received === "string") return rejected(this.#state, received);
+    if ("kind" in received) return received;
+    const answer = isFull(received) ? rejected(this.#state, "session-window") : this.#run(request);
+    keepAnswer(received, mark.sequence, answer);
+    return answer;
+  }
+
+  #run(request: Request): RequestResult {
+    const { commands, reads, compares } = request;
+    if (reads !== undefined) {
+      const conflicts = conflictsOf(this.#state.map, reads);
+      if (conflicts === "too-old") return rejected(this.#state, "transaction-too-old");
+      if (conflicts.length > 0) return { ...rejected(this.#state, "conflict"), conflicts };
+    }
+    if (compares === undefined) return this.#runAll(commands, request.mode);
+    const failed = failedCompare(this.#state.map, compares);
+    if (failed < 0) return withBranch(this.#runAll(commands, request.mode), true);
+    if (request.otherwise !== undefined) {
+      return withBranch(this.#runAll(request.otherwise, request.mode), false);
+    }
+    const current = this.#currentOf(compares[failed]?.key);
+    return { ...rejected(this.#state, "condition-failed"), commandIndex: failed, current };
+  }
+
+  #runAll(commands: readonly Command[], mode: "each" | undefined): RequestResult {
+    const { map } = this.#state;
+    if (mode === undefined) {
+      const failed = failedCondition(map, commands);
+      if (failed >= 0) {
+        const current = this.#currentOf(keyOf(commands[failed]));
+        return { ...rejected(this.#state, "condition-failed"), commandIndex: failed, current };
+      }
+    }
+    const first = commands[0];
+    if (commands.length === 1 && first !== undefined && !isKeyCommand(first)) {
+      return runControlCommand(this.#state, this.#limits, first);
+    }
     // A request of one command refuses before it changes anything.
-    this.#undo = commands.length > 1 ? [] : undefined;
-    const revision = this.#revision + 1;
+    map.begin(this.logTime, commands.length > 1);
     const results: CommandResult[] = [];
     let changed = false;
     for (const [commandIndex, command] of commands.entries()) {
-      const result = this.#run(command, revision);
+      const result = this.#runOne(command, mode);
       if ("refused" in result) {
-        this.#takeBack();
-        return this.#rejected(commandIndex, result);
+        map.takeBack();
+        const { refused: reason, current } = result;
+        return { kind: "rejected", reason, commandIndex, revision: map.revision, current };
       }
       changed ||= result.current !== undefined || result.deletedCount > 0;
       results.push(result);
     }
-    this.#undo = undefined;
-    if (changed) this.#revision = revision;
-    return { kind: "applied", revision: this.#revision, results };
+    map.end(changed);
+    return { kind: "applied", revision: map.revision, results };
   }
 
+  #runOne(command: Command, mode: "each" | undefined): ReturnType<typeof runKeyCommand> {
+    if (!isKeyCommand(command)) return { refused: "invalid", current: undefined };
+    if (mode === undefined) return runKeyCommand(this.#state, this.#limits, command);
+    const held = command.kind !== "put" || conditionHolds(this.get(command.key), command.condition);
+    const result = held
+      ? runKeyCommand(this.#state, this.#limits, command)
+      : { refused: "condition-failed" as const, current: this.get(command.key) };
+    if (!("refused" in result)) return result;
+    const detail: ResultDetail = { kind: "refused", reason: result.refused };
+    return { previous: result.current, current: undefined, deletedCount: 0, detail };
+  }
+
+  #currentOf(key: Uint8Array | undefined): KeyValue | undefined {
+    return key === undefined ? undefined : this.get(key);
+  }
+
+  // ---- the present ---------------------------------------------------------
+
   get(key: Uint8Array): KeyValue | undefined {
-    return this.#table.get(key);
+    return this.#state.map.get(keyText(key));
   }
 
   /** Keys in [from, end), byte order, at most `countMax` keys and about `sizeMax` bytes (at least one key). */
   range(from: Uint8Array, end: Uint8Array, countMax: number, sizeMax: number): RangePage {
-    const keyValues: KeyValue[] = [];
-    let size = 0;
-    for (const keyValue of this.#table.range(from, end)) {
-      const full = keyValues.length > 0 && (keyValues.length >= countMax || size >= sizeMax);
-      if (full) return { keyValues, more: true };
-      keyValues.push(keyValue);
-      size += keyValue.key.length + keyValue.value.length;
-    }
-    return { keyValues, more: false };
+    return pageOf(this.#state.map.range(keyText(from), keyText(end)), { countMax, sizeMax });
   }
 
-  /** Order-independent hash of all keys, values and revisions, as hex; equal state gives equal hashes. O(n). */
+  /**
+   * Milliseconds until a key ends by itself, at least 0; undefined when it is absent or does not.
+   * @param now this node's clock, milliseconds since 1970
+   */
+  remainingOf(key: Uint8Array, now: number): number | undefined {
+    const id = this.get(key)?.lease;
+    return id === undefined ? undefined : this.lease(id, now)?.remaining;
+  }
+
+  // ---- the past ------------------------------------------------------------
+
+  /** A key as it was at `revision`. */
+  at(key: Uint8Array, revision: number): KeyValue | undefined {
+    checkRevision(this.#state.map, revision);
+    return this.#state.map.at(keyText(key), revision);
+  }
+
+  /** As `range`, at `revision`. */
+  rangeAt(from: Uint8Array, end: Uint8Array, revision: number, limits: PageLimits): RangePage {
+    const { map } = this.#state;
+    checkRevision(map, revision);
+    return pageOf(map.rangeAt(keyText(from), keyText(end), revision), limits);
+  }
+
+  /** The newest revision at `time`, milliseconds since 1970 by the log. @throws {DatabaseError} REVISION_COMPACTED */
+  revisionAt(time: number): number {
+    return revisionAt(this.#state.map, time);
+  }
+
+  /** A key's changes that are kept. */
+  history(key: Uint8Array, options: HistoryOptions): HistoryPage {
+    return historyOf(this.#state.map, key, options);
+  }
+
+  /** What changed at `from` and after it, whole revisions; `from` is beyond the compacted one, at most the next. */
+  changesSince(from: number, limits: PageLimits): ChangesPage {
+    return changesSince(this.#state.map, from, limits);
+  }
+
+  // ---- leases, sessions, transactions, requests ------------------------------
+
+  /** @param now this node's clock, milliseconds since 1970 */
+  lease(id: number, now: number): LeaseInfo | undefined {
+    const { leases, clock } = this.#state;
+    const lease = leases.get(id);
+    if (lease === undefined) return undefined;
+    const remaining = Math.max(lease.deadline - clock.runTimeAt(now), 0);
+    return {
+      ...leaseDetail(lease, remaining),
+      keys: [...lease.keys].sort().flatMap((text) => this.#state.map.get(text)?.key ?? []),
+    };
+  }
+
+  /** The leases that were granted (not those of single keys), by number. */
+  leases(): readonly number[] {
+    return [...this.#state.leases.all()]
+      .filter(({ ofKey }) => !ofKey)
+      .map(({ id }) => id)
+      .sort((a, b) => a - b);
+  }
+
+  /** Whether a session is open. */
+  hasSession(id: Uint8Array): boolean {
+    return this.#state.sessions.get(id) !== undefined;
+  }
+
+  /** Open, or finished not long ago. */
+  transaction(id: Uint8Array): TransactionDetail | undefined {
+    const { transactions } = this.#state;
+    const open = transactions.get(id);
+    return open === undefined ? transactions.finished(id)?.detail : transactionDetail(open, "open");
+  }
+
+  /** The open ones, oldest first. */
+  transactions(): readonly TransactionDetail[] {
+    return [...this.#state.transactions.allOpen()].map((each) => transactionDetail(each, "open"));
+  }
+
+  /**
+   * A key as an open transaction sees it: its own write (revisions 0), or the key at its read revision.
+   * "unknown" when it is not open. @throws {DatabaseError} REVISION_COMPACTED when that is forgotten
+   */
+  getIn(transaction: Uint8Array, key: Uint8Array): KeyValue | undefined | "unknown" {
+    const open = this.#state.transactions.get(transaction);
+    return open === undefined ? "unknown" : getIn(this.#state.map, open, key);
+  }
+
+  /** As `range`, as an open transaction sees it. */
+  rangeIn(
+    transaction: Uint8Array,
+    from: Uint8Array,
+    end: Uint8Array,
+    limits: PageLimits,
+  ): RangePage | "unknown" {
+    const open = this.#state.transactions.get(transaction);
+    return open === undefined
+      ? "unknown"
+      : pageOf(rangeIn(this.#state.map, open, keyText(from), keyText(end)), limits);
+  }
+
+  /** What became of a request; undefined when it was never applied, or so long ago that it is forgotten. */
+  outcome(id: Uint8Array): RequestOutcome | undefined {
+    return this.#state.outcomes.of(id);
+  }
+
+  // ---- upkeep --------------------------------------------------------------
+
+  /**
+   * What a leader has to propose at `now` (its clock, milliseconds since 1970), if anything.
+   * To be asked again when its answer has been applied, not before.
+   */
+  dueRequest(now: number): Request | undefined {
+    return dueRequest(this.#state, this.#historyPolicy, now);
+  }
+
+  /** When to ask that, by the leader's clock, if nothing is applied until then; undefined: need not. */
+  get nextDueTime(): number | undefined {
+    return nextDueTime(this.#state, this.#historyPolicy);
+  }
+
+  // ---- the whole state -----------------------------------------------------
+
+  /** A consistent view of this moment, to be read in slices while requests go on. At most one at a time. */
+  openView(): StateView {
+    assert(!this.#viewOpen, "there is one view at a time");
+    this.#viewOpen = true;
+    return new LiveStateView(this.#state, () => {
+      this.#viewOpen = false;
+    });
+  }
+
+  /** Takes a whole state back; until its `finish` the present one serves. */
+  beginRestore(): StateRestore {
+    return new FreshStateRestore((state) => {
+      this.#state = state;
+    });
+  }
+
+  /** Hash of the whole state, history and all, as hex; equal states give equal hashes. O(n). */
   stateHash(): string {
     const hash = new StateHash();
-    hash.addRevision(this.#revision);
-    for (const keyValue of this.#table.range(NO_BYTES, NO_BYTES)) hash.add(keyValue);
+    const rows = rowsOf(this.#state);
+    for (let row = rows.next().value; row !== undefined; row = rows.next().value) hash.add(row);
     return hash.toString();
-  }
-
-  #failedCondition(
-    commands: readonly Command[],
-  ): { readonly commandIndex: number; readonly refusal: Refusal } | undefined {
-    for (const [commandIndex, command] of commands.entries()) {
-      if (command.kind !== "put" || command.condition === "none") continue;
-      const current = this.#table.get(command.key);
-      if ((current === undefined) !== (command.condition === "absent")) {
-        return { commandIndex, refusal: { refused: "condition-failed", current } };
-      }
-    }
-    return undefined;
-  }
-
-  #rejected(commandIndex: number, refusal: Refusal): RequestResult {
-    return {
-      kind: "rejected",
-      reason: refusal.refused,
-      commandIndex,
-      revision: this.#revision,
-      current: refusal.current,
-    };
-  }
-
-  #run(command: Command, revision: number): CommandResult | Refusal {
-    switch (command.kind) {
-      case "put":
-        return this.#put(command.key, copyOf(command.value), this.get(command.key), revision);
-      case "delete":
-        return this.#delete(command.key);
-      case "deleteRange":
-        return this.#deleteRange(command.key, command.end);
-      case "increment":
-        return this.#increment(command, revision);
-      case "append":
-        return this.#append(command.key, command.value, revision);
-      default:
-        return unreachable(command);
-    }
-  }
-
-  /** @param value the store's own from here on */
-  #put(
-    key: Uint8Array,
-    value: Uint8Array,
-    previous: KeyValue | undefined,
-    revision: number,
-  ): CommandResult {
-    const current: KeyValue = {
-      key: previous?.key ?? copyOf(key),
-      value,
-      createRevision: previous?.createRevision ?? revision,
-      modRevision: revision,
-      version: (previous?.version ?? 0) + 1,
-    };
-    this.#undo?.push({ key: current.key, previous });
-    this.#table.set(current);
-    return { previous, current, deletedCount: 0 };
-  }
-
-  #delete(key: Uint8Array): CommandResult {
-    const previous = this.#table.get(key);
-    if (previous === undefined) return ABSENT_DELETED;
-    this.#undo?.push({ key: previous.key, previous });
-    this.#table.delete(key);
-    return { previous, current: undefined, deletedCount: 1 };
-  }
-
-  #deleteRange(from: Uint8Array, end: Uint8Array): CommandResult {
-    const everything = from.length === 0 && end.length === 0;
-    const deletedCount =
-      everything && this.#undo === undefined ? this.#clear() : this.#deleteEach(from, end);
-    return { previous: undefined, current: undefined, deletedCount };
-  }
-
-  #clear(): number {
-    const count = this.#table.size;
-    this.#table.clear();
-    return count;
-  }
-
-  #deleteEach(from: Uint8Array, end: Uint8Array): number {
-    // Gathered first: the table must not change while it is walked.
-    const doomed = [...this.#table.range(from, end)];
-    for (const previous of doomed) {
-      this.#undo?.push({ key: previous.key, previous });
-      this.#table.delete(previous.key);
-    }
-    return doomed.length;
-  }
-
-  #increment(command: Increment, revision: number): CommandResult | Refusal {
-    const previous = this.#table.get(command.key);
-    const before = previous === undefined ? 0n : parseInteger(previous.value);
-    if (before === undefined) return { refused: "not-an-integer", current: previous };
-    const after = before + command.by;
-    if (!isInteger64(command.by) || !isInteger64(after)) {
-      return { refused: "overflow", current: previous };
-    }
-    return this.#put(command.key, formatInteger(after), previous, revision);
-  }
-
-  #append(key: Uint8Array, tail: Uint8Array, revision: number): CommandResult | Refusal {
-    const previous = this.#table.get(key);
-    const head = previous?.value ?? NO_BYTES;
-    const size = head.length + tail.length;
-    if (size > this.#limits.valueSizeMax) return { refused: "value-too-large", current: previous };
-    const value = new Uint8Array(size);
-    value.set(head);
-    value.set(tail, head.length);
-    return this.#put(key, value, previous, revision);
-  }
-
-  #takeBack(): void {
-    // Only a request of several commands can be refused after a change, and that one is recorded.
-    for (const { key, previous } of (this.#undo ?? []).reverse()) {
-      if (previous !== undefined) this.#table.set(previous);
-      else assert(this.#table.delete(key), "a change that is undone was made");
-    }
-    this.#undo = undefined;
   }
 }
 
-const NO_BYTES = new Uint8Array(0);
+/** A lease, what is left of it, and its keys. */
+export interface LeaseInfo extends LeaseDetail {
+  readonly keys: readonly Uint8Array[];
+}
 
-/** Bytes of the store's own, so that no chunk of a socket or file is kept alive by a small value in it. */
-function copyOf(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes);
+function keyOf(command: Command | undefined): Uint8Array | undefined {
+  return command !== undefined && isKeyCommand(command) ? command.key : undefined;
+}
+
+function withBranch(result: RequestResult, succeeded: boolean): RequestResult {
+  return result.kind === "applied" ? { ...result, succeeded } : result;
 }

@@ -1,16 +1,15 @@
 /**
- * The table of current values, behind an interface of its own: today a Map and
- * an ordered index, later off the JavaScript heap.
+ * The table of current values, behind an interface of its own: today Maps and an
+ * ordered index, later off the JavaScript heap. Keys are key texts (key-order.ts).
  */
 import type { KeyValue } from "./command.js";
 
 export interface Table {
   readonly size: number;
-  get(key: Uint8Array): KeyValue | undefined;
-  set(keyValue: KeyValue): void;
+  get(text: string): KeyValue | undefined;
+  set(text: string, keyValue: KeyValue): void;
   /** whether the key was there */
-  delete(key: Uint8Array): boolean;
-  clear(): void;
-  /** Keys in [from, end) in byte order; an empty `end` means no upper bound. Not to be changed meanwhile. */
-  range(from: Uint8Array, end: Uint8Array): IterableIterator<KeyValue>;
+  delete(text: string): boolean;
+  /** Keys from `from` on, in order. Not to be changed meanwhile. */
+  keys(from: string): IterableIterator<string>;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Put } from "../../src/store/command.js";
 import { spawn } from "node:child_process";
 import { getEventListeners, once } from "node:events";
 import { afterEach, beforeEach, describe, it } from "mocha";
@@ -140,7 +141,7 @@ describe("client: the remote database", () => {
       const values = Promise.all(Array.from({ length: 100 }, (_, i) => valueOf(db, `k${i}`)));
       const puts = Array.from({ length: 100 }, (_, i) => db.put(`new${i}`, "v"));
       await service.arrived(200);
-      const order = service.executed.map(({ commands }) => textOf(commands[0]?.key));
+      const order = service.executed.map(({ commands }) => textOf((commands[0] as Put).key));
       assert.deepEqual(
         order,
         Array.from({ length: 100 }, (_, i) => `new${i}`),

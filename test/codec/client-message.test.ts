@@ -107,7 +107,7 @@ describe("codec: native client messages", () => {
       { name: "two states of one key", body: [66, 2, 2, 4, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] },
       { name: "a boolean of 2", body: [71, 2, 2, 0, 0] },
       { name: "text that is not UTF-8", body: [68, 2, 2, 0xff] },
-      { name: "a verdict that is unknown", body: [65, 2, 2, 20, 0, 0, 0] },
+      { name: "a verdict that is unknown", body: [65, 2, 2, 200, 1, 0, 0, 0] },
       { name: "a refused command in an applied request", body: [65, 2, 2, 0, 2, 0, 0] },
       { name: "a result with unknown bits", body: [65, 2, 2, 0, 0, 2, 4, 4, 0] },
       { name: "an error code that is unknown", body: failedHead },

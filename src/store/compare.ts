@@ -1,0 +1,147 @@
+/**
+ * Conditions on the state before a request: its compares, the conditions of its
+ * puts, and that what its writer has read is unchanged.
+ */
+import type { Command, Compare, CompareRelation, Conflict, KeyValue, Read } from "./command.js";
+import { keyText } from "./key-order.js";
+import type { VersionedMap } from "./versioned-map.js";
+
+/** Conflicts that are told; there may be more. */
+const CONFLICT_COUNT_MAX = 100;
+const NO_KEYS: ReadonlyMap<string, Uint8Array> = new Map();
+
+/** The place of the first compare that does not hold; -1 when all do. */
+export function failedCompare(map: VersionedMap, compares: readonly Compare[]): number {
+  return compares.findIndex((compare) => !holds(map.get(keyText(compare.key)), compare));
+}
+
+function holds(record: KeyValue | undefined, compare: Compare): boolean {
+  if (compare.target !== "value") {
+    return related((record?.[compare.target] ?? 0) - compare.number, compare.relation);
+  }
+  return record !== undefined && related(order(record.value, compare.value), compare.relation);
+}
+
+/** @param difference negative, 0 or positive, as a comparison function gives it */
+function related(difference: number, relation: CompareRelation): boolean {
+  switch (relation) {
+    case "=":
+      return difference === 0;
+    case "!=":
+      return difference !== 0;
+    case "<":
+      return difference < 0;
+    case ">":
+      return difference > 0;
+  }
+}
+
+function order(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** The place of the first put whose condition does not hold; -1 when all do. */
+export function failedCondition(map: VersionedMap, commands: readonly Command[]): number {
+  return commands.findIndex(
+    (command) =>
+      command.kind === "put" && !conditionHolds(map.get(keyText(command.key)), command.condition),
+  );
+}
+
+export function conditionHolds(
+  record: KeyValue | undefined,
+  condition: "none" | "absent" | "present",
+): boolean {
+  return condition === "none" || (record === undefined) === (condition === "absent");
+}
+
+/** Keys in [from, end), as key texts; an empty `end` means no upper bound. */
+export interface TextRange {
+  readonly from: string;
+  readonly end: string;
+}
+
+/** What changed among the reads; "too-old" when that cannot be known any more. */
+export function conflictsOf(
+  map: VersionedMap,
+  reads: readonly Read[],
+): readonly Conflict[] | "too-old" {
+  const conflicts: Conflict[] = [];
+  for (const read of reads) {
+    if (conflicts.length >= CONFLICT_COUNT_MAX) break;
+    if (read.kind === "key") {
+      const current = map.get(keyText(read.key))?.modRevision ?? 0;
+      if (current === read.revision) continue;
+      const currentRevision = map.changedAt(keyText(read.key));
+      conflicts.push({ key: read.key, readRevision: read.revision, currentRevision });
+    } else {
+      if (read.revision < map.compactedRevision) return "too-old";
+      const ranges = [{ from: keyText(read.key), end: keyText(read.end) }];
+      addChanged(conflicts, map, { keys: NO_KEYS, ranges }, read.revision);
+    }
+  }
+  return conflicts;
+}
+
+/** What must not have changed. */
+export interface Watched {
+  /** by key text */
+  readonly keys: ReadonlyMap<string, Uint8Array>;
+  readonly ranges: readonly TextRange[];
+}
+
+/** Notes what of `watched` changed after `revision`, which is not compacted. */
+export function addChanged(
+  conflicts: Conflict[],
+  map: VersionedMap,
+  watched: Watched,
+  revision: number,
+): void {
+  for (const [text, key] of watched.keys) {
+    const currentRevision = map.changedAt(text);
+    if (currentRevision <= revision) continue;
+    if (conflicts.length >= CONFLICT_COUNT_MAX) return;
+    conflicts.push({ key, readRevision: revision, currentRevision });
+  }
+  if (watched.ranges.length === 0) return;
+  const sorted = union(watched.ranges);
+  const seen = new Set(watched.keys.keys());
+  for (let place = map.history.placeAfter(revision); ; place++) {
+    const change = map.history.change(place);
+    if (change === undefined || conflicts.length >= CONFLICT_COUNT_MAX) return;
+    const text = keyText(change.key);
+    if (seen.has(text) || !contains(sorted, text)) continue;
+    seen.add(text);
+    const currentRevision = map.changedAt(text);
+    conflicts.push({ key: change.key, readRevision: revision, currentRevision });
+  }
+}
+
+/** The same keys in ranges that are in order and do not meet. */
+function union(ranges: readonly TextRange[]): readonly TextRange[] {
+  const sorted = ranges.toSorted((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const joined: { from: string; end: string }[] = [];
+  for (const { from, end } of sorted) {
+    const last = joined.at(-1);
+    if (last === undefined || (last.end !== "" && last.end < from)) joined.push({ from, end });
+    else if (last.end !== "" && (end === "" || end > last.end)) last.end = end;
+  }
+  return joined;
+}
+
+function contains(sorted: readonly TextRange[], text: string): boolean {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle]?.from ?? "") <= text) low = middle + 1;
+    else high = middle;
+  }
+  const range = sorted[low - 1];
+  return range !== undefined && (range.end === "" || text < range.end);
+}

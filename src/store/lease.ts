@@ -1,0 +1,144 @@
+/**
+ * Leases: keys that end together, and by themselves.
+ *
+ * A lease ends when its time has run out (counted in run time, log-clock.ts) and
+ * an "expire" of the log says so; then all keys attached to it are deleted in one
+ * revision. Until that entry is applied the keys are there, on every node. A key
+ * is attached to one lease at most. A key with a time to live of its own has a
+ * lease of its own, which goes with it and is not shown in lists.
+ *
+ * A lease is no lock by itself: its holder may have stopped and not know that it
+ * ended. The key's createRevision is the fencing token to give to others.
+ *
+ * Invariant: a lease's keys are exactly the keys whose current record names it.
+ */
+import { assert } from "../assert.js";
+import { Deadlines, type Expiring } from "./deadlines.js";
+
+/** Those of keys included. They fit a Map, and memory. */
+const LEASE_COUNT_MAX = 4_000_000;
+
+export interface Lease extends Expiring {
+  readonly id: number;
+  /** milliseconds */
+  readonly ttl: number;
+  /** whether it belongs to one key, and goes with it */
+  readonly ofKey: boolean;
+  /** key texts */
+  readonly keys: Set<string>;
+}
+
+export class Leases {
+  readonly #leases = new Map<number, Lease>();
+  readonly #deadlines = new Deadlines<Lease>();
+  /** the greatest number the store picked */
+  #lastId = 0;
+  /** Leases of keys that the request under way made, and the number before them. */
+  #made: Lease[] = [];
+  #lastIdBefore = 0;
+
+  get(id: number): Lease | undefined {
+    return this.#leases.get(id);
+  }
+
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** Whether there are as many as there may be. */
+  get isFull(): boolean {
+    return this.#leases.size >= LEASE_COUNT_MAX;
+  }
+
+  get earliestDeadline(): number | undefined {
+    return this.#deadlines.earliest;
+  }
+
+  all(): IterableIterator<Lease> {
+    return this.#leases.values();
+  }
+
+  /** @param id 0: the store picks one. @param deadline in run time */
+  grant(id: number, ttl: number, deadline: number): Lease {
+    return this.#add(id === 0 ? this.#pick() : id, ttl, deadline, false);
+  }
+
+  /** A lease for one key, until the request under way is done not for sure. */
+  grantToKey(ttl: number, deadline: number): number {
+    if (this.#made.length === 0) this.#lastIdBefore = this.#lastId;
+    const lease = this.#add(this.#pick(), ttl, deadline, true);
+    this.#made.push(lease);
+    return lease.id;
+  }
+
+  #pick(): number {
+    do this.#lastId += 1;
+    while (this.#leases.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #add(id: number, ttl: number, deadline: number, ofKey: boolean): Lease {
+    assert(!this.#leases.has(id), "a lease is granted once");
+    const lease = {
+      id,
+      order: id,
+      ttl,
+      deadline,
+      placed: deadline,
+      ofKey,
+      keys: new Set<string>(),
+    };
+    this.#leases.set(id, lease);
+    this.#deadlines.add(lease);
+    return lease;
+  }
+
+  remove(lease: Lease): void {
+    this.#leases.delete(lease.id);
+    this.#deadlines.remove(lease);
+  }
+
+  /** Takes out the next lease whose time has run out. */
+  takeExpired(runTime: number): Lease | undefined {
+    const lease = this.#deadlines.take(runTime);
+    if (lease !== undefined) this.#leases.delete(lease.id);
+    return lease;
+  }
+
+  /** A key's current record names another lease than before (undefined: none). */
+  moved(text: string, before: number | undefined, after: number | undefined): void {
+    if (before === after) return;
+    const left = before === undefined ? undefined : this.#leases.get(before);
+    if (left !== undefined) {
+      left.keys.delete(text);
+      if (left.ofKey) this.remove(left);
+    }
+    if (after === undefined) return;
+    // When history is restored it names leases that have ended since.
+    this.#leases.get(after)?.keys.add(text);
+  }
+
+  /** The request is done: what it made and then did not use goes. */
+  end(): void {
+    if (this.#made.length === 0) return;
+    for (const lease of this.#made) if (lease.keys.size === 0) this.remove(lease);
+    this.#made = [];
+  }
+
+  takeBack(): void {
+    if (this.#made.length === 0) return;
+    for (const lease of this.#made) this.remove(lease);
+    this.#lastId = this.#lastIdBefore;
+    this.#made = [];
+  }
+
+  // ---- taking a state back -------------------------------------------------
+
+  restoreLastId(id: number): void {
+    this.#lastId = id;
+  }
+
+  restore(id: number, ttl: number, deadline: number, ofKey: boolean): void {
+    this.#add(id, ttl, deadline, ofKey);
+  }
+}

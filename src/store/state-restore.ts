@@ -1,0 +1,137 @@
+/**
+ * Takes a state back from its rows (state-row.ts), beside the state that serves;
+ * `finish` puts it in its place. What no store can have written is CORRUPTION.
+ */
+import { DatabaseError } from "../errors.js";
+import { MalformedBytes } from "./bytes.js";
+import type { KeyValue } from "./command.js";
+import { tombstone } from "./history.js";
+import { keyText } from "./key-order.js";
+import { STATE_ROW_KINDS, type StateRow } from "./state-row.js";
+import { takeTailRow } from "./state-tail.js";
+import { State } from "./state.js";
+
+export interface StateRestore {
+  /** @throws {DatabaseError} CORRUPTION when the row cannot stand here */
+  add(row: StateRow): void;
+  /** From here on the store is what was added. @throws {DatabaseError} CORRUPTION when rows are missing */
+  finish(): void;
+}
+
+export class FreshStateRestore implements StateRestore {
+  readonly #state = new State();
+  readonly #finished: (state: State) => void;
+  #lastKind = -1;
+  #lastKey: string | undefined;
+  #lastRevision = 0;
+  #rowCount = 0;
+
+  /** @param finished takes the state */
+  constructor(finished: (state: State) => void) {
+    this.#finished = finished;
+  }
+
+  add(row: StateRow): void {
+    const kind = STATE_ROW_KINDS.indexOf(row.kind);
+    // Puts and deletions are one sequence.
+    const inOrder = kind >= this.#lastKind || row.kind === "put";
+    if (!inOrder) throw nonsense(`a row "${row.kind}" stands too late`);
+    if (this.#rowCount < 2 !== kind < 2 || (kind < 2 && kind !== this.#rowCount)) {
+      throw nonsense(`row ${this.#rowCount} is a "${row.kind}"`);
+    }
+    this.#take(row);
+    this.#lastKind = kind;
+    this.#rowCount += 1;
+  }
+
+  finish(): void {
+    if (this.#rowCount < 2) throw nonsense("it ends before it says what it is");
+    this.#finished(this.#state);
+  }
+
+  #take(row: StateRow): void {
+    const { clock, map, leases } = this.#state;
+    switch (row.kind) {
+      case "store":
+        if (row.modRevision < 1 || row.createRevision > row.modRevision) {
+          throw nonsense(`revision ${row.modRevision}, compacted at ${row.createRevision}`);
+        }
+        this.#lastRevision = row.createRevision;
+        map.restoreRevisions(row.modRevision, row.createRevision);
+        clock.logTime = row.time;
+        leases.restoreLastId(row.lease);
+        return;
+      case "clock":
+        clock.runTime = row.modRevision;
+        clock.stamp = row.time;
+        if (row.createRevision > 0)
+          map.history.times.add(map.compactedRevision, row.createRevision);
+        return;
+      case "lease":
+        if (row.lease < 1 || leases.get(row.lease) !== undefined)
+          throw nonsense("a lease's number");
+        leases.restore(row.lease, row.version, row.modRevision, row.createRevision === 1);
+        return;
+      case "key":
+        this.#takeKey(row);
+        return;
+      case "put":
+      case "delete":
+        this.#takeChange(row);
+        return;
+      default:
+        this.#takeTail(row);
+    }
+  }
+
+  #takeTail(row: StateRow): void {
+    try {
+      takeTailRow(this.#state, row);
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error;
+      throw nonsense(error.message);
+    }
+  }
+
+  #recordOf(row: StateRow): KeyValue {
+    const { createRevision, modRevision, version, lease } = row;
+    if (createRevision < 2 || modRevision < createRevision || version < 1 || row.key.length === 0) {
+      throw nonsense("a record has no such revisions");
+    }
+    const key = new Uint8Array(row.key);
+    const value = new Uint8Array(row.value);
+    const record = { key, value, createRevision, modRevision, version };
+    return lease === 0 ? record : { ...record, lease };
+  }
+
+  #takeKey(row: StateRow): void {
+    const text = keyText(row.key);
+    if (this.#lastKey !== undefined && text <= this.#lastKey)
+      throw nonsense("keys are out of order");
+    const record = this.#recordOf(row);
+    if (record.modRevision > this.#state.map.compactedRevision) {
+      throw nonsense("a key is younger than its place");
+    }
+    this.#lastKey = text;
+    this.#state.map.restoreKey(text, record);
+  }
+
+  #takeChange(row: StateRow): void {
+    const { map } = this.#state;
+    const { modRevision } = row;
+    const inOrder = modRevision >= this.#lastRevision && modRevision > map.compactedRevision;
+    if (!inOrder || modRevision > map.revision) throw nonsense("a change is out of order");
+    this.#lastRevision = modRevision;
+    const text = keyText(row.key);
+    if (row.kind === "put") map.restoreChange(text, this.#recordOf(row), row.time);
+    else {
+      const before = map.get(text);
+      if (before === undefined) throw nonsense("a key is deleted that was not there");
+      map.restoreChange(text, tombstone(before.key, modRevision), row.time);
+    }
+  }
+}
+
+function nonsense(what: string): DatabaseError {
+  return new DatabaseError("CORRUPTION", `a snapshot's rows make no sense: ${what}`);
+}

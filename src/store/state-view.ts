@@ -1,0 +1,141 @@
+/**
+ * A consistent view of the state, read in slices while the store goes on changing.
+ *
+ * Keys and changes are read where they are: the map is versioned, and a pinned
+ * compaction keeps what the view still has to read. Everything else is small and
+ * is copied when the view is opened.
+ */
+import { assert } from "../assert.js";
+import type { KeyValue } from "./command.js";
+import { isTombstone } from "./history.js";
+import { keyText } from "./key-order.js";
+import { type StateRow, stateRow, type StateRowKind } from "./state-row.js";
+import { tailRows } from "./state-tail.js";
+import type { State } from "./state.js";
+
+export interface StateView {
+  /** The next rows, about `sizeMax` bytes and at least one; none when all were read. */
+  next(sizeMax: number): readonly StateRow[];
+  /** Idempotent; frees what the view keeps. */
+  close(): void;
+}
+
+/** What a row costs beside its bytes. */
+const ROW_OVERHEAD_SIZE = 32;
+
+export class LiveStateView implements StateView {
+  readonly #rows: Iterator<StateRow, undefined>;
+  readonly #map: State["map"];
+  readonly #closed: () => void;
+  #open = true;
+
+  /** @param closed called once, when the view is closed */
+  constructor(state: State, closed: () => void) {
+    this.#map = state.map;
+    this.#closed = closed;
+    this.#map.pin();
+    this.#rows = rowsOf(state);
+  }
+
+  next(sizeMax: number): readonly StateRow[] {
+    const rows: StateRow[] = [];
+    let size = 0;
+    while (this.#open && (rows.length === 0 || size < sizeMax)) {
+      const { value: row } = this.#rows.next();
+      if (row === undefined) break;
+      rows.push(row);
+      size += row.key.length + row.value.length + row.id.length + ROW_OVERHEAD_SIZE;
+    }
+    return rows;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#map.unpin();
+    this.#closed();
+  }
+}
+
+/** Takes now what changes in place; the rest is read as it is asked for. */
+export function rowsOf(state: State): Iterator<StateRow, undefined> {
+  const { map } = state;
+  const { history, compactedRevision } = map;
+  const head = [...headRows(state), ...leaseRows(state)];
+  const tail = tailRows(state);
+  const firstChange = history.placeAfter(compactedRevision);
+  const endChange = history.count;
+  return (function* (): Generator<StateRow, undefined> {
+    yield* head;
+    yield* keyRows(map, compactedRevision);
+    for (let place = firstChange; place < endChange; place++) {
+      const change = history.change(place);
+      assert(change !== undefined, "a pinned history keeps its changes");
+      const time = history.times.timeOf(change.modRevision);
+      yield recordRow(isTombstone(change) ? "delete" : "put", change, time);
+    }
+    yield* tail;
+    return undefined;
+  })();
+}
+
+/**
+ * store: createRevision: the compacted revision; modRevision: the revision;
+ *        lease: the greatest lease the store picked; time: log time
+ * clock: createRevision: time of the compacted revision; modRevision: run time;
+ *        time: the last stamp
+ */
+function headRows({ map, clock, leases }: State): readonly StateRow[] {
+  const { revision, compactedRevision } = map;
+  return [
+    stateRow("store", {
+      createRevision: compactedRevision,
+      modRevision: revision,
+      lease: leases.lastId,
+      time: clock.logTime,
+    }),
+    stateRow("clock", {
+      createRevision: map.history.times.timeOf(compactedRevision),
+      modRevision: clock.runTime,
+      time: clock.stamp,
+    }),
+  ];
+}
+
+/** createRevision: 1 when it is a key's own; modRevision: deadline in run time; version: ttl; in the order of their ids */
+function leaseRows({ leases }: State): readonly StateRow[] {
+  return [...leases.all()]
+    .sort((a, b) => a.id - b.id)
+    .map(({ id, ttl, deadline, ofKey }) =>
+      stateRow("lease", {
+        createRevision: ofKey ? 1 : 0,
+        modRevision: deadline,
+        version: ttl,
+        lease: id,
+      }),
+    );
+}
+
+/** The keys at a pinned revision. The map may change between two rows: each search starts anew. */
+function* keyRows(map: State["map"], revision: number): Generator<StateRow, undefined> {
+  let from = "";
+  for (;;) {
+    const page: KeyValue[] = [];
+    for (const record of map.rangeAt(from, "", revision)) {
+      page.push(record);
+      if (page.length === PAGE_COUNT) break;
+    }
+    for (const record of page) yield recordRow("key", record, 0);
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE_COUNT) return undefined;
+    from = `${keyText(last.key)}\0`;
+  }
+}
+
+/** Records found in one go. */
+const PAGE_COUNT = 256;
+
+/** The fields by their names; `time` is when a change came to be. */
+function recordRow(kind: StateRowKind, record: KeyValue, time: number): StateRow {
+  return stateRow(kind, { ...record, time });
+}

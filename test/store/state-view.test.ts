@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { describe, it } from "mocha";
+import type { Request } from "../../src/store/command.js";
+import type { StateRow } from "../../src/store/state-row.js";
+import type { StateView } from "../../src/store/state-view.js";
+import { Store } from "../../src/store/store.js";
+import { anyRequest, LIMITS } from "./any-request.js";
+import { bytes, put, request } from "./requests.js";
+
+function rest(view: StateView, sizeMax = 1000): StateRow[] {
+  const rows: StateRow[] = [];
+  for (;;) {
+    const next = view.next(sizeMax);
+    if (next.length === 0) break;
+    rows.push(...next);
+  }
+  view.close();
+  return rows;
+}
+
+function restored(rows: readonly StateRow[], store = new Store(LIMITS)): Store {
+  const restore = store.beginRestore();
+  for (const row of rows) restore.add(row);
+  restore.finish();
+  return store;
+}
+
+function applyAll(store: Store, requests: readonly Request[], from = 0): void {
+  requests.forEach((each, i) => {
+    store.apply(each, 1_000_000 + (from + i) * 700);
+  });
+}
+
+const code = (error: unknown): boolean => (error as { code?: unknown }).code === "CORRUPTION";
+
+describe("a view of the state", () => {
+  it("is of the moment it was opened, whatever is written while it is read", () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyRequest, { maxLength: 30 }),
+        fc.array(anyRequest, { maxLength: 30 }),
+        (before, during) => {
+          const store = new Store(LIMITS);
+          applyAll(store, before);
+          const want = rest(store.openView());
+          const view = store.openView();
+          const rows: StateRow[] = [];
+          during.forEach((each, i) => {
+            rows.push(...view.next(1));
+            store.apply(each, 2_000_000 + i);
+          });
+          rows.push(...rest(view, 1));
+          assert.deepEqual(rows, want);
+        },
+      ),
+      { numRuns: 300, seed: 20261124 },
+    );
+  });
+
+  it("gives back the same state, which goes on alike", () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyRequest, { maxLength: 30 }),
+        fc.array(anyRequest, { maxLength: 10 }),
+        (before, after) => {
+          const store = new Store(LIMITS);
+          applyAll(store, before);
+          const rows = rest(store.openView());
+          const other = restored(rows);
+          assert.deepEqual(rest(other.openView()), rows);
+          after.forEach((each, i) => {
+            const time = 3_000_000 + i;
+            assert.deepEqual(other.apply(each, time), store.apply(each, time));
+          });
+          assert.equal(other.stateHash(), store.stateHash());
+          assert.deepEqual(rest(other.openView()), rest(store.openView()));
+        },
+      ),
+      { numRuns: 300, seed: 20261125 },
+    );
+  });
+
+  it("comes in slices of the size that is asked for", () => {
+    const store = new Store();
+    for (let i = 0; i < 1000; i++) store.apply(request(put(`key${i}`, "0123456789")));
+    const view = store.openView();
+    const first = view.next(2000);
+    assert.ok(first.length > 10);
+    assert.ok(first.length < 100);
+    assert.equal(first.length + rest(view).length, 1002);
+  });
+
+  it("ends when it is closed, and another may be opened", () => {
+    const store = new Store();
+    const view = store.openView();
+    assert.throws(() => store.openView(), /one view at a time/);
+    view.close();
+    view.close();
+    assert.deepEqual(view.next(1), []);
+    store.openView().close();
+  });
+});
+
+describe("a restore", () => {
+  const source = new Store();
+  source.apply(request(put("a", "1")), 5000);
+  source.apply(request(put("b", "2")), 6000);
+  source.apply(request(put("a", "3")), 7000);
+  const rows = rest(source.openView());
+
+  it("changes nothing before it is finished, and then everything at once", () => {
+    const store = new Store();
+    store.apply(request(put("old", "x")));
+    const restore = store.beginRestore();
+    for (const row of rows) restore.add(row);
+    assert.equal(store.get(bytes("a")), undefined);
+    assert.notEqual(store.get(bytes("old")), undefined);
+    restore.finish();
+    assert.deepEqual(store.get(bytes("a")), source.get(bytes("a")));
+    assert.equal(store.get(bytes("old")), undefined);
+    assert.equal(store.revision, source.revision);
+    assert.equal(store.logTime, 7000);
+  });
+
+  it("owns its bytes", () => {
+    const chunk = Buffer.from("kv");
+    const store = restored(
+      rows.map((row) =>
+        row.kind === "put" ? { ...row, key: row.key, value: chunk.subarray(1) } : row,
+      ),
+    );
+    chunk.fill(0);
+    assert.equal(Buffer.from(store.get(bytes("b"))?.value ?? []).toString(), "v");
+  });
+
+  const damages: readonly (readonly [string, (rows: StateRow[]) => void])[] = [
+    ["nothing at all", (all) => all.splice(0)],
+    ["only the first row", (all) => all.splice(1)],
+    ["no first row", (all) => all.shift()],
+    ["the first row twice", (all) => all.unshift(...all.slice(0, 1))],
+    ["changes out of order", (all) => all.reverse()],
+    [
+      "a change beyond the revision",
+      (all) => {
+        change(all, 2, { modRevision: 99 });
+      },
+    ],
+    [
+      "a put of version 0",
+      (all) => {
+        change(all, 2, { version: 0 });
+      },
+    ],
+    [
+      "a record older than its creation",
+      (all) => {
+        change(all, 2, { createRevision: 3 });
+      },
+    ],
+    [
+      "an empty key",
+      (all) => {
+        change(all, 2, { key: bytes("") });
+      },
+    ],
+    [
+      "a deletion of nothing",
+      (all) => {
+        change(all, 2, { kind: "delete" });
+      },
+    ],
+    [
+      "a compaction beyond the revision",
+      (all) => {
+        change(all, 0, { createRevision: 9 });
+      },
+    ],
+    [
+      "revision 0",
+      (all) => {
+        change(all, 0, { modRevision: 0 });
+      },
+    ],
+  ];
+  for (const [title, damage] of damages) {
+    it(`refuses ${title}`, () => {
+      const damaged = [...rows];
+      damage(damaged);
+      assert.throws(() => restored(damaged), code);
+    });
+  }
+});
+
+function change(rows: StateRow[], place: number, fields: Partial<StateRow>): void {
+  const row = rows[place];
+  assert.ok(row !== undefined);
+  rows[place] = { ...row, ...fields };
+}
