@@ -1,5 +1,5 @@
 import process from "node:process";
-import { boolean, string } from "@oclif/core/flags";
+import { boolean, integer, string } from "@oclif/core/flags";
 import { BaseCommand } from "../../src/console/base-command.js";
 import { nodeStartOf } from "../../src/console/node-flags.js";
 import { runNode } from "../../src/console/node-session.js";
@@ -44,6 +44,19 @@ export default class NodeStart extends BaseCommand {
       description:
         "a leader answers reads alone while a majority's word is fresh; on all nodes or on none",
     }),
+    "snapshot-entries": integer({
+      description: "takes a snapshot and compacts the log after so many commands [default: 500000]",
+      helpValue: "N",
+    }),
+    "snapshot-bytes": string({
+      description: "likewise after so many bytes of log [default: 128MiB]",
+      helpValue: "128MiB",
+    }),
+    retain: string({
+      description:
+        "keeps log segments that snapshots made needless as an archive: all, none, a size or an age [default: none]",
+      helpValue: "all|SIZE|DURATION",
+    }),
     data: string({ description: "data directory [default: data/<id>]", helpValue: "DIR" }),
     "election-timeout": string({
       description:
@@ -69,6 +82,9 @@ export default class NodeStart extends BaseCommand {
       heartbeat: flags.heartbeat,
       join: flags.join,
       "lease-reads": flags["lease-reads"],
+      "snapshot-entries": flags["snapshot-entries"],
+      "snapshot-bytes": flags["snapshot-bytes"],
+      retain: flags.retain,
     });
     const { startNode } = await import("../../src/index.js");
     await runNode(start, startNode, {

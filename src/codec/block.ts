@@ -255,7 +255,7 @@ function readContent(reader: RowReader, count: number): Content {
 
 /** A reader at the first row of a block that was sealed or accepted. */
 function rowsOf(
-  entry: Entry,
+  entry: Pick<Entry, "block">,
   taking: Taking = "copies",
 ): { readonly reader: RowReader; readonly count: number } {
   const { block } = entry;
@@ -290,7 +290,7 @@ export function decodeRequests(entry: CommandsEntry): readonly Request[] {
 }
 
 /** When the leader made the entry, milliseconds since 1970 by its clock. */
-export function entryTime(entry: Entry): number {
+export function entryTime(entry: Pick<Entry, "block">): number {
   const { reader } = rowsOf(entry, "views");
   reader.next();
   assert(reader.time !== undefined, "an accepted block carries its time");

@@ -5,8 +5,10 @@
 import path from "node:path";
 import { isNodeId } from "../raft/types.js";
 import { collides, isWildcard, parseAddress, type Address } from "./address.js";
+import type { NodeOptions } from "../index.js";
 import { parseDuration } from "./duration.js";
 import { usageError } from "./failure.js";
+import { parseSize } from "./size.js";
 
 export interface NodeFlags {
   readonly id: string;
@@ -18,7 +20,12 @@ export interface NodeFlags {
   readonly heartbeat: string | undefined;
   readonly join: string | undefined;
   readonly "lease-reads": boolean;
+  readonly "snapshot-entries": number | undefined;
+  readonly "snapshot-bytes": string | undefined;
+  readonly retain: string | undefined;
 }
+
+type Retention = NonNullable<NodeOptions["retention"]>;
 
 /** What a node is started with, and what its operator should know. */
 export interface NodeStart {
@@ -28,6 +35,9 @@ export interface NodeStart {
   readonly cluster: ReadonlyMap<string, string>;
   readonly join?: { readonly clusterId: string };
   readonly leaseReads?: boolean;
+  readonly snapshotEntries?: number;
+  readonly snapshotBytes?: number;
+  readonly retention?: Retention;
   readonly dataDirectory: string;
   readonly electionTimeoutMs?: number;
   readonly heartbeatMs?: number;
@@ -61,6 +71,7 @@ export function nodeStartOf(flags: NodeFlags): NodeStart {
     cluster: new Map([...members].map(([id, { text }]) => [id, text])),
     ...(flags.join === undefined ? {} : { join: { clusterId: clusterIdOf(flags.join) } }),
     ...(flags["lease-reads"] ? { leaseReads: true } : {}),
+    ...snapshotsOf(flags),
     dataDirectory: dataDirectoryOf(flags),
     ...timesOf(flags),
     notes: notesOn(
@@ -138,6 +149,32 @@ function checkListeners(
       );
     }
   }
+}
+
+function snapshotsOf(
+  flags: NodeFlags,
+): Pick<NodeStart, "snapshotEntries" | "snapshotBytes" | "retention"> {
+  const entries = flags["snapshot-entries"];
+  const bytes = flags["snapshot-bytes"];
+  if (entries !== undefined && entries < 1) {
+    throw usageError(
+      `--snapshot-entries ${entries}: a snapshot follows at least one command`,
+      "--snapshot-entries 100000",
+    );
+  }
+  return {
+    ...(entries === undefined ? {} : { snapshotEntries: entries }),
+    ...(bytes === undefined ? {} : { snapshotBytes: parseSize(bytes, "--snapshot-bytes") }),
+    ...(flags.retain === undefined ? {} : { retention: retentionOf(flags.retain) }),
+  };
+}
+
+function retentionOf(text: string): Retention {
+  if (text === "all" || text === "none") return { keep: text };
+  if (/^\d+(ms|s|m|h|d)$/.test(text)) {
+    return { keep: "time", durationMs: parseDuration(text, "--retain") };
+  }
+  return { keep: "size", sizeBytes: parseSize(text, "--retain") };
 }
 
 function clusterIdOf(text: string): string {

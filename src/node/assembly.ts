@@ -5,6 +5,8 @@
  */
 import path from "node:path";
 import { entrySealer } from "../codec/block.js";
+import type { SnapshotHead } from "../codec/snapshot.js";
+import { DatabaseError } from "../errors.js";
 import type { RaftOptions } from "../raft/options.js";
 import { Raft } from "../raft/raft.js";
 import { LogIndex, NodeId, Ticks, type Configuration, type RoleChange } from "../raft/types.js";
@@ -14,12 +16,14 @@ import { HardStateFile } from "../storage/hard-state.js";
 import type { RecoveryReport } from "../storage/log-storage.js";
 import { SegmentedLog } from "../storage/segmented-log.js";
 import { DEFAULT_LIMITS } from "../store/command.js";
+import { SnapshotDirectory } from "../storage/snapshot-directory.js";
 import { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { Driver } from "./driver.js";
 import { Members } from "./members.js";
 import { Node } from "./node.js";
+import { restoreNewest } from "./restore.js";
 import { ELECTION_TIMEOUT_MS, HEARTBEAT_MS, TICK_MS, type NodeSettings } from "./settings.js";
 import { VERSION } from "./version.js";
 
@@ -55,6 +59,9 @@ const BLOCK_GATHER_SIZE_MAX = 1024 * 1024;
 const APPLY_SIZE_MAX = 32 * 1024;
 /** Blocks on their way to a majority: one travels while the next is flushed. */
 const BLOCKS_IN_FLIGHT_MAX = 4;
+/** Commands applied between two snapshots; and bytes of their blocks. */
+const SNAPSHOT_ENTRIES = 500_000;
+const SNAPSHOT_BYTES = 128 * 1024 * 1024;
 
 /**
  * @param onFailure called once when the node cannot go on; nothing was answered that is not on disk
@@ -70,21 +77,29 @@ export function assembleNode(
   const notice = settings.log ?? ((): void => undefined);
   const limits = settings.limits ?? DEFAULT_LIMITS;
   const hardState = HardStateFile.open(fileSystem, settings.dataDirectory);
+  const store = new Store(limits);
+  const snapshots = openSnapshots(fileSystem, path.join(settings.dataDirectory, "snapshots"));
+  const restored = restoreNewest(snapshots, store, notice);
   const { log, report } = SegmentedLog.open({
     fileSystem,
     directory: path.join(settings.dataDirectory, "log"),
     clusterId: identity.clusterId,
+    ...(restored === undefined ? {} : { base: restored }),
+    ...(settings.retention === undefined ? {} : { retention: settings.retention }),
     ...(settings.segmentSizeBytes === undefined
       ? {}
       : { segmentSizeBytes: settings.segmentSizeBytes }),
   });
   notice(recoveryLine(report));
-  const raft = new Raft(raftOptions(settings, identity, world, hardState, log));
-  const store = new Store(limits);
+  const parts = { settings, identity, world, hardState, log, snapshots, restored };
+  const raft = new Raft(raftOptions(parts));
   let failed = false;
   const members = new Members(settings.cluster, transport);
   const driver = new Driver({
     ...{ id: identity.nodeId, raft, log, hardState, store, transport, clock, members },
+    ...{ clusterId: identity.clusterId, snapshots, notice },
+    snapshotEntries: settings.snapshotEntries ?? SNAPSHOT_ENTRIES,
+    snapshotBytes: settings.snapshotBytes ?? SNAPSHOT_BYTES,
     electionTicks: electionTicks(settings),
     blockSizeMax: BLOCK_GATHER_SIZE_MAX,
     blocksInFlightMax: BLOCKS_IN_FLIGHT_MAX,
@@ -124,19 +139,31 @@ export function assembleNode(
   };
 }
 
-function raftOptions(
-  settings: NodeSettings,
-  identity: Identity,
-  world: World,
-  hardState: HardStateFile,
-  log: SegmentedLog,
-): RaftOptions {
+interface RecoveredParts {
+  readonly settings: NodeSettings;
+  readonly identity: Identity;
+  readonly world: World;
+  readonly hardState: HardStateFile;
+  readonly log: SegmentedLog;
+  readonly snapshots: SnapshotDirectory;
+  readonly restored: SnapshotHead | undefined;
+}
+
+function raftOptions({
+  settings,
+  identity,
+  world,
+  hardState,
+  log,
+  snapshots,
+  restored,
+}: RecoveredParts): RaftOptions {
   return {
     id: NodeId(settings.id),
-    configuration: foundingConfiguration(settings),
+    configuration: restored?.configuration ?? foundingConfiguration(settings),
     hardState: hardState.current,
     log,
-    appliedIndex: LogIndex(0),
+    appliedIndex: restored?.index ?? LogIndex(0),
     sealer: entrySealer(() => Math.floor(world.clock.wallTime())),
     random: world.random,
     electionTicks: electionTicks(settings),
@@ -146,9 +173,9 @@ function raftOptions(
     uncommittedSizeMax: 64 * 1024 * 1024,
     applySizeMax: APPLY_SIZE_MAX,
     cacheSizeMax: 16 * 1024 * 1024,
-    configurationIndex: LogIndex(0),
+    configurationIndex: restored?.configurationIndex ?? LogIndex(0),
     incarnation: identity.incarnationId,
-    snapshots: { newest: undefined, read: () => undefined },
+    snapshots,
     snapshotChunkSizeMax: 1024 * 1024,
     leaseMs: leaseMs(settings),
   };
@@ -176,6 +203,17 @@ function leaseMs(settings: NodeSettings): number {
   if (settings.leaseReads !== true) return 0;
   const timeoutMs = settings.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
   return Math.max(0, timeoutMs * 0.9 - 2 * TICK_MS);
+}
+
+/** @throws {DatabaseError} STORAGE_FAILED */
+function openSnapshots(fileSystem: FileSystem, directory: string): SnapshotDirectory {
+  try {
+    return new SnapshotDirectory(fileSystem, directory);
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const message = `the snapshots in ${directory} cannot be used: ${text}`;
+    throw new DatabaseError("STORAGE_FAILED", message, { cause });
+  }
 }
 
 function recoveryLine(report: RecoveryReport): string {

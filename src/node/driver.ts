@@ -12,6 +12,7 @@
 import { assert } from "../assert.js";
 import { decodeRequests, entryTime, sealCommands } from "../codec/block.js";
 import type { Forward, ForwardAccepted, ForwardRefused } from "../codec/peer-message.js";
+import type { SnapshotHead } from "../codec/snapshot.js";
 import { DatabaseError } from "../errors.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
@@ -22,9 +23,11 @@ import type { LogStorage } from "../storage/log-storage.js";
 import type { RequestResult } from "../store/command.js";
 import { contentSize } from "../store/limits.js";
 import type { Store } from "../store/store.js";
+import type { SnapshotDirectory } from "../storage/snapshot-directory.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { divergenceError } from "./divergence.js";
+import { Snapshots } from "./snapshots.js";
 import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
 import { isRelayed, Requests, settle, type PendingWrite, type RelayedWrite } from "./requests.js";
@@ -50,6 +53,12 @@ export interface DriverParts {
   /** 16 bytes, never the same twice in a cluster's life */
   readonly newRequestId: () => Uint8Array;
   readonly members: Members;
+  readonly clusterId: string;
+  readonly snapshots: SnapshotDirectory;
+  /** commands, or bytes of blocks, applied between two snapshots */
+  readonly snapshotEntries: number;
+  readonly snapshotBytes: number;
+  readonly notice: (line: string) => void;
   readonly onRoleChange: (change: RoleChange) => void;
   /** The node cannot go on: its disk failed, or its log contradicts the leader's. Called once. */
   readonly onFailure: (error: Error) => void;
@@ -75,6 +84,8 @@ const RELAY_MS_MAX = 1000;
 const RELAYED_SIZE_MAX = 64 * 1024 * 1024;
 /** Ticks made up for in one go after a pause. */
 const TICKS_AT_ONCE_MAX = 64;
+/** How long a leader waits for what it proposed by itself, before it may ask again. Milliseconds. */
+const UPKEEP_MS_MAX = 5000;
 /** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
 const FORWARD_HOLD_MS = 20;
 /** Bytes of blocks applied in one turn before peers and clients have theirs. */
@@ -102,9 +113,28 @@ export class Driver {
   /** the newest Ready whose entries were appended but not handed to a flush */
   #unflushedPersistId = 0;
   #flushAverageMs = 0;
+  readonly #snapshots: Snapshots;
+  /** what this leader proposed by itself is not applied yet */
+  #upkeepUnderWay = false;
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
+    const { clusterId, raft, log, store, clock, notice } = parts;
+    this.#snapshots = new Snapshots({
+      ...{ clusterId, raft, log, store, clock, notice },
+      directory: parts.snapshots,
+      entriesMax: parts.snapshotEntries,
+      bytesMax: parts.snapshotBytes,
+      onInstalled: (head) => {
+        this.#onInstalled(head);
+      },
+      wake: () => {
+        this.#scheduleTurn();
+      },
+      fail: (error) => {
+        this.fail(error);
+      },
+    });
     this.#nextForwardId = firstForwardId(parts.random);
     this.#appliedIndex = parts.raft.status().appliedIndex;
   }
@@ -144,7 +174,9 @@ export class Driver {
       this.reads.giveUpOlderThan(now - READ_ROUND_LOST_MS);
       this.requests.expire(now, leaderKnown);
       this.reads.expire(now, leaderKnown);
+      this.#proposeUpkeep();
     }
+    this.#snapshots.look();
     this.#turn();
   }
 
@@ -189,6 +221,7 @@ export class Driver {
     this.#stopped = true;
     this.requests.close();
     this.reads.close();
+    this.#snapshots.close();
   }
 
   /** The one way out for everything that must stop the node. */
@@ -276,6 +309,7 @@ export class Driver {
     for (const context of ready.refusedReads) this.reads.refused(context);
     this.reads.serve(this.#appliedIndex, this.#parts.store);
     for (const change of ready.roleChanges) this.#parts.onRoleChange(change);
+    if (ready.snapshotChunks.length > 0) this.#snapshots.onChunks(ready.snapshotChunks);
   }
 
   /** Sees to it that `persisted` comes back when all of this Ready is flushed. */
@@ -498,11 +532,41 @@ export class Driver {
     if (context !== undefined) this.#parts.raft.requestRead(context);
   }
 
+  // ---- what a leader proposes by itself --------------------------------------
+
+  /** Expiries and the like: decided by the leader's clock, done by the log (law 1). */
+  #proposeUpkeep(): void {
+    const { raft, store, clock } = this.#parts;
+    if (raft.role !== "leader" || this.#upkeepUnderWay) return;
+    const now = Math.floor(clock.wallTime());
+    if (now < (store.nextDueTime ?? Infinity)) return;
+    const request = store.dueRequest(now);
+    if (request === undefined) return;
+    this.#upkeepUnderWay = true;
+    this.requests.enqueue({
+      request,
+      size: contentSize(request),
+      deadline: clock.now() + UPKEEP_MS_MAX,
+      done: () => {
+        this.#upkeepUnderWay = false;
+      },
+    });
+  }
+
   // ---- apply ---------------------------------------------------------------
+
+  #onInstalled({ index, term }: SnapshotHead): void {
+    this.#appliedIndex = index;
+    this.#appliedTerm = term;
+    this.requests.skippedTo(index);
+    for (const relayed of this.#relayed.keys()) if (relayed <= index) this.#relayed.delete(relayed);
+    this.reads.serve(this.#appliedIndex, this.#parts.store);
+  }
 
   #apply(entry: Entry): void {
     assert(entry.index === this.#appliedIndex + 1, "entries are applied in order, each once");
     const results: RequestResult[] = [];
+    let commandCount = 0;
     if (entry.kind === "commands") {
       const time = entryTime(entry);
       for (const request of decodeRequests(entry)) {
@@ -510,6 +574,7 @@ export class Driver {
         results.push(result);
         const forwarded = this.requests.takeForwarded(request.id);
         if (forwarded !== undefined) settle(forwarded, undefined, result);
+        commandCount += request.commands.length;
       }
     }
     this.#appliedIndex = entry.index;
@@ -521,6 +586,7 @@ export class Driver {
     // They came before whatever is queued now.
     this.requests.putBack(dead);
     this.#announce(entry.index);
+    this.#snapshots.onApplied(entry.index, commandCount, entry.block.length);
   }
 
   /** Nodes whose clients wait for this entry need not wait for the next heartbeat. */

@@ -176,6 +176,26 @@ export class Requests {
     return dead;
   }
 
+  /**
+   * A snapshot took the state to `index`: whatever was decided up to there was not
+   * seen here, and what was forwarded before may be among it.
+   */
+  skippedTo(index: LogIndex): void {
+    for (const [forwardId, { write }] of this.#forwarded) {
+      this.takeForwardedById(forwardId);
+      settle(write, unknownOutcome(write), undefined);
+    }
+    for (const [placedIndex, placements] of this.#placed) {
+      if (placedIndex > index) continue;
+      this.#placed.delete(placedIndex);
+      for (const { writes } of placements) {
+        for (const write of writes) {
+          if (write !== undefined) settle(write, unknownOutcome(write), undefined);
+        }
+      }
+    }
+  }
+
   /** Fails what is past its deadline: queued writes provably, the others with an unknown outcome. */
   expire(now: number, leaderKnown: boolean): void {
     this.#expireQueue(now, leaderKnown);

@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import { DatabaseError } from "../errors.js";
 import { isNodeId } from "../raft/types.js";
+import type { Retention } from "../storage/archive.js";
+export type { Retention } from "../storage/archive.js";
 import type { Limits } from "../store/command.js";
 
 /** Milliseconds of one tick of the core. */
@@ -29,6 +31,12 @@ export interface NodeSettings {
   readonly limits?: Limits;
   /** bytes; default 8 MiB */
   readonly segmentSizeBytes?: number;
+  /** commands applied between two snapshots; the same on every node, or equal states are not equal files; default 500,000 */
+  readonly snapshotEntries?: number;
+  /** bytes of blocks applied between two snapshots; likewise; default 128 MiB */
+  readonly snapshotBytes?: number;
+  /** what becomes of log segments behind the snapshots; default: they are removed */
+  readonly retention?: Retention;
   /** one line for the operator */
   readonly log?: (line: string) => void;
   /** the node stopped because it must: its disk failed, its lock was lost, its log contradicts the leader's */

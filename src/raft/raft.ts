@@ -380,6 +380,30 @@ export class Raft {
     return knownLeader(this.#state);
   }
 
+  /** The last entry that is on the own disk. */
+  get flushedIndex(): LogIndex {
+    return this.#state.log.flushedIndex;
+  }
+
+  /** Up to here every living follower has this leader's log, or is being sent a snapshot; others need nothing. */
+  get neededIndex(): LogIndex {
+    const { role, commitIndex, options } = this.#state;
+    let needed: number = commitIndex;
+    if (role.role !== "leader") return LogIndex(needed);
+    for (const progress of role.progress.values()) {
+      if (progress.ticksSinceContact >= options.electionTicks) continue;
+      needed = Math.min(needed, progress.snapshot?.index ?? progress.matchIndex);
+    }
+    return LogIndex(needed);
+  }
+
+  /** Whether the snapshot of entry `index` is being sent to somebody. */
+  isSnapshotInUse(index: LogIndex): boolean {
+    const { role } = this.#state;
+    if (role.role !== "leader") return false;
+    return [...role.progress.values()].some(({ snapshot }) => snapshot?.index === index);
+  }
+
   get term(): Term {
     return currentTerm(this.#state);
   }

@@ -41,14 +41,12 @@ interface Known {
 }
 
 export class Invariants {
-  readonly #voterCount: number;
   readonly #known = new Map<NodeId, Known>();
   readonly #leaderOf = new Map<number, NodeId>();
   /** checksum by index; the one history */
   readonly #committed: number[] = [0];
 
   constructor(nodes: readonly SimulatedNode[]) {
-    this.#voterCount = nodes.length;
     for (const { id } of nodes) {
       this.#known.set(id, {
         ...{ life: 0, term: 0, role: "follower", commitIndex: 0, appliedIndex: 0 },
@@ -104,13 +102,23 @@ export class Invariants {
     if (flushedIndex < known.flushedIndex) known.flushed.length = flushedIndex + 1;
     // A suffix that was replaced has other checksums: walk back to where they agree.
     let agreed = Math.min(flushedIndex, known.flushed.length - 1);
-    while (agreed > 0 && known.flushed[agreed] !== parts.log.checksum(LogIndex(agreed)))
-      agreed -= 1;
+    while (agreed > 0 && known.flushed[agreed] !== this.#checksum(parts, agreed)) agreed -= 1;
     known.flushed.length = agreed + 1;
     for (let index = agreed + 1; index <= flushedIndex; index += 1) {
-      known.flushed.push(parts.log.checksum(LogIndex(index)));
+      known.flushed.push(this.#checksum(parts, index) ?? 0);
     }
     known.flushedIndex = flushedIndex;
+  }
+
+  /** What a snapshot holds is committed, and so the one history. */
+  #checksum({ log }: AssembledNode, index: number): number | undefined {
+    return index < log.firstIndex - 1 ? this.#committed[index] : log.checksum(LogIndex(index));
+  }
+
+  /** The disk of a node is gone, and with it what it held. */
+  onWiped(id: NodeId): void {
+    const known = this.#known.get(id);
+    if (known !== undefined) Object.assign(known, { term: 0, flushedIndex: 0, flushed: [0] });
   }
 
   #checkElection(id: NodeId, term: number, parts: AssembledNode): void {
@@ -121,7 +129,7 @@ export class Invariants {
     this.#leaderOf.set(term, id);
     const last = this.committedIndex;
     const has =
-      parts.log.lastIndex >= last && parts.log.checksum(LogIndex(last)) === this.#committed[last];
+      parts.log.lastIndex >= last && this.#checksum(parts, last) === this.#committed[last];
     if (!has) {
       throw new InvariantViolation(
         "leader-completeness",
@@ -141,10 +149,16 @@ export class Invariants {
     known.commitIndex = commitIndex;
     // What is applied is in the log on disk; what is committed may still be on its way there.
     for (let index = known.appliedIndex + 1; index <= appliedIndex; index += 1) {
-      const checksum = parts.log.checksum(LogIndex(index));
+      const checksum = this.#checksum(parts, index);
       const before = this.#committed[index];
+      if (checksum === undefined) {
+        throw new InvariantViolation(
+          "state-machine-safety",
+          `${id} has a snapshot of entry ${index}, which nobody has committed`,
+        );
+      }
       if (before === undefined) {
-        this.#checkMajority(id, index, checksum);
+        this.#checkMajority(parts, index, checksum);
         this.#committed.push(checksum);
       } else if (before !== checksum) {
         throw new InvariantViolation(
@@ -155,13 +169,13 @@ export class Invariants {
     }
   }
 
-  #checkMajority(id: NodeId, index: number, checksum: number): void {
-    let count = 0;
-    for (const { flushed } of this.#known.values()) if (flushed[index] === checksum) count += 1;
-    if (count * 2 <= this.#voterCount) {
+  #checkMajority({ raft }: AssembledNode, index: number, checksum: number): void {
+    const { voters } = raft.configuration;
+    const count = voters.filter((id) => this.#known.get(id)?.flushed[index] === checksum).length;
+    if (count * 2 <= voters.length) {
       throw new InvariantViolation(
         "committed-on-a-majority",
-        `${id} committed ${index} while ${count} of ${this.#voterCount} have it on disk`,
+        `${raft.status().id} committed ${index} while ${count} of ${voters.length} have it on disk`,
       );
     }
   }
@@ -177,6 +191,7 @@ export class Invariants {
         id,
         last,
         checksum: log.checksum(last),
+        configuration: JSON.stringify(parts.raft.configuration),
         state: store.stateHash(),
         revision: store.revision,
       };
@@ -187,6 +202,7 @@ export class Invariants {
       const equal =
         state.last === first.last &&
         state.checksum === first.checksum &&
+        state.configuration === first.configuration &&
         state.state === first.state &&
         state.revision === first.revision;
       if (!equal) {

@@ -20,6 +20,7 @@ export interface DiskFaults {
 
 export interface SimulatedNodeOptions {
   readonly id: NodeId;
+  /** the founders */
   readonly ids: readonly NodeId[];
   readonly clusterId: string;
   readonly scheduler: Scheduler;
@@ -28,6 +29,9 @@ export interface SimulatedNodeOptions {
   readonly segmentSizeBytes: number;
   readonly electionTimeoutMs: number;
   readonly heartbeatMs: number;
+  readonly leaseReads: boolean;
+  /** commands between two snapshots */
+  readonly snapshotEntries: number;
   readonly disk: DiskFaults;
   readonly trace: (line: string) => void;
   /** after anything that this node did */
@@ -39,13 +43,14 @@ const DATA_DIRECTORY = "/data";
 
 export class SimulatedNode {
   readonly id: NodeId;
-  readonly fileSystem = new MemoryFileSystem();
+  #fileSystem = new MemoryFileSystem();
   readonly disk: DiskFaults;
   readonly #options: SimulatedNodeOptions;
   readonly #diskRandom: RandomStream;
   readonly #crashRandom: RandomStream;
   readonly #clockRandom: RandomStream;
-  readonly #incarnationId: string;
+  readonly #incarnationRandom: RandomStream;
+  #incarnationId: string;
   #assembled: AssembledNode | undefined;
   /** counts lives; tasks of an earlier life are dropped */
   #life = 0;
@@ -56,11 +61,29 @@ export class SimulatedNode {
     this.id = options.id;
     this.disk = { ...options.disk };
     this.#options = options;
-    this.#incarnationId = incarnationOf(options.random(`incarnation ${options.id}`));
+    this.#incarnationRandom = options.random(`incarnation ${options.id}`);
+    this.#incarnationId = incarnationOf(this.#incarnationRandom);
     this.#diskRandom = options.random(`disk ${options.id}`);
     this.#crashRandom = options.random(`crash ${options.id}`);
     this.#clockRandom = options.random(`clock ${options.id}`);
-    this.fileSystem.makeDirectory(DATA_DIRECTORY);
+    this.#fileSystem.makeDirectory(DATA_DIRECTORY);
+  }
+
+  get fileSystem(): MemoryFileSystem {
+    return this.#fileSystem;
+  }
+
+  get incarnationId(): string {
+    return this.#incarnationId;
+  }
+
+  /** The disk of a dead node is replaced by an empty one. */
+  wipe(): void {
+    assert(this.#assembled === undefined, "only a dead node's disk is replaced");
+    this.#fileSystem = new MemoryFileSystem();
+    this.#fileSystem.makeDirectory(DATA_DIRECTORY);
+    this.#incarnationId = incarnationOf(this.#incarnationRandom);
+    this.#pumpScheduled = 0;
   }
 
   /** undefined while dead */
@@ -102,7 +125,13 @@ export class SimulatedNode {
         id,
         peerAddress: id,
         clientAddress: id,
-        cluster: new Map(ids.map((member) => [member, member])),
+        cluster: new Map(
+          [...ids, ...(ids.includes(id) ? [] : [id])].map((member) => [member, member]),
+        ),
+        // Not among the founders: it joins.
+        ...(ids.includes(id) ? {} : { join: { clusterId } }),
+        leaseReads: this.#options.leaseReads,
+        snapshotEntries: this.#options.snapshotEntries,
         dataDirectory: DATA_DIRECTORY,
         segmentSizeBytes: this.#options.segmentSizeBytes,
         electionTimeoutMs: this.#options.electionTimeoutMs,
@@ -171,13 +200,15 @@ export class SimulatedNode {
   /** Flushes that were started finish after the disk's time; then everybody looks. */
   #afterStep(): void {
     const life = this.#life;
-    while (this.#pumpScheduled < this.fileSystem.deferredCount) {
+    const disk = this.#fileSystem;
+    while (this.#pumpScheduled < disk.deferredCount) {
       this.#pumpScheduled += 1;
       const [min, max] = this.disk.flushMs;
       this.#options.scheduler.after(min + this.#diskRandom.next() * (max - min), () => {
+        if (disk !== this.#fileSystem) return;
         this.#pumpScheduled -= 1;
         this.run(life, () => {
-          this.fileSystem.pump(1);
+          disk.pump(1);
         });
       });
     }

@@ -9,6 +9,7 @@
  *
  * The same seed gives the same life, event for event; `traceHash` says so.
  */
+import type { AdminAction } from "../node/service.js";
 import type { NodeId } from "../raft/types.js";
 import { NodeId as nodeId } from "../raft/types.js";
 import { Invariants } from "./invariants.js";
@@ -54,10 +55,24 @@ interface Faults {
   readonly partition: boolean;
   readonly oneWay: boolean;
   readonly slowDisk: boolean;
+  /** members are added, promoted and removed, leadership is handed over */
+  readonly administration: boolean;
+  readonly wipe: boolean;
 }
 
 /** What the nemesis may do next. */
-type Deed = "heal" | "crash" | "restart" | "blackout" | "pause" | "partition" | "cut" | "slow-disk";
+type Deed =
+  | "heal"
+  | "crash"
+  | "restart"
+  | "blackout"
+  | "pause"
+  | "partition"
+  | "cut"
+  | "bridge"
+  | "slow-disk"
+  | "administer"
+  | "wipe";
 
 const CALM: NetworkFaults = {
   delayMs: [0.1, 2],
@@ -66,6 +81,8 @@ const CALM: NetworkFaults = {
   stragglerProbability: 0,
 };
 
+/** Nodes beside the founders that may be added. */
+const SPARE_COUNT = 2;
 /** The client that asks whether the cluster serves again. */
 const PROBE_CLIENT = 99;
 /** A healed cluster must serve again within this. Milliseconds. */
@@ -87,6 +104,7 @@ class Simulation {
   readonly #trace: string[] = [];
   #traceHash = hashText("balsa");
   #faulty = true;
+  #wiped = false;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -94,8 +112,10 @@ class Simulation {
     this.#nemesis = random("nemesis");
     const shape = random("shape");
     const count = options.nodeCount ?? shape.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
-    const ids = Array.from({ length: count }, (_, i) => nodeId(`n${i + 1}`));
+    const names = Array.from({ length: count + SPARE_COUNT }, (_, i) => nodeId(`n${i + 1}`));
+    const ids = names.slice(0, count);
     this.#faults = drawFaults(random("faults"));
+    const nodeIds = this.#faults.administration ? names : ids;
     this.#network = new SimulatedNetwork({
       scheduler: this.#scheduler,
       random: random("network"),
@@ -107,7 +127,9 @@ class Simulation {
     });
     const heartbeatMs = shape.pick([20, 50]);
     const flushesOnLoop = shape.chance(0.5);
-    this.#nodes = ids.map(
+    const leaseReads = shape.chance(0.3);
+    const snapshotEntries = shape.pick([20, 200, 1_000_000]);
+    this.#nodes = nodeIds.map(
       (id) =>
         new SimulatedNode({
           ...{ id, ids, clusterId: "5a".repeat(16), scheduler: this.#scheduler, random },
@@ -115,6 +137,8 @@ class Simulation {
           segmentSizeBytes: shape.pick([2048, 4096, 16_384]),
           electionTimeoutMs: 150,
           heartbeatMs,
+          leaseReads,
+          snapshotEntries,
           disk: { flushMs: this.#faults.flushMs, flushesOnLoop },
           trace: (line) => {
             this.#note(line);
@@ -171,7 +195,7 @@ class Simulation {
     this.#awaitService();
     this.#workload.stop();
     this.#awaitRest();
-    this.#invariants.checkEqual(this.#nodes);
+    this.#invariants.checkEqual(this.#members);
     this.#workload.check();
   }
 
@@ -204,13 +228,15 @@ class Simulation {
   }
 
   #doFault(): void {
-    const { crash, power, pause, partition, oneWay, slowDisk } = this.#faults;
+    const { crash, power, pause, partition, oneWay, slowDisk, administration, wipe } = this.#faults;
     const deeds: Deed[] = ["heal"];
     if (crash || power) deeds.push("crash", "restart");
     if (power) deeds.push("blackout");
     if (pause) deeds.push("pause");
     if (partition) deeds.push("partition");
-    if (oneWay) deeds.push("cut");
+    if (oneWay) deeds.push("cut", "bridge");
+    if (administration) deeds.push("administer", "administer");
+    if (wipe) deeds.push("wipe");
     if (slowDisk) deeds.push("slow-disk");
     this.#do(this.#nemesis.pick(deeds));
   }
@@ -239,8 +265,17 @@ class Simulation {
       case "cut":
         this.#cutOneWay();
         return;
+      case "bridge":
+        this.#bridge();
+        return;
       case "slow-disk":
         this.#slowOneDisk();
+        return;
+      case "administer":
+        this.#administer();
+        return;
+      case "wipe":
+        this.#wipeOne();
         return;
     }
   }
@@ -310,6 +345,63 @@ class Simulation {
     this.#network.cut(from.id, to.id);
   }
 
+  /** Two halves that only one node can speak with. */
+  #bridge(): void {
+    const bridge = this.#nemesis.pick(this.#nodes);
+    const left = new Set(this.#nodes.filter(() => this.#nemesis.chance(0.5)));
+    this.#note(`bridge ${bridge.id} between ${[...left].map(({ id }) => id).join(" ")} and rest`);
+    for (const a of this.#nodes) {
+      for (const b of this.#nodes) {
+        if (a === bridge || b === bridge || left.has(a) === left.has(b)) continue;
+        this.#network.cut(a.id, b.id);
+      }
+    }
+  }
+
+  /** Somebody asks some node to change the members or the leader. */
+  #administer(): void {
+    const asked = this.#nemesis.pick(this.#nodes);
+    const { id } = this.#nemesis.pick(this.#nodes);
+    const kind = this.#nemesis.pick(["add", "promote", "promote", "remove", "transfer"] as const);
+    const action: AdminAction =
+      kind === "add"
+        ? { kind, id, address: id }
+        : kind === "transfer"
+          ? { kind, id }
+          : { kind, id };
+    if (asked.parts === undefined || asked.isPaused) return;
+    this.#note(`${asked.id} is asked to ${kind} ${id}`);
+    asked.parts.node.administer(action, 1000, (error) => {
+      this.#note(`${asked.id}: ${kind} ${id}: ${error?.code ?? "done"}`);
+    });
+  }
+
+  /**
+   * A dead node's disk is replaced. Only what a cluster must survive: once, and
+   * when every voter has the log entry that tells its incarnations apart.
+   */
+  #wipeOne(): void {
+    const node = this.#nemesis.pick(this.#nodes);
+    if (this.#wiped || node.parts === undefined) return;
+    const isRecorded = (): boolean =>
+      this.#nodes.every(({ parts }) => {
+        if (parts === undefined) return false;
+        const { configuration } = parts.raft;
+        const record = configuration.records?.find(({ id }) => id === node.id);
+        const version = parts.raft.configurationAt(parts.raft.status().commitIndex);
+        return (
+          record?.incarnation === node.incarnationId && version.configuration === configuration
+        );
+      });
+    if (!isRecorded()) return;
+    this.#wiped = true;
+    this.#note(`${node.id} loses its disk`);
+    node.crash("kill");
+    node.wipe();
+    this.#invariants.onWiped(node.id);
+    this.#restartLater(node);
+  }
+
   #slowOneDisk(): void {
     const node = this.#nemesis.pick(this.#nodes);
     const slow = this.#nemesis.chance(0.5);
@@ -331,9 +423,17 @@ class Simulation {
     }
   }
 
-  /** A write through each node must be acknowledged within the bound. */
+  /** Who takes part, as the node knows that has applied most. */
+  get #members(): readonly SimulatedNode[] {
+    const applied = (node: SimulatedNode): number => node.parts?.raft.status().appliedIndex ?? -1;
+    const [most] = this.#nodes.toSorted((a, b) => applied(b) - applied(a));
+    const { voters = [], learners = [] } = most?.parts?.raft.configuration ?? {};
+    return this.#nodes.filter(({ id }) => voters.includes(id) || learners.includes(id));
+  }
+
+  /** A write through each member must be acknowledged within the bound. */
   #awaitService(): void {
-    for (const node of this.#nodes) {
+    for (const node of this.#members) {
       const deadline = this.#scheduler.now + HEALING_MS_MAX;
       const probe = { isServed: false };
       this.#probe(node, probe);
@@ -367,8 +467,9 @@ class Simulation {
   }
 
   #isAtRest(): boolean {
-    const last = this.#nodes.map(({ parts }) => parts?.raft.lastIndex);
-    const applied = this.#nodes.map(({ parts }) => parts?.raft.status().appliedIndex);
+    const members = this.#members;
+    const last = members.map(({ parts }) => parts?.raft.lastIndex);
+    const applied = members.map(({ parts }) => parts?.raft.status().appliedIndex);
     return [...last, ...applied].every((index) => index === last[0]);
   }
 }
@@ -414,5 +515,7 @@ function drawFaults(random: RandomStream): Faults {
     partition: on(),
     oneWay: on(),
     slowDisk: on(),
+    administration: on(),
+    wipe: on(),
   };
 }

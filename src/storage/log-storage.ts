@@ -7,7 +7,14 @@
  * flush poisons the log: every later call fails with STORAGE_FAILED, nothing is
  * retried, the node stops.
  */
-import type { Entry, LogIndex, LogReader } from "../raft/types.js";
+import type { Entry, LogIndex, LogReader, Term } from "../raft/types.js";
+
+/** The last entry that a snapshot holds: what the log behind it chains to. */
+export interface LogBase {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly checksum: number;
+}
 
 export interface LogStorage extends LogReader {
   /** Writes entries behind lastIndex (contiguous, chained). Not durable yet. @throws {DatabaseError} STORAGE_FAILED */
@@ -27,6 +34,16 @@ export interface LogStorage extends LogReader {
    * there is nothing to note, and nothing rests on it.
    */
   noteFlushed(): void;
+  /**
+   * A snapshot holds everything up to `index`: whole sealed segments up to there may
+   * go, or into the archive. firstIndex moves to the first entry that is kept.
+   */
+  compactTo(index: LogIndex): void;
+  /**
+   * A snapshot took the log's place: nothing of it is kept, and it goes on behind
+   * `base`. The snapshot is durable already.
+   */
+  reset(base: LogBase): void;
   /** Seals the open segment, so that every Avro reader opens the whole log. Idempotent. */
   close(): void;
 }

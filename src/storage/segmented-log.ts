@@ -17,6 +17,10 @@
  *            datasync; rename to F.open; sync directory; remove F-L.avro; sync directory
  *   recover  the same from an open segment that was left behind, over its own name:
  *            what the page cache gives back after a failed sync is written anew
+ *   compact  sealed segments up to an index: removed, oldest first (or renamed
+ *            into the archive: archive-F-L.avro), the directory synced
+ *   reset    every segment, newest first: removed, the directory synced after each;
+ *            the snapshot that takes their place is durable before
  *   cut      within the open segment: see OpenSegment.cut; whole segments: removed,
  *            newest first, the directory synced after each
  *
@@ -24,13 +28,14 @@
  * before, and doing a step twice does nothing.
  */
 import { assert, AssertionError } from "../assert.js";
+import { Archive, type Retention } from "./archive.js";
 import { blockChecksum } from "../codec/block.js";
 import { DatabaseError } from "../errors.js";
 import { LogIndex, Term } from "../raft/types.js";
 import type { Entry } from "../raft/types.js";
 import type { File, FileSystem } from "./file-system.js";
 import { FreshFiles } from "./fresh-files.js";
-import type { LogStorage, RecoveryReport } from "./log-storage.js";
+import type { LogBase, LogStorage, RecoveryReport } from "./log-storage.js";
 import { installOpenSegment, openFileSize, type OpenSegment } from "./open-segment.js";
 import { recoverSegments, type SegmentRead } from "./recovery.js";
 import {
@@ -46,6 +51,7 @@ import { copyStart, SegmentFiles } from "./segment-files.js";
 import { SegmentIndex } from "./segment-index.js";
 import { damaged, SegmentScanner } from "./segment-scanner.js";
 
+const NO_BASE: LogBase = { index: LogIndex(0), term: Term(0), checksum: 0 };
 const STAGING_SIZE = 64 * 1024;
 const STAGING_SIZE_MAX = 1024 * 1024;
 
@@ -57,8 +63,10 @@ export interface SegmentedLogOptions {
   readonly clusterId: string;
   /** bytes; the same on every node of a cluster, or equal logs are not equal files; default 8 MiB */
   readonly segmentSizeBytes?: number;
-  /** the greatest index the log may begin with: 1 (the default), or what follows the newest snapshot */
-  readonly firstIndexMax?: number;
+  /** what the newest snapshot holds; a log that does not reach it, or contradicts it, starts anew behind it */
+  readonly base?: LogBase;
+  /** what becomes of segments that a snapshot makes needless; default: they are removed */
+  readonly retention?: Retention;
   /** during recovery, in bytes */
   readonly onProgress?: (done: number, all: number) => void;
 }
@@ -79,6 +87,7 @@ export class SegmentedLog implements LogStorage {
   /** ascending; only the last one may be open */
   readonly #segments: Segment[] = [];
   #open: OpenSegment | undefined;
+  readonly #archive: Archive;
   /** what the first segment chains to */
   #base: SegmentStart;
   readonly #files: SegmentFiles;
@@ -93,11 +102,17 @@ export class SegmentedLog implements LogStorage {
     this.#segmentSize = options.segmentSizeBytes ?? SEGMENT_SIZE_DEFAULT;
     this.#freshFiles = new FreshFiles(options.fileSystem, options.directory);
     this.#files = new SegmentFiles(options.fileSystem, options.directory);
-    this.#base = {
-      clusterId: options.clusterId,
-      firstIndex: LogIndex(1),
-      previousChecksum: 0,
-      previousTerm: Term(0),
+    const { fileSystem, directory, retention = { keep: "none" } } = options;
+    this.#archive = new Archive(fileSystem, directory, retention);
+    this.#base = this.#startBehind(NO_BASE);
+  }
+
+  #startBehind({ index, term, checksum }: LogBase): SegmentStart {
+    return {
+      clusterId: this.#clusterId,
+      firstIndex: LogIndex(index + 1),
+      previousChecksum: checksum,
+      previousTerm: term,
     };
   }
 
@@ -199,6 +214,43 @@ export class SegmentedLog implements LogStorage {
     });
   }
 
+  compactTo(index: LogIndex): void {
+    this.#guard("compacting", () => {
+      let next = this.#segments[1];
+      let count = 0;
+      // The last one stays: it says where the log ends.
+      while (next !== undefined && next.index.firstIndex <= index + 1) {
+        count += 1;
+        next = this.#segments[count + 1];
+      }
+      if (count === 0) return;
+      const names = this.#segments.splice(0, count).map(({ sealedName }) => {
+        assert(sealedName !== undefined, "only the last segment is open");
+        this.#files.forget(sealedName);
+        return sealedName;
+      });
+      this.#archive.take(names);
+      const [first, last] = [this.#segments[0], this.#segments.at(-1)];
+      assert(first !== undefined && last !== undefined, "the last segment stays");
+      this.#archive.prune(this.#fileOf(first), this.#fileOf(last));
+      this.#fileSystem.syncDirectory(this.#directory);
+      this.#base = first.index.start;
+    });
+  }
+
+  reset(base: LogBase): void {
+    this.#guard("resetting", () => {
+      this.#removeAll();
+      this.#base = this.#startBehind(base);
+    });
+  }
+
+  #removeAll(): void {
+    for (let last = this.#segments.at(-1); last !== undefined; last = this.#segments.at(-1)) {
+      this.#removeLast(last);
+    }
+  }
+
   flush(): void {
     this.#guard("flushing", () => {
       this.#open?.flush();
@@ -251,7 +303,8 @@ export class SegmentedLog implements LogStorage {
   // Recovery
 
   #recover(options: SegmentedLogOptions): RecoveryReport {
-    const { onProgress, firstIndexMax = 1 } = options;
+    const { onProgress, base = NO_BASE } = options;
+    const firstIndexMax = base.index + 1;
     this.#fileSystem.makeDirectory(this.#directory);
     const reads = recoverSegments({ ...options, firstIndexMax, onProgress });
     for (const { index, marker, name } of reads) {
@@ -263,6 +316,12 @@ export class SegmentedLog implements LogStorage {
     if (first !== undefined) this.#base = first.index.start;
     const tail = reads.at(-1);
     if (tail?.name.kind === "open") this.#recoverOpen(tail);
+    if (this.#segments.length === 0) this.#base = this.#startBehind(base);
+    else if (!this.#reaches(base)) {
+      // A snapshot was being put in the log's place, and is durable.
+      this.#removeAll();
+      this.#base = this.#startBehind(base);
+    }
     if (this.#open === undefined) this.#prepareNext();
     const damage = tail?.damage;
     return {
@@ -275,6 +334,12 @@ export class SegmentedLog implements LogStorage {
           ? undefined
           : { file: `${this.#directory}/${tail.name.name}`, offset: damage.offset },
     };
+  }
+
+  /** Whether the log holds the entry that a snapshot ends with, or begins right behind it. */
+  #reaches({ index, term, checksum }: LogBase): boolean {
+    if (index < this.firstIndex - 1 || index > this.lastIndex) return false;
+    return this.term(index) === term && this.checksum(index) === checksum;
   }
 
   /** An open segment was left behind: an empty one goes, any other is written anew. */
@@ -459,10 +524,14 @@ export class SegmentedLog implements LogStorage {
     return segment;
   }
 
+  #fileOf({ sealedName }: Segment): File {
+    return sealedName === undefined ? this.#openSegment().file : this.#files.get(sealedName);
+  }
+
   /** Reads `count` entries of one segment with one read, and checks them again. */
   #readFrom(segment: Segment, from: number, count: number): readonly Entry[] {
     const { index, marker, sealedName } = segment;
-    const file = sealedName === undefined ? this.#openSegment().file : this.#files.get(sealedName);
+    const file = this.#fileOf(segment);
     const offset = index.offset(from);
     const limit = index.offset(from + count);
     const previous = LogIndex(from - 1);

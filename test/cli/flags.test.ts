@@ -95,6 +95,9 @@ const sound: NodeFlags = {
   heartbeat: undefined,
   join: undefined,
   "lease-reads": false,
+  "snapshot-entries": undefined,
+  "snapshot-bytes": undefined,
+  retain: undefined,
 };
 
 describe("the flags of node start", () => {

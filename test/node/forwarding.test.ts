@@ -58,6 +58,8 @@ function simulatedCluster(): {
         segmentSizeBytes: 16_384,
         electionTimeoutMs: 150,
         heartbeatMs: 50,
+        leaseReads: false,
+        snapshotEntries: 1_000_000,
         disk: { flushMs: [0.1, 0.2], flushesOnLoop: true },
         trace: () => undefined,
         onStep: () => undefined,

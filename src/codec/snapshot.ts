@@ -1,0 +1,352 @@
+/**
+ * Snapshots as bytes: an Avro object container file whose rows are the store's
+ * state rows, so that any Avro tool opens it as a table.
+ *
+ *   snapshot := header (block marker)* block marker      the last block is one row "end"
+ *   header   := "Obj" 0x01, metadata, marker
+ *   metadata := Avro map of bytes, these keys in this order: avro.schema, avro.codec
+ *               ("null"), balsa.version, balsa.cluster, balsa.index, balsa.term,
+ *               balsa.checksum (8 hex digits, of the log's chain at that index),
+ *               balsa.revision, balsa.time, balsa.configuration (configuration.ts),
+ *               balsa.configurationIndex
+ *   block    := count long, size long, rows; as Avro has it. The first row of a block
+ *               carries the CRC-32 of all that follows it in the block, seeded with
+ *               the block's before; the others carry null
+ *   end      := how many rows came before, in `version`
+ *   marker   := first 16 bytes of SHA-256 of the text "balsa snapshot" and the header's
+ *               values, each with a newline
+ *
+ * Nothing in it is chance or local: equal states at equal indexes are equal files.
+ */
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { assert } from "../assert.js";
+import { LogIndex, Term, type Configuration } from "../raft/types.js";
+import { STATE_ROW_KINDS, type StateRow } from "../store/state-row.js";
+import { decodeConfiguration, encodeConfiguration } from "./configuration.js";
+import { MalformedRow, RowReader, writeLong } from "./row.js";
+
+export const SNAPSHOT_SCHEMA_VERSION = 1;
+/** bytes of rows gathered into one block */
+export const SNAPSHOT_BLOCK_SIZE: number = 64 * 1024;
+/** No block is larger: one row of the largest key and value fits. */
+export const SNAPSHOT_BLOCK_SIZE_MAX: number = 16 * 1024 * 1024;
+/** bytes; no header is longer */
+export const SNAPSHOT_HEADER_SIZE_MAX: number = 64 * 1024;
+
+const MARKER_SIZE = 16;
+const LONG_SIZE_MAX = 10;
+const KINDS = [...STATE_ROW_KINDS, "end"] as const;
+const END = KINDS.length - 1;
+const NUMBERS = ["createRevision", "modRevision", "version", "lease", "time"] as const;
+
+const SNAPSHOT_SCHEMA = {
+  type: "record",
+  name: "State",
+  namespace: "balsa.snapshot",
+  doc: "One row of the state after the log entry that the file's metadata names.",
+  fields: [
+    {
+      name: "checksum",
+      doc: "First row of a block: CRC-32 of the rest of the block, seeded with the previous block's. Bytes big-endian.",
+      type: ["null", { type: "fixed", name: "Checksum", size: 4 }],
+    },
+    { name: "kind", type: { type: "enum", name: "Kind", symbols: KINDS } },
+    { name: "key", type: "bytes" },
+    { name: "value", type: "bytes" },
+    { name: "id", doc: "Of a session, a transaction or a request; else empty.", type: "bytes" },
+    { name: "createRevision", type: "long" },
+    { name: "modRevision", type: "long" },
+    { name: "version", type: "long" },
+    { name: "lease", doc: "0 for none.", type: "long" },
+    { name: "time", doc: "Milliseconds since 1970; 0 for none.", type: "long" },
+  ],
+} as const;
+
+/** What a snapshot stands for. */
+export interface SnapshotHead {
+  /** 32 hex digits */
+  readonly clusterId: string;
+  /** the last entry whose effect it holds */
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** of that entry, in the log's chain */
+  readonly checksum: number;
+  /** of the store */
+  readonly revision: number;
+  /** of the store's log, milliseconds since 1970 */
+  readonly time: number;
+  /** in force at `index`, and the entry that brought it */
+  readonly configuration: Configuration;
+  readonly configurationIndex: LogIndex;
+}
+
+/** Metadata by key, in its order. */
+function metadataOf(head: SnapshotHead): readonly (readonly [string, string])[] {
+  return [
+    ["avro.schema", JSON.stringify(SNAPSHOT_SCHEMA)],
+    ["avro.codec", "null"],
+    ["balsa.version", String(SNAPSHOT_SCHEMA_VERSION)],
+    ["balsa.cluster", head.clusterId],
+    ["balsa.index", String(head.index)],
+    ["balsa.term", String(head.term)],
+    ["balsa.checksum", head.checksum.toString(16).padStart(8, "0")],
+    ["balsa.revision", String(head.revision)],
+    ["balsa.time", String(head.time)],
+    ["balsa.configuration", Buffer.from(encodeConfiguration(head.configuration)).toString("utf8")],
+    ["balsa.configurationIndex", String(head.configurationIndex)],
+  ];
+}
+
+export function snapshotMarker(head: SnapshotHead): Uint8Array {
+  const hash = createHash("sha256").update("balsa snapshot\n");
+  for (const [, value] of metadataOf(head)) hash.update(`${value}\n`);
+  return new Uint8Array(hash.digest().subarray(0, MARKER_SIZE));
+}
+
+export function snapshotHeader(head: SnapshotHead): Uint8Array {
+  const metadata = metadataOf(head);
+  const parts: Uint8Array[] = [Buffer.from("Obj\u0001", "latin1"), longBytes(metadata.length)];
+  for (const [key, value] of metadata) parts.push(textBytes(key), textBytes(value));
+  parts.push(longBytes(0), snapshotMarker(head));
+  const header = Buffer.concat(parts);
+  assert(header.length <= SNAPSHOT_HEADER_SIZE_MAX, "a header fits its bound");
+  return header;
+}
+
+function longBytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(LONG_SIZE_MAX);
+  return bytes.subarray(0, writeLong(bytes, 0, value));
+}
+
+function textBytes(text: string): Uint8Array {
+  const bytes = Buffer.from(text, "utf8");
+  return Buffer.concat([longBytes(bytes.length), bytes]);
+}
+
+/**
+ * Reads a header strictly: it must be, byte for byte, the one that this version
+ * writes for what it names.
+ *
+ * @throws {MalformedRow}
+ */
+export function readSnapshotHeader(bytes: Uint8Array): {
+  readonly head: SnapshotHead;
+  readonly size: number;
+} {
+  const values = readMetadata(bytes);
+  const version = values.get("balsa.version");
+  if (version !== undefined && version !== String(SNAPSHOT_SCHEMA_VERSION)) {
+    throw malformed(
+      `it is written in version ${version} of the snapshot's format, this is version ${SNAPSHOT_SCHEMA_VERSION}`,
+    );
+  }
+  const head = headOf(values);
+  const wanted = snapshotHeader(head);
+  if (Buffer.compare(bytes.subarray(0, wanted.length), wanted) !== 0) {
+    throw malformed("its header is damaged");
+  }
+  return { head, size: wanted.length };
+}
+
+function readMetadata(bytes: Uint8Array): ReadonlyMap<string, string> {
+  if (Buffer.from(bytes.subarray(0, 4)).toString("latin1") !== "Obj\u0001") {
+    throw malformed("it does not begin with Obj 1");
+  }
+  const reader = new RowReader(bytes, 4, bytes.length);
+  const count = reader.long();
+  if (count < 1 || count > 32) throw malformed("its header has no sensible number of entries");
+  const values = new Map<string, string>();
+  for (let i = 0; i < count; i += 1) {
+    const key = Buffer.from(reader.bytesView()).toString("latin1");
+    values.set(key, Buffer.from(reader.bytesView()).toString("utf8"));
+  }
+  return values;
+}
+
+function headOf(values: ReadonlyMap<string, string>): SnapshotHead {
+  const text = (key: string): string => values.get(key) ?? "";
+  const number = (key: string): number => {
+    const value = Number(text(key));
+    if (!/^(?:0|[1-9]\d{0,15})$/.test(text(key)) || !Number.isSafeInteger(value)) {
+      throw malformed(`its header does not name ${key}`);
+    }
+    return value;
+  };
+  if (
+    !/^[0-9a-f]{32}$/.test(text("balsa.cluster")) ||
+    !/^[0-9a-f]{8}$/.test(text("balsa.checksum"))
+  ) {
+    throw malformed("its header does not name its cluster or its place in the log");
+  }
+  return {
+    clusterId: text("balsa.cluster"),
+    index: LogIndex(number("balsa.index")),
+    term: Term(number("balsa.term")),
+    checksum: Number.parseInt(text("balsa.checksum"), 16),
+    revision: number("balsa.revision"),
+    time: number("balsa.time"),
+    configuration: decodeConfiguration(Buffer.from(text("balsa.configuration"), "utf8")),
+    configurationIndex: LogIndex(number("balsa.configurationIndex")),
+  };
+}
+
+/** Makes the blocks of one snapshot, each chained to the one before. */
+export class SnapshotEncoder {
+  readonly #marker: Uint8Array;
+  #rows = Buffer.allocUnsafeSlow(2 * SNAPSHOT_BLOCK_SIZE);
+  #size = 0;
+  #count = 0;
+  #rowCount = 0;
+  #checksum = 0;
+
+  constructor(head: SnapshotHead) {
+    this.#marker = snapshotMarker(head);
+  }
+
+  /** @returns a whole block when enough is gathered; its bytes are the taker's */
+  add(row: StateRow): Uint8Array | undefined {
+    this.#write(KINDS.indexOf(row.kind), row);
+    this.#rowCount += 1;
+    return this.#size >= SNAPSHOT_BLOCK_SIZE ? this.#seal() : undefined;
+  }
+
+  /** What is still gathered, and the block that says that all is there. */
+  end(): Uint8Array {
+    const parts: Uint8Array[] = this.#count > 0 ? [this.#seal()] : [];
+    this.#write(END, { ...NO_ROW, version: this.#rowCount });
+    parts.push(this.#seal());
+    return Buffer.concat(parts);
+  }
+
+  #write(kind: number, row: Omit<StateRow, "kind">): void {
+    const { key, value, id } = row;
+    this.#reserve(key.length + value.length + id.length + 12 * LONG_SIZE_MAX);
+    const rows = this.#rows;
+    let at = this.#size;
+    // The union's branch: only a block's first row has a checksum, which is filled in last.
+    at = writeLong(rows, at, this.#count === 0 ? 1 : 0);
+    if (this.#count === 0) at += 4;
+    at = writeLong(rows, at, kind);
+    for (const bytes of [key, value, id]) {
+      at = writeLong(rows, at, bytes.length);
+      rows.set(bytes, at);
+      at += bytes.length;
+    }
+    for (const name of NUMBERS) at = writeLong(rows, at, row[name]);
+    this.#size = at;
+    this.#count += 1;
+  }
+
+  #reserve(size: number): void {
+    if (this.#size + size <= this.#rows.length) return;
+    const grown = Buffer.allocUnsafeSlow(2 * (this.#size + size));
+    this.#rows.copy(grown, 0, 0, this.#size);
+    this.#rows = grown;
+  }
+
+  #seal(): Uint8Array {
+    const rows = this.#rows.subarray(0, this.#size);
+    this.#checksum = crc32(rows.subarray(5), this.#checksum);
+    rows.writeUInt32BE(this.#checksum, 1);
+    const block = Buffer.concat([
+      longBytes(this.#count),
+      longBytes(this.#size),
+      rows,
+      this.#marker,
+    ]);
+    this.#size = 0;
+    this.#count = 0;
+    return block;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+const NO_ROW: Omit<StateRow, "kind"> = {
+  ...{ key: NOTHING, value: NOTHING, id: NOTHING },
+  ...{ createRevision: 0, modRevision: 0, version: 0, lease: 0, time: 0 },
+};
+
+/** Reads blocks in their order. */
+export class SnapshotDecoder {
+  readonly #marker: Uint8Array;
+  #checksum = 0;
+  #rowCount = 0;
+  #ended = false;
+
+  constructor(head: SnapshotHead) {
+    this.#marker = snapshotMarker(head);
+  }
+
+  /** whether the row that says so was read */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * How many bytes a block takes whose first bytes are these, marker included.
+   *
+   * @throws {MalformedRow}
+   */
+  static blockSize(bytes: Uint8Array): number {
+    const reader = new RowReader(bytes, 0, bytes.length);
+    const count = reader.long();
+    const size = reader.long();
+    if (count < 1 || count > size) throw malformed(`a block cannot hold ${count} rows`);
+    if (size > SNAPSHOT_BLOCK_SIZE_MAX) throw malformed(`a block cannot hold ${size} bytes`);
+    return reader.offset + size + MARKER_SIZE;
+  }
+
+  /**
+   * The rows of one whole block. Their bytes are copies.
+   *
+   * @throws {MalformedRow}
+   */
+  block(bytes: Uint8Array): readonly StateRow[] {
+    const reader = new RowReader(bytes, 0, bytes.length - MARKER_SIZE);
+    const count = reader.long();
+    reader.long();
+    const start = reader.offset;
+    if (this.#ended) throw malformed("something stands behind its end");
+    const marker = bytes.subarray(bytes.length - MARKER_SIZE);
+    if (Buffer.compare(marker, this.#marker) !== 0) throw malformed("a block's marker is damaged");
+    const sum = crc32(bytes.subarray(start + 5, bytes.length - MARKER_SIZE), this.#checksum);
+    const told = Buffer.from(bytes.buffer, bytes.byteOffset + start, 5);
+    if (told[0] !== 2 || told.readUInt32BE(1) !== sum)
+      throw malformed("a block's checksum is wrong");
+    this.#checksum = sum;
+    const rows: StateRow[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const row = this.#row(reader, i === 0);
+      if (row !== undefined) rows.push(row);
+    }
+    if (reader.offset !== bytes.length - MARKER_SIZE)
+      throw malformed("a block is longer than its rows");
+    if (this.#ended && count !== 1) throw malformed("its end stands among rows");
+    this.#rowCount += rows.length;
+    return rows;
+  }
+
+  /** @returns undefined for the end */
+  #row(reader: RowReader, isFirst: boolean): StateRow | undefined {
+    if (reader.long() !== (isFirst ? 1 : 0)) throw malformed("a row's checksum is out of place");
+    if (isFirst) reader.offset += 4;
+    const code = reader.long();
+    const kind = KINDS[code];
+    if (kind === undefined) throw malformed(`no row has the kind ${code}`);
+    const [key, value, id] = [reader.bytesView(), reader.bytesView(), reader.bytesView()];
+    const row = {
+      ...{ key: key.slice(), value: value.slice(), id: id.slice() },
+      ...{ createRevision: reader.long(), modRevision: reader.long(), version: reader.long() },
+      ...{ lease: reader.long(), time: reader.long() },
+    };
+    if (kind !== "end") return { kind, ...row };
+    if (row.version !== this.#rowCount) throw malformed("rows are missing");
+    this.#ended = true;
+    return undefined;
+  }
+}
+
+function malformed(text: string): MalformedRow {
+  return new MalformedRow("malformed", text);
+}

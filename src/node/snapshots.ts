@@ -1,0 +1,319 @@
+/**
+ * Snapshots: when one is taken, how the log is compacted behind it, and how one
+ * that a leader sends takes the place of the state (Raft §7).
+ *
+ *   taking      a view of the store at an applied index → rows, a slice at a time,
+ *               between the turns of the driver → file → log compacted
+ *   installing  parts → file, checked and durable → rows into a state beside the
+ *               one that serves, a slice at a time → both swapped in at once
+ *
+ * A snapshot is taken after a count of commands or bytes, counted along the log
+ * and never by a clock, so that replicas take the same ones and their files are equal.
+ */
+import type { SnapshotHead } from "../codec/snapshot.js";
+import { DatabaseError } from "../errors.js";
+import type { SnapshotChunk } from "../raft/ready.js";
+import type { Raft } from "../raft/raft.js";
+import { LogIndex, type SnapshotInfo } from "../raft/types.js";
+import type { LogStorage } from "../storage/log-storage.js";
+import {
+  SNAPSHOTS_KEPT_MIN,
+  type SnapshotDirectory,
+  type SnapshotWriter,
+} from "../storage/snapshot-directory.js";
+import type { SnapshotReader } from "../storage/snapshot-file.js";
+import type { StateRestore } from "../store/state-restore.js";
+import type { StateView } from "../store/state-view.js";
+import type { Store } from "../store/store.js";
+import type { Clock } from "./clock.js";
+
+/** Milliseconds of a slice: what waits for the loop waits no longer than this for a snapshot. */
+const SLICE_MS = 2;
+/** Bytes of rows in a slice at most, whatever the clock says. */
+const SLICE_SIZE_MAX = 1024 * 1024;
+const ROWS_SIZE = 16 * 1024;
+/** Snapshots' worth of log that is kept at most for a living follower that is behind. */
+const LAG_SNAPSHOTS_MAX = 4;
+
+export interface SnapshotsParts {
+  readonly clusterId: string;
+  readonly raft: Raft;
+  readonly log: LogStorage;
+  readonly store: Store;
+  readonly directory: SnapshotDirectory;
+  readonly clock: Clock;
+  /** commands applied between two snapshots */
+  readonly entriesMax: number;
+  /** bytes of blocks applied between two snapshots */
+  readonly bytesMax: number;
+  /** The state is now that after entry `head.index`. */
+  readonly onInstalled: (head: SnapshotHead) => void;
+  /** There is something to send or to apply. */
+  readonly wake: () => void;
+  readonly fail: (error: DatabaseError) => void;
+  readonly notice: (line: string) => void;
+}
+
+interface Taking {
+  readonly view: StateView;
+  readonly writer: SnapshotWriter;
+  /** "written": every row is there, and the log on this disk does not reach it yet */
+  stage: "writing" | "written" | "syncing";
+}
+
+interface Installing {
+  readonly snapshot: SnapshotInfo;
+  /** undefined until the file is whole and durable */
+  reader: SnapshotReader | undefined;
+  restore: StateRestore | undefined;
+}
+
+export class Snapshots {
+  readonly #parts: SnapshotsParts;
+  #commandsSince = 0;
+  #bytesSince = 0;
+  #taking: Taking | undefined;
+  #installing: Installing | undefined;
+  #closed = false;
+  #sliceScheduled = false;
+
+  constructor(parts: SnapshotsParts) {
+    this.#parts = parts;
+  }
+
+  /** An entry was applied; `commandCount` and `size` of its block. Call in log order, right behind it. */
+  onApplied(index: LogIndex, commandCount: number, size: number): void {
+    this.#commandsSince += commandCount;
+    this.#bytesSince += size;
+    const { entriesMax, bytesMax } = this.#parts;
+    if (this.#commandsSince < entriesMax && this.#bytesSince < bytesMax) return;
+    // Counted anew whether or not there is time for one now: where snapshots stand depends on the log alone.
+    this.#commandsSince = 0;
+    this.#bytesSince = 0;
+    if (this.#taking === undefined && this.#installing === undefined) this.#take(index);
+  }
+
+  /** Called with every tick. */
+  look(): void {
+    const taking = this.#taking;
+    if (taking?.stage === "written")
+      this.#guard(() => {
+        this.#finish(taking);
+      });
+  }
+
+  /** Parts of a leader's snapshot. */
+  onChunks(chunks: readonly SnapshotChunk[]): void {
+    for (const chunk of chunks)
+      this.#guard(() => {
+        this.#onChunk(chunk);
+      });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#abortTaking();
+    this.#installing?.reader?.close();
+    this.#installing = undefined;
+    this.#parts.directory.close();
+  }
+
+  // ---- taking ---------------------------------------------------------------
+
+  #take(index: LogIndex): void {
+    const { raft, log, store, directory, clusterId } = this.#parts;
+    const inForce = raft.configurationAt(index);
+    const head: SnapshotHead = {
+      clusterId,
+      index,
+      term: log.term(index),
+      checksum: log.checksum(index),
+      revision: store.revision,
+      time: store.logTime,
+      configuration: inForce.configuration,
+      configurationIndex: inForce.index,
+    };
+    // The view is of this moment; the file waits for the next slice.
+    const view = store.openView();
+    this.#guard(() => {
+      this.#taking = { view, writer: directory.begin(head), stage: "writing" };
+      this.#scheduleSlice();
+    });
+  }
+
+  #writeSlice(taking: Taking): void {
+    const { clock } = this.#parts;
+    const until = clock.now() + SLICE_MS;
+    for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
+      const rows = taking.view.next(ROWS_SIZE);
+      taking.writer.append(rows);
+      if (rows.length === 0) {
+        taking.stage = "written";
+        taking.view.close();
+        this.#finish(taking);
+        return;
+      }
+      if (clock.now() >= until) break;
+    }
+    this.#scheduleSlice();
+  }
+
+  #finish(taking: Taking): void {
+    // What is in a snapshot is in the log on this very disk too: a crash must not find a log that ends before it.
+    if (this.#parts.raft.flushedIndex < taking.writer.head.index) return;
+    taking.stage = "syncing";
+    taking.writer.finish((error, snapshot) => {
+      if (this.#taking === taking) this.#taking = undefined;
+      if (this.#closed) return;
+      if (error !== undefined) this.#parts.fail(error);
+      else if (snapshot !== undefined)
+        this.#guard(() => {
+          this.#onTaken(snapshot);
+        });
+    });
+  }
+
+  #onTaken(snapshot: SnapshotInfo): void {
+    const { notice } = this.#parts;
+    notice(`snapshot of entry ${snapshot.index} taken, ${snapshot.size} bytes`);
+    this.#compact();
+  }
+
+  /** The log goes back to the older of the snapshots that are kept, and to what a living follower still needs. */
+  #compact(): void {
+    const { raft, log, directory } = this.#parts;
+    directory.prune(SNAPSHOTS_KEPT_MIN, (index) => raft.isSnapshotInUse(index));
+    const kept = directory.names.slice(-SNAPSHOTS_KEPT_MIN);
+    const [older, newer] = [kept[0], kept.at(-1)];
+    if (older === undefined || newer === undefined || older === newer) return;
+    const span = (newer.index - older.index) * LAG_SNAPSHOTS_MAX;
+    const needed = Math.max(raft.neededIndex, older.index - span);
+    log.compactTo(LogIndex(Math.max(0, Math.min(older.index, needed))));
+  }
+
+  #abortTaking(): void {
+    const taking = this.#taking;
+    if (taking === undefined) return;
+    this.#taking = undefined;
+    taking.view.close();
+    if (taking.stage !== "syncing") taking.writer.abort();
+  }
+
+  // ---- installing -------------------------------------------------------------
+
+  #onChunk({ snapshot, offset, data }: SnapshotChunk): void {
+    const { raft, directory, wake } = this.#parts;
+    const installing = this.#installing;
+    if (installing !== undefined) {
+      // It is here as a whole, or another one is: either way nothing more is needed now.
+      const isSame = isSameSnapshot(installing.snapshot, snapshot);
+      if (isSame) raft.snapshotStored(snapshot, snapshot.size);
+      return;
+    }
+    const receiver = directory.receive(snapshot);
+    if (data.length > 0) receiver.write(offset, data);
+    if (receiver.isComplete) this.#verify(receiver);
+    raft.snapshotStored(snapshot, receiver.offset);
+    wake();
+  }
+
+  #verify(receiver: ReturnType<SnapshotDirectory["receive"]>): void {
+    const { snapshot } = receiver;
+    const installing: Installing = { snapshot, reader: undefined, restore: undefined };
+    const isWhole = receiver.finish((error) => {
+      if (this.#closed) return;
+      if (error !== undefined) this.#parts.fail(error);
+      else
+        this.#guard(() => {
+          this.#load(installing);
+        });
+    });
+    if (isWhole) this.#installing = installing;
+    else
+      this.#parts.notice(
+        `a snapshot of entry ${snapshot.index} came damaged: it is asked for again`,
+      );
+  }
+
+  #load(installing: Installing): void {
+    const { directory, store } = this.#parts;
+    const { index, term } = installing.snapshot;
+    const name = directory.names.find((one) => one.index === index && one.term === term);
+    if (name === undefined) return;
+    // It takes the place of what one would have been taken of.
+    this.#abortTaking();
+    installing.reader = directory.open(name);
+    installing.restore = store.beginRestore();
+    this.#scheduleSlice();
+  }
+
+  #restoreSlice(installing: Installing): void {
+    const { reader, restore } = installing;
+    if (reader === undefined || restore === undefined) return;
+    const { clock } = this.#parts;
+    const until = clock.now() + SLICE_MS;
+    for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
+      const rows = reader.next();
+      if (rows === undefined) {
+        this.#install(installing, reader.head, restore);
+        return;
+      }
+      for (const row of rows) restore.add(row);
+      if (clock.now() >= until) break;
+    }
+    this.#scheduleSlice();
+  }
+
+  #install({ snapshot }: Installing, head: SnapshotHead, restore: StateRestore): void {
+    const { raft, log, onInstalled, notice, wake } = this.#parts;
+    this.#installing = undefined;
+    const verdict = raft.snapshotInstalled(head);
+    if (verdict !== "not-needed") {
+      restore.finish();
+      if (verdict === "log-reset") log.reset(head);
+      this.#commandsSince = 0;
+      this.#bytesSince = 0;
+      onInstalled(head);
+      notice(`snapshot of entry ${head.index} installed (${verdict})`);
+    }
+    raft.snapshotTaken(snapshot);
+    wake();
+  }
+
+  // ---- both -------------------------------------------------------------------
+
+  #scheduleSlice(): void {
+    if (this.#sliceScheduled || this.#closed) return;
+    this.#sliceScheduled = true;
+    this.#parts.clock.defer(() => {
+      this.#sliceScheduled = false;
+      if (this.#closed) return;
+      this.#guard(() => {
+        if (this.#installing !== undefined) this.#restoreSlice(this.#installing);
+        else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking);
+      });
+    });
+  }
+
+  /** What the disk does wrong stops the node; our own mistakes stop the process. */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (error instanceof DatabaseError) this.#parts.fail(error);
+      else if (isSystemError(error)) {
+        const message = `a snapshot could not be written or read: ${error.message}`;
+        this.#parts.fail(new DatabaseError("STORAGE_FAILED", message, { cause: error }));
+      } else throw error;
+    }
+  }
+}
+
+function isSameSnapshot(left: SnapshotInfo, right: SnapshotInfo): boolean {
+  return left.index === right.index && left.fileChecksum === right.fileChecksum;
+}
+
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
+}

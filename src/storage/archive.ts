@@ -1,0 +1,89 @@
+/**
+ * The archive: log segments that a snapshot has made needless, and that are kept,
+ * so that the whole history stays readable as a table.
+ *
+ *   <data>/log/archive-00000000000000000001-00000000000000004711.avro
+ *
+ * They are sealed segments under another name: no part of the log any more, and
+ * never read by recovery.
+ */
+import { entryTime } from "../codec/block.js";
+import type { File, FileSystem } from "./file-system.js";
+import { HEADER_SIZE_MAX, parseSegmentName, readSegmentHeader } from "./segment.js";
+
+/**
+ * What becomes of needless segments. `"size"`: the newest up to so many bytes
+ * together stay. `"time"`: those stay that hold an entry younger than that, by the
+ * clock of the leaders that made the log.
+ */
+export type Retention =
+  | { readonly keep: "none" }
+  | { readonly keep: "all" }
+  | { readonly keep: "size"; readonly sizeBytes: number }
+  | { readonly keep: "time"; readonly durationMs: number };
+
+const PREFIX = "archive-";
+/** bytes of a block up to its time */
+const TIME_SIZE_MAX = 64;
+
+/** The archive's segments in a log directory, oldest first. */
+export function archivedSegments(fileSystem: FileSystem, directory: string): readonly string[] {
+  return fileSystem
+    .list(directory)
+    .filter(
+      (name) =>
+        name.startsWith(PREFIX) && parseSegmentName(name.slice(PREFIX.length))?.kind === "sealed",
+    );
+}
+
+export class Archive {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #retention: Retention;
+
+  constructor(fileSystem: FileSystem, directory: string, retention: Retention) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+    this.#retention = retention;
+  }
+
+  /** Takes sealed segments out of the log, oldest first. Durable when the directory is synced. */
+  take(sealedNames: readonly string[]): void {
+    for (const name of sealedNames) {
+      const path = `${this.#directory}/${name}`;
+      if (this.#retention.keep === "none") this.#fileSystem.remove(path);
+      else this.#fileSystem.rename(path, `${this.#directory}/${PREFIX}${name}`);
+    }
+  }
+
+  /** @param first the log's first segment; @param newestTime of its last one, milliseconds since 1970 */
+  prune(first: File, newest: File): void {
+    const retention = this.#retention;
+    if (retention.keep === "none" || retention.keep === "all") return;
+    const newestTime = firstTime(newest);
+    // What a segment holds was made before the first entry behind it.
+    let timeBehind = firstTime(first);
+    let size = 0;
+    for (const name of archivedSegments(this.#fileSystem, this.#directory).toReversed()) {
+      const path = `${this.#directory}/${name}`;
+      const file = this.#fileSystem.open(path, "read");
+      size += file.size();
+      const isOld =
+        retention.keep === "size"
+          ? size > retention.sizeBytes
+          : newestTime - timeBehind > retention.durationMs;
+      timeBehind = firstTime(file);
+      file.close();
+      if (isOld) this.#fileSystem.remove(path);
+    }
+  }
+}
+
+/** When the first entry of a segment was made; 0 when it cannot be read. */
+function firstTime(file: File): number {
+  const bytes = new Uint8Array(HEADER_SIZE_MAX + TIME_SIZE_MAX);
+  const read = bytes.subarray(0, file.read(bytes, 0));
+  const header = readSegmentHeader(read);
+  if (header.kind === "fault" || header.size >= read.length) return 0;
+  return entryTime({ block: read.subarray(header.size) });
+}

@@ -1,0 +1,336 @@
+/**
+ * The snapshots of a node, and what is on its way to become one.
+ *
+ *   <data>/snapshots/00000000000000004711-00000000000000000003.avro     index, term
+ *   <data>/snapshots/….tmp                                             being written
+ *   <data>/snapshots/….<size>-<checksum>.part                          being received
+ *
+ * How a snapshot comes to be, each step durable before the next: written under a
+ * temporary name; datasync, beside the event loop; renamed; directory synced. So a
+ * name that ends in `.avro` is a whole snapshot. A part that a leader sent outlives
+ * a restart, and is checked as a whole before it gets its name.
+ */
+import { crc32 } from "node:zlib";
+import { assert } from "../assert.js";
+import type { SnapshotHead } from "../codec/snapshot.js";
+import { DatabaseError } from "../errors.js";
+import { LogIndex, Term, type SnapshotInfo, type SnapshotSource } from "../raft/types.js";
+import type { StateRow } from "../store/state-row.js";
+import type { File, FileSystem } from "./file-system.js";
+import { SnapshotBody, SnapshotReader } from "./snapshot-file.js";
+
+/** Snapshots kept at least: should one be damaged, the log goes back to the other. */
+export const SNAPSHOTS_KEPT_MIN = 2;
+const COPY_SIZE = 1024 * 1024;
+
+/** A snapshot by its name; what is in it is known when it is read. */
+export interface SnapshotName {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly file: string;
+}
+
+type Done = (error: DatabaseError | undefined, snapshot: SnapshotInfo | undefined) => void;
+
+export class SnapshotDirectory implements SnapshotSource {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  /** by index */
+  #names: SnapshotName[] = [];
+  #newest: SnapshotInfo | undefined;
+  #receiver: SnapshotReceiver | undefined;
+
+  /** Makes the directory, removes what was being written, lists what there is. @throws Node's own errors */
+  constructor(fileSystem: FileSystem, directory: string) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+    fileSystem.makeDirectory(directory);
+    for (const name of fileSystem.list(directory)) {
+      if (name.endsWith(".tmp")) fileSystem.remove(`${directory}/${name}`);
+      const parsed = parseName(name);
+      if (parsed !== undefined) this.#names.push(parsed);
+    }
+    // A killed process may have renamed without syncing; what is read now must be what a power cut leaves.
+    fileSystem.syncDirectory(directory);
+  }
+
+  /** Oldest first. */
+  get names(): readonly SnapshotName[] {
+    return this.#names;
+  }
+
+  /** The newest that is known to be whole: taken, received or read to its end in this life. */
+  get newest(): SnapshotInfo | undefined {
+    return this.#newest;
+  }
+
+  /** A reader of every byte. @throws {DatabaseError} CORRUPTION */
+  open(name: SnapshotName): SnapshotReader {
+    const file = this.#fileSystem.open(`${this.#directory}/${name.file}`, "read");
+    try {
+      return new SnapshotReader(file);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** `reader` has read this snapshot to its end: it is whole, and may be sent to others. */
+  noteWhole(reader: SnapshotReader): SnapshotInfo {
+    const { index, term, checksum } = reader.head;
+    const { size, checksum: fileChecksum } = reader;
+    return this.#noteNewest({ index, term, checksum, size, fileChecksum });
+  }
+
+  read(snapshot: SnapshotInfo, offset: number, sizeMax: number): Uint8Array | undefined {
+    const name = this.#names.find(({ index, term }) => isOf(snapshot, index, term));
+    if (name === undefined) return undefined;
+    const file = this.#fileSystem.open(`${this.#directory}/${name.file}`, "read");
+    try {
+      if (file.size() !== snapshot.size) return undefined;
+      const bytes = new Uint8Array(Math.max(0, Math.min(sizeMax, snapshot.size - offset)));
+      return bytes.subarray(0, file.read(bytes, offset));
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Begins to write one of the own state. At most one at a time. */
+  begin(head: SnapshotHead): SnapshotWriter {
+    const path = `${this.#directory}/${fileName(head.index, head.term)}.tmp`;
+    return new SnapshotWriter(
+      this.#fileSystem.open(path, "create"),
+      head,
+      (file, info, done) => {
+        this.#keep(file, path, info, done);
+      },
+      () => {
+        this.#fileSystem.remove(path);
+      },
+    );
+  }
+
+  /** What is received of `snapshot`: what there is of it already, or an empty beginning. */
+  receive(snapshot: SnapshotInfo): SnapshotReceiver {
+    const file = partName(snapshot);
+    if (this.#receiver?.name === file) return this.#receiver;
+    this.#receiver?.close();
+    const path = `${this.#directory}/${file}`;
+    for (const name of this.#fileSystem.list(this.#directory)) {
+      // Another one is of no use any more.
+      if (name.endsWith(".part") && name !== file)
+        this.#fileSystem.remove(`${this.#directory}/${name}`);
+    }
+    const held = this.#fileSystem.exists(path);
+    this.#receiver = new SnapshotReceiver({
+      name: file,
+      snapshot,
+      file: this.#fileSystem.open(path, held ? "read-write" : "create"),
+      keep: (part, done) => {
+        this.#receiver = undefined;
+        this.#keep(part, path, snapshot, done);
+      },
+    });
+    return this.#receiver;
+  }
+
+  /** Removes all but the newest `countKept`, and those that are being sent. */
+  prune(countKept: number, isInUse: (index: LogIndex) => boolean): void {
+    assert(countKept >= SNAPSHOTS_KEPT_MIN, "a damaged snapshot must leave another");
+    const doomed = this.#names.slice(0, -countKept).filter(({ index }) => !isInUse(index));
+    if (doomed.length === 0) return;
+    for (const { file } of doomed) this.#fileSystem.remove(`${this.#directory}/${file}`);
+    this.#names = this.#names.filter((name) => !doomed.includes(name));
+    this.#fileSystem.syncDirectory(this.#directory);
+  }
+
+  /** A snapshot that turned out to be none. */
+  discard(name: SnapshotName): void {
+    this.#fileSystem.remove(`${this.#directory}/${name.file}`);
+    this.#fileSystem.syncDirectory(this.#directory);
+    this.#names = this.#names.filter((other) => other !== name);
+    if (this.#newest?.index === name.index) this.#newest = undefined;
+  }
+
+  close(): void {
+    this.#receiver?.close();
+    this.#receiver = undefined;
+  }
+
+  /** Makes a written file durable, beside the loop, and gives it its name. */
+  #keep(file: File, path: string, snapshot: SnapshotInfo, done: Done): void {
+    const fail = (error: unknown): void => {
+      done(failure(this.#directory, error), undefined);
+    };
+    file.datasyncLater((error) => {
+      try {
+        file.close();
+        if (error !== undefined) throw error;
+        const name = fileName(snapshot.index, snapshot.term);
+        this.#fileSystem.rename(path, `${this.#directory}/${name}`);
+        this.#fileSystem.syncDirectory(this.#directory);
+      } catch (cause) {
+        fail(cause);
+        return;
+      }
+      this.#noteNewest(snapshot);
+      done(undefined, snapshot);
+    });
+  }
+
+  #noteNewest(snapshot: SnapshotInfo): SnapshotInfo {
+    const { index, term } = snapshot;
+    const others = this.#names.filter((name) => name.index !== index || name.term !== term);
+    this.#names = [...others, { index, term, file: fileName(index, term) }].toSorted(
+      (a, b) => a.index - b.index || a.term - b.term,
+    );
+    if (index >= (this.#newest?.index ?? 0)) this.#newest = snapshot;
+    return snapshot;
+  }
+}
+
+/** The own state on its way to the disk. */
+export class SnapshotWriter {
+  readonly head: SnapshotHead;
+  readonly #file: File;
+  readonly #body: SnapshotBody;
+  readonly #keep: (file: File, snapshot: SnapshotInfo, done: Done) => void;
+  readonly #remove: () => void;
+
+  constructor(
+    file: File,
+    head: SnapshotHead,
+    keep: (file: File, snapshot: SnapshotInfo, done: Done) => void,
+    remove: () => void,
+  ) {
+    this.head = head;
+    this.#file = file;
+    this.#body = new SnapshotBody(file, head);
+    this.#keep = keep;
+    this.#remove = remove;
+  }
+
+  append(rows: readonly StateRow[]): void {
+    this.#body.append(rows);
+  }
+
+  /** All rows are there. `done` is called when the snapshot is durable and has its name. */
+  finish(done: Done): void {
+    this.#body.end();
+    const { index, term, checksum } = this.head;
+    const { size, checksum: fileChecksum } = this.#body;
+    this.#keep(this.#file, { index, term, checksum, size, fileChecksum }, done);
+  }
+
+  abort(): void {
+    this.#file.close();
+    this.#remove();
+  }
+}
+
+/** A leader's snapshot on its way here. */
+export class SnapshotReceiver {
+  readonly name: string;
+  readonly snapshot: SnapshotInfo;
+  readonly #file: File;
+  readonly #keep: (file: File, done: Done) => void;
+  #offset: number;
+  #checksum = 0;
+  #closed = false;
+
+  constructor(options: {
+    readonly name: string;
+    readonly snapshot: SnapshotInfo;
+    readonly file: File;
+    readonly keep: (file: File, done: Done) => void;
+  }) {
+    this.name = options.name;
+    this.snapshot = options.snapshot;
+    this.#file = options.file;
+    this.#keep = options.keep;
+    this.#offset = Math.min(this.#file.size(), this.snapshot.size);
+    this.#sumUp();
+  }
+
+  /** bytes held */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get isComplete(): boolean {
+    return this.#offset === this.snapshot.size;
+  }
+
+  /** Takes a part that begins where the last one ended; any other is late or early, and ignored. */
+  write(offset: number, bytes: Uint8Array): void {
+    if (offset !== this.#offset || offset + bytes.length > this.snapshot.size) return;
+    this.#file.write(bytes, offset);
+    this.#checksum = crc32(bytes, this.#checksum);
+    this.#offset += bytes.length;
+  }
+
+  /**
+   * Checks the whole, makes it durable and gives it its name.
+   *
+   * @returns false when it is not what was announced: it is to be sent again from its beginning
+   */
+  finish(done: Done): boolean {
+    assert(this.isComplete, "a part is no snapshot");
+    if (this.#checksum !== this.snapshot.fileChecksum) {
+      this.#file.truncate(0);
+      this.#offset = 0;
+      this.#checksum = 0;
+      return false;
+    }
+    this.#closed = true;
+    this.#keep(this.#file, done);
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#file.close();
+  }
+
+  /** What an earlier life of the process has left. */
+  #sumUp(): void {
+    const bytes = new Uint8Array(Math.min(COPY_SIZE, this.#offset));
+    for (let position = 0; position < this.#offset; position += bytes.length) {
+      const chunk = bytes.subarray(0, Math.min(bytes.length, this.#offset - position));
+      this.#file.read(chunk, position);
+      this.#checksum = crc32(chunk, this.#checksum);
+    }
+  }
+}
+
+function isOf(snapshot: SnapshotInfo, index: LogIndex, term: Term): boolean {
+  return snapshot.index === index && snapshot.term === term;
+}
+
+function fileName(index: LogIndex, term: Term): string {
+  return `${digits(index)}-${digits(term)}.avro`;
+}
+
+function partName({ index, term, size, fileChecksum }: SnapshotInfo): string {
+  const checksum = fileChecksum.toString(16).padStart(8, "0");
+  return `${digits(index)}-${digits(term)}.${size}-${checksum}.part`;
+}
+
+function digits(number: number): string {
+  return String(number).padStart(20, "0");
+}
+
+function parseName(file: string): SnapshotName | undefined {
+  const match = /^([0-9]{20})-([0-9]{20})\.avro$/.exec(file);
+  const [index, term] = [Number(match?.[1]), Number(match?.[2])];
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(term)) return undefined;
+  return { index: LogIndex(index), term: Term(term), file };
+}
+
+function failure(directory: string, cause: unknown): DatabaseError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new DatabaseError("STORAGE_FAILED", `writing a snapshot in ${directory} failed: ${text}`, {
+    cause,
+  });
+}
