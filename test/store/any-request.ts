@@ -64,7 +64,8 @@ export const anyRequest: fc.Arbitrary<Request> = fc.record({
 function id(number: number): Uint8Array {
   return new Uint8Array(16).fill(number);
 }
-const anyId = fc.constantFrom(id(1), id(2), id(3));
+const anySession = fc.constantFrom(id(1), id(2));
+const anyTransaction = fc.constantFrom(...[11, 12, 13, 14, 15].map(id));
 const anyEnd = fc.oneof(anyKey, fc.constant(NO_BYTES));
 const anyLease = fc.constantFrom(1, 2, 3, 7);
 const anyTtl = fc.constantFrom(1, 900, 5_000, 30_000);
@@ -84,7 +85,7 @@ const anyExpiry: fc.Arbitrary<Expiry> = fc.oneof(
   fc.constant({ kind: "keep" as const }),
 );
 
-const anyKeyCommand = fc.oneof(
+const anyKeyCommand: fc.Arbitrary<KeyCommand> = fc.oneof(
   { weight: 6, arbitrary: anyCommand as fc.Arbitrary<KeyCommand> },
   {
     weight: 2,
@@ -151,45 +152,78 @@ const anyStagedRead = fc.oneof(
 
 const anyName = fc.constantFrom(new Uint8Array([115]), new Uint8Array([116]));
 
-const anyControl: fc.Arbitrary<Command> = fc.oneof(
+const leaseCommand: fc.Arbitrary<Command> = fc.oneof(
   record({
     kind: fc.constant("grantLease" as const),
     lease: fc.constantFrom(0, 1, 2),
     ttl: anyTtl,
   }),
   record({ kind: fc.constantFrom("keepLease" as const, "revokeLease" as const), lease: anyLease }),
-  record({ kind: fc.constant("openSession" as const), session: anyId, ttl: anyTtl }),
-  record({
-    kind: fc.constantFrom("keepSession" as const, "closeSession" as const),
-    session: anyId,
-  }),
-  record({
-    kind: fc.constant("begin" as const),
-    transaction: anyId,
-    isolation: fc.constantFrom("serializable", "snapshot"),
-    idle: anyTtl,
-  }),
-  record({
-    kind: fc.constant("stage" as const),
-    transaction: anyId,
-    commands: fc.array(anyStaged, { maxLength: 3 }),
-    reads: fc.array(anyStagedRead, { maxLength: 3 }),
-  }),
-  record({
-    kind: fc.constantFrom("savepoint" as const, "rollbackTo" as const),
-    transaction: anyId,
-    name: anyName,
-  }),
-  record({
-    kind: fc.constantFrom("commit" as const, "commit" as const, "rollback" as const),
-    transaction: anyId,
-  }),
-  record({ kind: fc.constant("compact" as const), revision: anyRevision }),
-  fc.constant({ kind: "expire" as const }),
+);
+const sessionCommand: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: record({
+      kind: fc.constant("openSession" as const),
+      session: anySession,
+      ttl: anyTtl,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: record({
+      kind: fc.constantFrom("keepSession" as const, "closeSession" as const),
+      session: anySession,
+    }),
+  },
+);
+const stageCommand = record({
+  kind: fc.constant("stage" as const),
+  transaction: anyTransaction,
+  commands: fc.array(anyStaged, { maxLength: 3 }),
+  reads: fc.array(anyStagedRead, { maxLength: 3 }),
+});
+const transactionCommand: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: record({
+      kind: fc.constant("begin" as const),
+      transaction: anyTransaction,
+      isolation: fc.constantFrom("serializable", "snapshot"),
+      idle: fc.constantFrom(900, 30_000),
+    }),
+  },
+  { weight: 4, arbitrary: stageCommand },
+  {
+    weight: 2,
+    arbitrary: record({
+      kind: fc.constantFrom("savepoint" as const, "savepoint" as const, "rollbackTo" as const),
+      transaction: anyTransaction,
+      name: anyName,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: record({
+      kind: fc.constantFrom("commit" as const, "commit" as const, "rollback" as const),
+      transaction: anyTransaction,
+    }),
+  },
+);
+
+const anyControl: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 2, arbitrary: leaseCommand },
+  { weight: 1, arbitrary: sessionCommand },
+  { weight: 6, arbitrary: transactionCommand },
+  {
+    weight: 1,
+    arbitrary: record({ kind: fc.constant("compact" as const), revision: anyRevision }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: "expire" as const }) },
 );
 
 const anyMark: fc.Arbitrary<SessionMark> = fc
-  .tuple(anyId, fc.integer({ min: 1, max: 6 }), fc.nat({ max: 5 }))
+  .tuple(anySession, fc.integer({ min: 1, max: 6 }), fc.nat({ max: 5 }))
   .map(([session, sequence, behind]) => ({
     session,
     sequence,

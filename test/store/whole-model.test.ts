@@ -15,7 +15,7 @@ const NO_BYTES = new Uint8Array(0);
 /** A request, how long after the one before it, and what is done to the store in between. */
 const anyStep = fc.record({
   request: anyWholeRequest,
-  pause: fc.constantFrom(0, 0, 3, 700, 4_000, 60_000, -500),
+  pause: fc.constantFrom(0, 0, 3, 3, 700, 4_000, 60_000, -500),
   between: fc.constantFrom("nothing", "nothing", "nothing", "view", "slice", "restore"),
 });
 
@@ -33,55 +33,59 @@ function recordsAt(store: Store, revision: number): readonly KeyValue[] {
 describe("the whole store against its reference", () => {
   it(`answers alike and holds the same, now and then, in ${RUN_COUNT} histories with views and restores in between`, () => {
     fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 40 }), anyKey, (steps, key) => {
-        let store = new Store(LIMITS);
-        let view: ReturnType<Store["openView"]> | undefined;
-        const reference = new ReferenceStore(LIMITS);
-        let time = 1_000_000;
-        for (const { request, pause, between } of steps) {
-          time += pause;
-          assert.deepEqual(
-            plain(store.apply(request, time)),
-            plain(reference.apply(request, time)),
-          );
-          assert.equal(store.revision, reference.revision);
-          if (between === "view") view ??= store.openView();
-          if (between === "slice") view?.next(40);
-          if (between === "restore") {
-            view?.close();
-            view = undefined;
-            const rows = rowsOf(store);
-            const other = restored(rows);
-            assert.deepEqual(rowsOf(other), rows);
-            assert.equal(other.stateHash(), store.stateHash());
-            store = other;
+      fc.property(
+        fc.array(anyStep, { minLength: 10, maxLength: 90, size: "max" }),
+        anyKey,
+        (steps, key) => {
+          let store = new Store(LIMITS);
+          let view: ReturnType<Store["openView"]> | undefined;
+          const reference = new ReferenceStore(LIMITS);
+          let time = 1_000_000;
+          for (const { request, pause, between } of steps) {
+            time += pause;
+            assert.deepEqual(
+              plain(store.apply(request, time)),
+              plain(reference.apply(request, time)),
+            );
+            assert.equal(store.revision, reference.revision);
+            if (between === "view") view ??= store.openView();
+            if (between === "slice") view?.next(40);
+            if (between === "restore") {
+              view?.close();
+              view = undefined;
+              const rows = rowsOf(store);
+              const other = restored(rows);
+              assert.deepEqual(rowsOf(other), rows);
+              assert.equal(other.stateHash(), store.stateHash());
+              store = other;
+            }
           }
-        }
-        assert.equal(store.compactedRevision, reference.compacted);
-        for (let revision = store.compactedRevision; revision <= store.revision; revision++) {
-          if (revision === 0) continue;
-          assert.deepEqual(recordsAt(store, revision), reference.at(revision));
+          assert.equal(store.compactedRevision, reference.compacted);
+          for (let revision = store.compactedRevision; revision <= store.revision; revision++) {
+            if (revision === 0) continue;
+            assert.deepEqual(recordsAt(store, revision), reference.at(revision));
+            assert.deepEqual(
+              store.at(key, revision),
+              reference.at(revision).find((each) => Buffer.compare(each.key, key) === 0),
+            );
+          }
           assert.deepEqual(
-            store.at(key, revision),
-            reference.at(revision).find((each) => Buffer.compare(each.key, key) === 0),
+            store.leases(),
+            reference.leases
+              .filter(({ ofKey }) => !ofKey)
+              .map(({ id }) => id)
+              .sort((a, b) => a - b),
           );
-        }
-        assert.deepEqual(
-          store.leases(),
-          reference.leases
-            .filter(({ ofKey }) => !ofKey)
-            .map(({ id }) => id)
-            .sort((a, b) => a - b),
-        );
-        checkChanges(store, reference);
-      }),
+          checkChanges(store, reference);
+        },
+      ),
       { numRuns: RUN_COUNT, seed: 20261126 },
     );
   });
 
   it("does not depend on what only this node does: views, and where it was restored", () => {
     fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 40 }), (steps) => {
+      fc.property(fc.array(anyStep, { minLength: 10, maxLength: 90, size: "max" }), (steps) => {
         const plainStore = new Store(LIMITS);
         const viewed = new Store(LIMITS);
         let view = viewed.openView();
