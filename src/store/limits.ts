@@ -91,6 +91,10 @@ function check(request: Request, limits: Limits): void {
   if (otherwise !== undefined && compares === undefined) {
     throw invalid("commands for when compares fail need compares");
   }
+  // An empty list has no row: it would not be there when the log is read.
+  for (const list of [compares, otherwise, request.reads]) {
+    if (list?.length === 0) throw invalid("a list of conditions or of alternatives is not empty");
+  }
   const alone = [request.reads, compares, otherwise, request.mode].every((x) => x === undefined);
   for (const command of [...commands, ...(otherwise ?? [])]) {
     if (isKeyCommand(command)) checkKeyCommand(command, limits);
