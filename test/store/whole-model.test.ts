@@ -8,7 +8,7 @@ import { ReferenceStore } from "./reference-store.js";
 import { restored, rowsOf } from "./whole-state.js";
 
 /** More of them in the night: `npm run model`. */
-const RUN_COUNT = Number(process.env["MODEL_RUNS"] ?? 400);
+const RUN_COUNT = Number(process.env["MODEL_RUNS"] ?? 300);
 const EVERYTHING = { countMax: Infinity, sizeMax: Infinity };
 const NO_BYTES = new Uint8Array(0);
 
