@@ -86,6 +86,7 @@ function partsOf(request: Request): readonly Part[] {
   for (const command of request.commands) addCommand(parts, command);
   if (otherwise !== undefined) {
     assert(otherwise.length > 0, "what happens otherwise is at least one command");
+    assert((compares ?? []).length > 0, "what happens otherwise needs compares");
     parts.push(part("otherwise"));
     for (const command of otherwise) addCommand(parts, command);
   }

@@ -18,7 +18,7 @@ import type {
   TransactionCommand,
 } from "./command.js";
 import { runKeyCommand } from "./key-commands.js";
-import type { Lease } from "./lease.js";
+import { KEY_LEASE_MIN, type Lease } from "./lease.js";
 import type { State } from "./state.js";
 import {
   conflictsOfTransaction,
@@ -77,9 +77,10 @@ export function rejected(state: State, reason: RejectReason): RejectedRequest {
 
 function runLeaseCommand(state: State, command: LeaseCommand): RequestResult {
   const { leases, clock } = state;
-  const lease = leases.get(command.lease);
+  const lease = leases.granted(command.lease);
   if (command.kind === "grantLease") {
     if (lease !== undefined) return rejected(state, "lease-exists");
+    if (command.lease >= KEY_LEASE_MIN) return rejected(state, "invalid");
     if (leases.isFull) return rejected(state, "too-many");
     const granted = leases.grant(command.lease, command.ttl, clock.runTime + command.ttl);
     return applied(state, leaseDetail(granted, command.ttl));

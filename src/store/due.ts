@@ -76,12 +76,14 @@ function revisionToCompact(
   now: number,
 ): number | undefined {
   const { history } = map;
-  const parts = [history.count / changeCountMax, history.size / sizeMax];
-  const excess = Math.max(...parts);
+  // While a view is open, what was compacted is still there, but no more to be compacted.
+  const kept = history.count - history.placeAfter(map.compactedRevision);
+  const size = kept === 0 ? 0 : history.size * (kept / history.count);
+  const excess = Math.max(kept / changeCountMax, size / sizeMax);
   let target = 0;
   if (excess > 1 + SLACK) {
     // The oldest changes go, as many as are too many on the average.
-    const place = Math.ceil(history.count * (1 - 1 / excess)) - 1;
+    const place = history.count - Math.floor(kept / excess) - 1;
     target = history.change(place)?.modRevision ?? 0;
   }
   target = Math.max(target, revisionOlderThan(map, now, ageMax));

@@ -101,7 +101,7 @@ function leaseFor(
     case "keep":
       return previous?.lease;
     case "lease":
-      if (state.leases.get(expiry.lease) !== undefined) return expiry.lease;
+      if (state.leases.granted(expiry.lease) !== undefined) return expiry.lease;
       return { refused: "lease-not-found", current: previous };
     case "ttl":
     case "until": {

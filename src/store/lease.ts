@@ -5,7 +5,8 @@
  * an "expire" of the log says so; then all keys attached to it are deleted in one
  * revision. Until that entry is applied the keys are there, on every node. A key
  * is attached to one lease at most. A key with a time to live of its own has a
- * lease of its own, which goes with it and is not shown in lists.
+ * lease of its own, numbered from KEY_LEASE_MIN, which goes with it: nobody can
+ * name it in a command, and lists do not show it.
  *
  * A lease is no lock by itself: its holder may have stopped and not know that it
  * ended. The key's createRevision is the fencing token to give to others.
@@ -15,6 +16,8 @@
 import { assert } from "../assert.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
 
+/** Leases of single keys have this number and those above it; all others lie below. */
+export const KEY_LEASE_MIN: number = 2 ** 52;
 /** Those of keys included. They fit a Map, and memory. */
 const LEASE_COUNT_MAX = 4_000_000;
 
@@ -33,16 +36,26 @@ export class Leases {
   readonly #deadlines = new Deadlines<Lease>();
   /** the greatest number the store picked */
   #lastId = 0;
-  /** Leases of keys that the request under way made, and the number before them. */
+  /** how many leases of keys there ever were */
+  #keyLeaseCount = 0;
+  /** Leases of keys that the request under way made. */
   #made: Lease[] = [];
-  #lastIdBefore = 0;
 
   get(id: number): Lease | undefined {
     return this.#leases.get(id);
   }
 
+  /** As `get`, but not the lease of a single key. */
+  granted(id: number): Lease | undefined {
+    return id < KEY_LEASE_MIN ? this.#leases.get(id) : undefined;
+  }
+
   get lastId(): number {
     return this.#lastId;
+  }
+
+  get keyLeaseCount(): number {
+    return this.#keyLeaseCount;
   }
 
   /** Whether there are as many as there may be. */
@@ -60,13 +73,13 @@ export class Leases {
 
   /** @param id 0: the store picks one. @param deadline in run time */
   grant(id: number, ttl: number, deadline: number): Lease {
-    return this.#add(id === 0 ? this.#pick() : id, ttl, deadline, false);
+    return this.#add(id === 0 ? this.#pick() : id, ttl, deadline);
   }
 
-  /** A lease for one key, until the request under way is done not for sure. */
+  /** A lease for one key, until the request under way is done not for sure. @returns its number */
   grantToKey(ttl: number, deadline: number): number {
-    if (this.#made.length === 0) this.#lastIdBefore = this.#lastId;
-    const lease = this.#add(this.#pick(), ttl, deadline, true);
+    this.#keyLeaseCount += 1;
+    const lease = this.#add(KEY_LEASE_MIN + this.#keyLeaseCount, ttl, deadline);
     this.#made.push(lease);
     return lease.id;
   }
@@ -77,8 +90,9 @@ export class Leases {
     return this.#lastId;
   }
 
-  #add(id: number, ttl: number, deadline: number, ofKey: boolean): Lease {
+  #add(id: number, ttl: number, deadline: number): Lease {
     assert(!this.#leases.has(id), "a lease is granted once");
+    const ofKey = id >= KEY_LEASE_MIN;
     const lease = {
       id,
       order: id,
@@ -128,17 +142,18 @@ export class Leases {
   takeBack(): void {
     if (this.#made.length === 0) return;
     for (const lease of this.#made) this.remove(lease);
-    this.#lastId = this.#lastIdBefore;
+    this.#keyLeaseCount -= this.#made.length;
     this.#made = [];
   }
 
   // ---- taking a state back -------------------------------------------------
 
-  restoreLastId(id: number): void {
-    this.#lastId = id;
+  restoreCounts(lastId: number, keyLeaseCount: number): void {
+    this.#lastId = lastId;
+    this.#keyLeaseCount = keyLeaseCount;
   }
 
-  restore(id: number, ttl: number, deadline: number, ofKey: boolean): void {
-    this.#add(id, ttl, deadline, ofKey);
+  restore(id: number, ttl: number, deadline: number): void {
+    this.#add(id, ttl, deadline);
   }
 }

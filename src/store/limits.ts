@@ -13,6 +13,7 @@ import {
   type Limits,
   type Request,
 } from "./command.js";
+import { KEY_LEASE_MIN } from "./lease.js";
 
 /**
  * Bytes a command costs in a block beside its key and value (an Avro row; its
@@ -90,6 +91,10 @@ function check(request: Request, limits: Limits): void {
   if (otherwise !== undefined && compares === undefined) {
     throw invalid("commands for when compares fail need compares");
   }
+  // An empty list has no row: it would not be there when the log is read.
+  for (const list of [compares, otherwise, request.reads]) {
+    if (list?.length === 0) throw invalid("a list of conditions or of alternatives is not empty");
+  }
   const alone = [request.reads, compares, otherwise, request.mode].every((x) => x === undefined);
   for (const command of [...commands, ...(otherwise ?? [])]) {
     if (isKeyCommand(command)) checkKeyCommand(command, limits);
@@ -157,12 +162,12 @@ function checkKeyCommand(command: KeyCommand, limits: Limits): void {
 function checkControlCommand(command: ControlCommand, limits: Limits): void {
   switch (command.kind) {
     case "grantLease":
-      checkWhole("a lease", command.lease, 0, Number.MAX_SAFE_INTEGER - 1);
+      checkWhole("a lease", command.lease, 0, KEY_LEASE_MIN - 1);
       checkWhole("a time to live", command.ttl, 1, TTL_MAX);
       return;
     case "keepLease":
     case "revokeLease":
-      checkWhole("a lease", command.lease, 1, Number.MAX_SAFE_INTEGER - 1);
+      checkWhole("a lease", command.lease, 1, KEY_LEASE_MIN - 1);
       return;
     case "openSession":
       checkId("a session", command.session);
@@ -210,7 +215,7 @@ function checkStaged(command: Command, limits: Limits): void {
 
 function checkExpiry(expiry: Expiry | undefined): void {
   if (expiry?.kind === "lease") {
-    checkWhole("a lease", expiry.lease, 1, Number.MAX_SAFE_INTEGER - 1);
+    checkWhole("a lease", expiry.lease, 1, KEY_LEASE_MIN - 1);
   } else if (expiry?.kind === "ttl") checkWhole("a time to live", expiry.ttl, 1, TTL_MAX);
   else if (expiry?.kind === "until") checkWhole("a moment", expiry.time, 0, TTL_MAX);
 }

@@ -9,7 +9,7 @@
 import { keyText } from "./key-order.js";
 
 /** ids of one generation */
-export const GENERATION_COUNT = 32_768;
+const GENERATION_COUNT = 32_768;
 
 /** What became of a request: its revision when it was applied, or that it was rejected. */
 export type RequestOutcome =

@@ -24,6 +24,7 @@ export class FreshStateRestore implements StateRestore {
   #lastKind = -1;
   #lastKey: string | undefined;
   #lastRevision = 0;
+  #lastLease = 0;
   #rowCount = 0;
 
   /** @param finished takes the state */
@@ -59,9 +60,10 @@ export class FreshStateRestore implements StateRestore {
         this.#lastRevision = row.createRevision;
         map.restoreRevisions(row.modRevision, row.createRevision);
         clock.logTime = row.time;
-        leases.restoreLastId(row.lease);
+        this.#lastLease = row.lease;
         return;
       case "clock":
+        leases.restoreCounts(this.#lastLease, row.lease);
         clock.runTime = row.modRevision;
         clock.stamp = row.time;
         if (row.createRevision > 0)
@@ -70,7 +72,7 @@ export class FreshStateRestore implements StateRestore {
       case "lease":
         if (row.lease < 1 || leases.get(row.lease) !== undefined)
           throw nonsense("a lease's number");
-        leases.restore(row.lease, row.version, row.modRevision, row.createRevision === 1);
+        leases.restore(row.lease, row.version, row.modRevision);
         return;
       case "key":
         this.#takeKey(row);

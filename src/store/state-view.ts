@@ -83,7 +83,7 @@ export function rowsOf(state: State): Iterator<StateRow, undefined> {
  * store: createRevision: the compacted revision; modRevision: the revision;
  *        lease: the greatest lease the store picked; time: log time
  * clock: createRevision: time of the compacted revision; modRevision: run time;
- *        time: the last stamp
+ *        lease: how many leases of single keys there ever were; time: the last stamp
  */
 function headRows({ map, clock, leases }: State): readonly StateRow[] {
   const { revision, compactedRevision } = map;
@@ -97,22 +97,18 @@ function headRows({ map, clock, leases }: State): readonly StateRow[] {
     stateRow("clock", {
       createRevision: map.history.times.timeOf(compactedRevision),
       modRevision: clock.runTime,
+      lease: leases.keyLeaseCount,
       time: clock.stamp,
     }),
   ];
 }
 
-/** createRevision: 1 when it is a key's own; modRevision: deadline in run time; version: ttl; in the order of their ids */
+/** modRevision: deadline in run time; version: ttl; in the order of their ids */
 function leaseRows({ leases }: State): readonly StateRow[] {
   return [...leases.all()]
     .sort((a, b) => a.id - b.id)
-    .map(({ id, ttl, deadline, ofKey }) =>
-      stateRow("lease", {
-        createRevision: ofKey ? 1 : 0,
-        modRevision: deadline,
-        version: ttl,
-        lease: id,
-      }),
+    .map(({ id, ttl, deadline }) =>
+      stateRow("lease", { modRevision: deadline, version: ttl, lease: id }),
     );
 }
 

@@ -31,7 +31,7 @@ import type { VersionedMap } from "./versioned-map.js";
 /** staged commands of one transaction */
 export const STAGED_COUNT_MAX = 10_000;
 /** bytes of keys and values staged and read by one transaction */
-export const STAGED_SIZE_MAX = 10 * 1024 * 1024;
+const STAGED_SIZE_MAX = 10 * 1024 * 1024;
 /** keys and ranges that one transaction reads */
 export const READ_COUNT_MAX = 100_000;
 /** savepoints of one transaction, of different names */

@@ -72,6 +72,7 @@ export class ReferenceStore {
   readonly past = new Map<number, Records>([[1, []]]);
   leases: Lease[] = [];
   #lastLease = 0;
+  #keyLeases = 0;
   readonly #sessions = new Map<string, Session>();
   readonly #transactions = new Map<string, Transaction>();
   #stamp = 0;
@@ -174,7 +175,7 @@ export class ReferenceStore {
   }
 
   #atomically(commands: readonly KeyCommand[], mode?: "each"): RequestResult {
-    const before = { records: this.records, leases: [...this.leases], lastLease: this.#lastLease };
+    const before = { records: this.records, leases: [...this.leases], keyLeases: this.#keyLeases };
     let commandIndex = 0;
     try {
       if (mode === undefined) {
@@ -195,7 +196,7 @@ export class ReferenceStore {
       if (!(error instanceof Refused)) throw error;
       this.records = before.records;
       this.leases = before.leases;
-      this.#lastLease = before.lastLease;
+      this.#keyLeases = before.keyLeases;
       return this.#rejected(error.reason, commandIndex, error.current);
     }
   }
@@ -297,7 +298,7 @@ export class ReferenceStore {
   }
 
   #grant(asked: number, ttl: number, ofKey: boolean): Lease {
-    let id = asked;
+    let id = ofKey ? 2 ** 52 + ++this.#keyLeases : asked;
     while (id === 0) {
       this.#lastLease++;
       if (!this.leases.some((lease) => lease.id === this.#lastLease)) id = this.#lastLease;

@@ -3,28 +3,10 @@ import fc from "fast-check";
 import { describe, it } from "mocha";
 import type { Request } from "../../src/store/command.js";
 import type { StateRow } from "../../src/store/state-row.js";
-import type { StateView } from "../../src/store/state-view.js";
 import { Store } from "../../src/store/store.js";
-import { anyRequest, LIMITS } from "./any-request.js";
+import { anyWholeRequest, LIMITS } from "./any-request.js";
 import { bytes, put, request } from "./requests.js";
-
-function rest(view: StateView, sizeMax = 1000): StateRow[] {
-  const rows: StateRow[] = [];
-  for (;;) {
-    const next = view.next(sizeMax);
-    if (next.length === 0) break;
-    rows.push(...next);
-  }
-  view.close();
-  return rows;
-}
-
-function restored(rows: readonly StateRow[], store = new Store(LIMITS)): Store {
-  const restore = store.beginRestore();
-  for (const row of rows) restore.add(row);
-  restore.finish();
-  return store;
-}
+import { rest, restored } from "./whole-state.js";
 
 function applyAll(store: Store, requests: readonly Request[], from = 0): void {
   requests.forEach((each, i) => {
@@ -38,8 +20,8 @@ describe("a view of the state", () => {
   it("is of the moment it was opened, whatever is written while it is read", () => {
     fc.assert(
       fc.property(
-        fc.array(anyRequest, { maxLength: 30 }),
-        fc.array(anyRequest, { maxLength: 30 }),
+        fc.array(anyWholeRequest, { maxLength: 30 }),
+        fc.array(anyWholeRequest, { maxLength: 30 }),
         (before, during) => {
           const store = new Store(LIMITS);
           applyAll(store, before);
@@ -61,8 +43,8 @@ describe("a view of the state", () => {
   it("gives back the same state, which goes on alike", () => {
     fc.assert(
       fc.property(
-        fc.array(anyRequest, { maxLength: 30 }),
-        fc.array(anyRequest, { maxLength: 10 }),
+        fc.array(anyWholeRequest, { maxLength: 30 }),
+        fc.array(anyWholeRequest, { maxLength: 10 }),
         (before, after) => {
           const store = new Store(LIMITS);
           applyAll(store, before);

@@ -1,0 +1,101 @@
+/** A real etcd of this machine, through its JSON gateway; for tests that compare with it. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** The version that is installed; undefined when none is. */
+export function etcdVersion(): string | undefined {
+  const { stdout, status } = spawnSync("etcd", ["--version"], { encoding: "utf8" });
+  return status === 0 ? /etcd Version: (\S+)/.exec(stdout)?.[1] : undefined;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+export class Etcd implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  readonly #directory: string;
+  readonly #url: string;
+
+  private constructor(process: ChildProcess, directory: string, url: string) {
+    this.#process = process;
+    this.#directory = directory;
+    this.#url = url;
+  }
+
+  static async start(): Promise<Etcd> {
+    const directory = mkdtempSync(join(tmpdir(), "balsa-etcd-"));
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const peer = `http://127.0.0.1:${await freePort()}`;
+    const addresses = ["--listen-client-urls", url, "--advertise-client-urls", url];
+    const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer];
+    const process = spawn(
+      "etcd",
+      ["--data-dir", directory, "--initial-cluster", `default=${peer}`, ...addresses, ...peers],
+      { stdio: ["ignore", "ignore", "pipe"] },
+    );
+    const etcd = new Etcd(process, directory, url);
+    // Read to the end: etcd dies of a closed pipe.
+    await new Promise<void>((resolve, reject) => {
+      process.stderr.on("data", (chunk: Buffer) => {
+        if (chunk.includes("ready to serve client requests")) resolve();
+      });
+      process.once("exit", (code) => {
+        reject(new Error(`etcd ended with ${String(code)}`));
+      });
+    });
+    return etcd;
+  }
+
+  /** What etcd answers; `error` and `code` in it when it refuses. */
+  async ask(path: string, body: unknown): Promise<EtcdAnswer> {
+    const response = await fetch(`${this.#url}/v3/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
+    return (await response.json()) as EtcdAnswer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode === null) {
+      this.#process.kill("SIGKILL");
+      await once(this.#process, "exit");
+    }
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+export interface EtcdKeyValue {
+  readonly key: string;
+  readonly value?: string;
+  readonly create_revision?: string;
+  readonly mod_revision?: string;
+  readonly version?: string;
+}
+
+/** What is 0, empty or false is left out. */
+export interface EtcdAnswer {
+  readonly error?: string;
+  readonly header?: { readonly revision?: string };
+  readonly kvs?: readonly EtcdKeyValue[];
+  readonly more?: boolean;
+  readonly prev_kv?: EtcdKeyValue;
+  readonly deleted?: string;
+  readonly succeeded?: boolean;
+  readonly responses?: readonly {
+    readonly response_put?: EtcdAnswer;
+    readonly response_range?: EtcdAnswer;
+    readonly response_delete_range?: EtcdAnswer;
+  }[];
+}

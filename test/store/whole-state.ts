@@ -1,0 +1,28 @@
+/** The whole state of a store as rows, and back; for tests. */
+import type { StateRow } from "../../src/store/state-row.js";
+import type { StateView } from "../../src/store/state-view.js";
+import { Store } from "../../src/store/store.js";
+import { LIMITS } from "./any-request.js";
+
+/** What is left of a view, which is closed then. */
+export function rest(view: StateView, sizeMax = 1000): StateRow[] {
+  const rows: StateRow[] = [];
+  for (;;) {
+    const next = view.next(sizeMax);
+    if (next.length === 0) break;
+    rows.push(...next);
+  }
+  view.close();
+  return rows;
+}
+
+export function rowsOf(store: Store): StateRow[] {
+  return rest(store.openView());
+}
+
+export function restored(rows: readonly StateRow[], store = new Store(LIMITS)): Store {
+  const restore = store.beginRestore();
+  for (const row of rows) restore.add(row);
+  restore.finish();
+  return store;
+}
