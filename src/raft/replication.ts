@@ -169,7 +169,10 @@ export function onAppendEntriesResult(state: RaftState, message: AppendEntriesRe
   if (message.hintIndex < progress.matchIndex) return;
   if (!progress.isRefusalCurrent(message.prevLogIndex)) return;
   const meeting = conflictIndex(log, message.hintIndex, message.hintTerm);
-  progress.becomeProbe(LogIndex(meeting + 1));
+  // Where the logs can meet was compacted here: only a snapshot helps (install-snapshot.ts).
+  const isCompacted =
+    message.hintIndex < log.firstIndex - 1 || log.term(meeting) > message.hintTerm;
+  progress.becomeProbe(LogIndex(isCompacted ? log.firstIndex - 1 : meeting + 1));
 }
 
 /**

@@ -37,7 +37,9 @@ interface Known {
   appliedIndex: number;
   flushedIndex: number;
   /** checksum by index of everything this node has flushed, dead or alive */
-  readonly flushed: number[];
+  flushed: number[];
+  /** the same of a disk that is gone */
+  lost: readonly number[];
 }
 
 export class Invariants {
@@ -50,7 +52,7 @@ export class Invariants {
     for (const { id } of nodes) {
       this.#known.set(id, {
         ...{ life: 0, term: 0, role: "follower", commitIndex: 0, appliedIndex: 0 },
-        ...{ flushedIndex: 0, flushed: [0] },
+        ...{ flushedIndex: 0, flushed: [0], lost: [] },
       });
     }
   }
@@ -118,7 +120,9 @@ export class Invariants {
   /** The disk of a node is gone, and with it what it held. */
   onWiped(id: NodeId): void {
     const known = this.#known.get(id);
-    if (known !== undefined) Object.assign(known, { term: 0, flushedIndex: 0, flushed: [0] });
+    if (known === undefined) return;
+    // What it had confirmed may yet be counted by a leader that has not heard of it.
+    Object.assign(known, { term: 0, flushedIndex: 0, flushed: [0], lost: known.flushed });
   }
 
   #checkElection(id: NodeId, term: number, parts: AssembledNode): void {
@@ -171,7 +175,10 @@ export class Invariants {
 
   #checkMajority({ raft }: AssembledNode, index: number, checksum: number): void {
     const { voters } = raft.configuration;
-    const count = voters.filter((id) => this.#known.get(id)?.flushed[index] === checksum).length;
+    const count = voters.filter((id) => {
+      const known = this.#known.get(id);
+      return known?.flushed[index] === checksum || known?.lost[index] === checksum;
+    }).length;
     if (count * 2 <= voters.length) {
       throw new InvariantViolation(
         "committed-on-a-majority",
