@@ -164,7 +164,11 @@ export class Progress {
       this.#inflightSize -= inflight.size;
     }
     this.#inflights.splice(0, done);
-    if (this.#state === "snapshot" && matchIndex < (this.#snapshot?.index ?? 0)) return;
+    if (this.#state === "snapshot" && matchIndex < (this.#snapshot?.index ?? 0)) {
+      // Late news of appends that left before; the snapshot goes on.
+      this.#nextIndex = LogIndex(Math.max(this.#nextIndex, matchIndex + 1));
+      return;
+    }
     if (this.#state !== "replicate") {
       this.#state = "replicate";
       this.#snapshot = undefined;

@@ -8,7 +8,7 @@ const WALL_ORIGIN = 1_700_000_000_000;
 export class SimulatedClock implements Clock {
   readonly #scheduler: Scheduler;
   /** runs a task of this node, now or when it is no longer paused; drops it when it is dead */
-  readonly #run: (task: () => void) => void;
+  readonly #run: (task: () => void, isTick: boolean) => void;
   /** simulated milliseconds of this clock for one of the world's */
   readonly #rate: number;
   readonly #wallOffset: number;
@@ -16,7 +16,7 @@ export class SimulatedClock implements Clock {
 
   constructor(options: {
     readonly scheduler: Scheduler;
-    readonly run: (task: () => void) => void;
+    readonly run: (task: () => void, isTick: boolean) => void;
     readonly rate: number;
     readonly wallOffset: number;
   }) {
@@ -47,7 +47,7 @@ export class SimulatedClock implements Clock {
           ticked = due;
           again();
           if (elapsed > 0) onTick(elapsed);
-        });
+        }, true);
       });
     };
     again();
@@ -59,7 +59,7 @@ export class SimulatedClock implements Clock {
 
   defer(task: () => void): void {
     this.#scheduler.after(0, () => {
-      this.#run(task);
+      this.#run(task, false);
     });
   }
 }

@@ -54,7 +54,7 @@ export class SimulatedNode {
   #assembled: AssembledNode | undefined;
   /** counts lives; tasks of an earlier life are dropped */
   #life = 0;
-  #paused: (() => void)[] | undefined;
+  #paused: { readonly run: () => void; readonly isTick: boolean }[] | undefined;
   #pumpScheduled = 0;
 
   constructor(options: SimulatedNodeOptions) {
@@ -111,8 +111,8 @@ export class SimulatedNode {
     const transport = network.transportOf(id, this.#incarnationId);
     const clock = new SimulatedClock({
       scheduler,
-      run: (task) => {
-        this.run(life, task);
+      run: (task, isTick) => {
+        this.run(life, task, isTick);
       },
       // Real clocks drift by some hundred parts in a million; these by up to five per cent.
       rate: 0.95 + this.#clockRandom.next() * 0.1,
@@ -181,16 +181,19 @@ export class SimulatedNode {
   resume(): void {
     const tasks = this.#paused ?? [];
     this.#paused = undefined;
-    for (const task of tasks) task();
+    // As the system's clock has it: sockets have their turn before the timer (node/clock.ts).
+    for (const { run, isTick } of tasks) if (!isTick) run();
+    for (const { run, isTick } of tasks) if (isTick) run();
   }
 
   /** Runs a task of a life of this node, if that life still lasts. */
-  run(life: number, task: () => void): void {
+  run(life: number, task: () => void, isTick = false): void {
     if (life !== this.#life || this.#assembled === undefined) return;
     if (this.#paused !== undefined) {
-      this.#paused.push(() => {
-        this.run(life, task);
-      });
+      const run = (): void => {
+        this.run(life, task, isTick);
+      };
+      this.#paused.push({ run, isTick });
       return;
     }
     task();

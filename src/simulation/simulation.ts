@@ -58,6 +58,10 @@ interface Faults {
   /** members are added, promoted and removed, leadership is handed over */
   readonly administration: boolean;
   readonly wipe: boolean;
+  /** milliseconds between two deeds at most */
+  readonly intervalMs: number;
+  /** nodes crash while they elect, when votes and first entries are on their way to the disk */
+  readonly electionCrash: boolean;
 }
 
 /** What the nemesis may do next. */
@@ -81,6 +85,8 @@ const CALM: NetworkFaults = {
   stragglerProbability: 0,
 };
 
+/** A node says that it campaigns, or that it leads. */
+const ELECTION_LINE = /: (candidate|leader) in term/;
 /** Nodes beside the founders that may be added. */
 const SPARE_COUNT = 2;
 /** The client that asks whether the cluster serves again. */
@@ -142,6 +148,7 @@ class Simulation {
           disk: { flushMs: this.#faults.flushMs, flushesOnLoop },
           trace: (line) => {
             this.#note(line);
+            if (ELECTION_LINE.test(line)) this.#crashInElection(id);
           },
           onStep: (node) => {
             this.#invariants.check(node);
@@ -220,7 +227,7 @@ class Simulation {
   // ---- the nemesis ----------------------------------------------------------
 
   #scheduleFault(): void {
-    this.#scheduler.after(this.#nemesis.next() * 600, () => {
+    this.#scheduler.after(this.#nemesis.next() * this.#faults.intervalMs, () => {
       if (!this.#faulty) return;
       this.#doFault();
       this.#scheduleFault();
@@ -297,6 +304,26 @@ class Simulation {
       node.crash("power");
       this.#restartLater(node);
     }
+  }
+
+  /** Soon after somebody campaigned or won, it or another one crashes, and is soon back. */
+  #crashInElection(id: NodeId): void {
+    if (!this.#faulty || !this.#faults.electionCrash || !this.#nemesis.chance(0.2)) return;
+    const own = this.#nodes.find((node) => node.id === id);
+    const node =
+      own !== undefined && this.#nemesis.chance(0.5) ? own : this.#nemesis.pick(this.#nodes);
+    const kind = this.#nemesis.chance(0.7) ? "power" : "kill";
+    this.#scheduler.after(this.#nemesis.next() * 30, () => {
+      if (!node.isUp || !this.#faulty) return;
+      this.#note(`${node.id} crashes amid an election (${kind})`);
+      node.crash(kind);
+      const { life } = node;
+      this.#scheduler.after(1 + this.#nemesis.next() * 100, () => {
+        if (node.life !== life || node.isUp) return;
+        this.#note(`${node.id} restarts`);
+        node.start();
+      });
+    });
   }
 
   #restartLater(node: SimulatedNode): void {
@@ -387,6 +414,8 @@ class Simulation {
       this.#nodes.every(({ parts }) => {
         if (parts === undefined) return false;
         const { configuration } = parts.raft;
+        // Of two voters, one without its memory leaves no majority.
+        if (configuration.voters.length < 3) return false;
         const record = configuration.records?.find(({ id }) => id === node.id);
         const version = parts.raft.configurationAt(parts.raft.status().commitIndex);
         return (
@@ -437,7 +466,8 @@ class Simulation {
       const deadline = this.#scheduler.now + HEALING_MS_MAX;
       const probe = { isServed: false };
       this.#probe(node, probe);
-      while (!probe.isServed) {
+      // What was asked before the healing may yet remove it.
+      while (!probe.isServed && this.#members.includes(node)) {
         if (!this.#scheduler.step(deadline)) {
           throw new Error(
             `liveness: ${node.id} served no write within ${HEALING_MS_MAX} ms of healing`,
@@ -517,5 +547,7 @@ function drawFaults(random: RandomStream): Faults {
     slowDisk: on(),
     administration: on(),
     wipe: on(),
+    intervalMs: random.pick([600, 300, 100]),
+    electionCrash: on(),
   };
 }

@@ -84,8 +84,10 @@ export class Workload {
     const key = `k${random.integer(0, keyCount - 1)}`;
     const dice = random.next();
     const input = this.#chooseInput(client, dice);
-    if (node.parts === undefined || node.isPaused) {
-      this.#think(client); // nobody answers there
+    // A stopped process takes questions too: they wait in its sockets.
+    const isAnswered = node.parts !== undefined && (!node.isPaused || random.chance(0.3));
+    if (!isAnswered) {
+      this.#think(client);
       return;
     }
     this.perform(node, client, key, input, () => {

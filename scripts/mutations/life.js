@@ -1,0 +1,32 @@
+// Lives of the house in a directory, until one fails. One JSON line at the end.
+import path from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+
+const [directory, seeds] = process.argv.slice(2);
+const url = pathToFileURL(path.join(directory, "dist/src/simulation/simulation.js"));
+const { simulate } = await import(url.href);
+
+for (let seed = 1; seed <= Number(seeds); seed += 1) {
+  // Half of them longer: some bugs need time to be fatal.
+  const { failure } = simulate({ seed, durationMs: seed % 2 === 0 ? 5000 : 2500 });
+  if (failure === undefined) continue;
+  const [first = ""] = failure.message.split("\n");
+  process.stdout.write(`${JSON.stringify({ seeds: seed, found: kindOf(first) })}\n`);
+  process.exit(0);
+}
+process.stdout.write(`${JSON.stringify({ seeds: Number(seeds) })}\n`);
+
+/** The name of the check, without the particulars of the life. */
+function kindOf(line) {
+  const invariant = /^InvariantViolation: ([a-z-]+)/.exec(line);
+  if (invariant !== null) return `invariant ${invariant[1]}`;
+  if (line.startsWith("Error: liveness")) return "liveness";
+  if (line.includes("linearizable")) return "linearizability";
+  const assertion = /^AssertionError[^:]*: (.*)$/.exec(line);
+  if (assertion !== null) return `assertion "${assertion[1]}"`;
+  return line
+    .replace(/^Error: /, "")
+    .replace(/\bn\d\b/g, "a node")
+    .slice(0, 90);
+}

@@ -1,0 +1,312 @@
+/**
+ * Planted bugs: one small, wrong change to the compiled house each, as people have
+ * made them. The simulator must find every one (scripts/mutations/run.js); a text
+ * that is no longer found, or found twice, is an error, so the table cannot rot.
+ *
+ *   [name, file below dist/src, text, what stands in its place]
+ */
+export const MUTATIONS = [
+  // Election and the hard state (Raft §5.2, §5.4.1)
+  [
+    "vote erased by a message of the same term",
+    "raft/state.js",
+    "if (term > currentTerm(state))\n        state.outbox.setHardState({ term, vote: undefined });",
+    "state.outbox.setHardState({ term, vote: undefined });",
+  ],
+  [
+    "a second vote in a term",
+    "raft/election.js",
+    "(vote === undefined || vote === message.from)",
+    "true",
+  ],
+  [
+    "votes for a log that is behind",
+    "raft/election.js",
+    "return candidate.lastLogIndex >= lastIndex;",
+    "return true;",
+  ],
+  [
+    "votes for an earlier last term",
+    "raft/election.js",
+    "return candidate.lastLogTerm > lastTerm;",
+    "return true;",
+  ],
+  [
+    "a refusal is counted as a vote",
+    "raft/election.js",
+    "state.role.votes.set(message.from, message.granted);\n    countVotes(state);",
+    "state.role.votes.set(message.from, true);\n    countVotes(state);",
+  ],
+  [
+    "half of the voters is a majority",
+    "raft/quorum.js",
+    "return Math.floor(voterCount / 2) + 1;",
+    "return Math.ceil(voterCount / 2);",
+  ],
+  [
+    "term and vote are not synced",
+    "storage/hard-state.js",
+    "            file.datasync();",
+    "            ;",
+  ],
+  [
+    "the older copy of the hard state is believed",
+    "storage/hard-state.js",
+    "copy.generation > newest.generation",
+    "newest === BEGINNING || copy.generation < newest.generation",
+  ],
+  [
+    "a term is not raised for a campaign",
+    "raft/state.js",
+    "const hardState = { term: Term(currentTerm(state) + 1), vote: state.id };",
+    "const hardState = { term: currentTerm(state), vote: state.id };",
+  ],
+  ["a leader opens its term with nothing", "raft/election.js", "appendNoop(state, leader);", ";"],
+  // Replication and commit (§5.3, §5.4.2)
+  [
+    "commit by counting an entry of an old term (Fig. 8)",
+    "raft/replication.js",
+    "if (state.log.term(index) !== currentTerm(state))",
+    "if (false)",
+  ],
+  [
+    "commit with one follower",
+    "raft/replication.js",
+    "const index = majorityValue(matchIndexes);",
+    "const index = LogIndex(Math.max(...matchIndexes));",
+  ],
+  [
+    "the own log counts before it is flushed",
+    "raft/replication.js",
+    "return state.log.flushedIndex;",
+    "return state.log.lastIndex;",
+  ],
+  [
+    "a follower acknowledges before its flush",
+    "raft/outbox.js",
+    "if (this.isHardStateFlushed && index <= flushedIndex)",
+    "if (this.isHardStateFlushed)",
+  ],
+  [
+    "held acknowledgements leave with any flush",
+    "raft/outbox.js",
+    "if (held.index <= flushedIndex)",
+    "if (true)",
+  ],
+  [
+    "a follower commits beyond what it verified",
+    "raft/replication.js",
+    "LogIndex(Math.min(message.leaderCommit, verifiedIndex))",
+    "LogIndex(Math.min(message.leaderCommit, log.lastIndex))",
+  ],
+  [
+    "a heartbeat tells a commit index beyond the match",
+    "raft/heartbeat.js",
+    "return LogIndex(Math.min(state.commitIndex, progress.matchIndex));",
+    "return state.commitIndex;",
+  ],
+  [
+    "the entry before is not compared",
+    "raft/replication.js",
+    "const agrees = prevLogIndex <= log.lastIndex && log.term(prevLogIndex) === prevLogTerm;",
+    "const agrees = prevLogIndex <= log.lastIndex;",
+  ],
+  [
+    "a conflicting suffix is kept",
+    "raft/replication.js",
+    "if (log.term(entry.index) === entry.term) {",
+    "if (true) {",
+  ],
+  [
+    "a matching suffix is dropped",
+    "raft/replication.js",
+    "if (log.term(entry.index) === entry.term) {",
+    "if (false) {",
+  ],
+  [
+    "an answer to an earlier term is counted",
+    "raft/replication.js",
+    'if (message.term < term || role.role !== "leader")\n        return;\n    const progress = role.progress.get(message.from);\n    if (progress === undefined)\n        return;\n    progress.ticksSinceContact = Ticks(0);\n    if (message.success) {',
+    'if (role.role !== "leader")\n        return;\n    const progress = role.progress.get(message.from);\n    if (progress === undefined)\n        return;\n    progress.ticksSinceContact = Ticks(0);\n    if (message.success) {',
+  ],
+  [
+    "a flush vouches for what took its place (append ABA)",
+    "raft/log.js",
+    "flush.lastIndex = Math.min(flush.lastIndex, kept);",
+    ";",
+  ],
+  [
+    "a match runs ahead of what was confirmed",
+    "raft/progress.js",
+    "this.#matchIndex = matchIndex;\n        let done",
+    "this.#matchIndex = LogIndex(this.#nextIndex - 1);\n        let done",
+  ],
+  // Reads (§8, thesis §6.4)
+  [
+    "a read is not confirmed by a majority",
+    "raft/read-index.js",
+    "answer(state, majorityValue(rounds));",
+    "answer(state, state.reads.lastRound);",
+  ],
+  [
+    "a read before an entry of the own term is committed",
+    "raft/read-index.js",
+    "return state.log.term(state.commitIndex) === currentTerm(state);",
+    "return true;",
+  ],
+  [
+    "a read is served before its index is applied",
+    "node/reads.js",
+    "if (group.index <= appliedIndex)",
+    "if (true)",
+  ],
+  [
+    "read contexts are used again by the next life",
+    "raft/reads.js",
+    "this.#nextContext = Math.floor(random() * CONTEXT_RANGE_COUNT) * CONTEXT_RANGE;",
+    "this.#nextContext = 0;",
+  ],
+  [
+    "a lease that outlives the election timeout",
+    "raft/read-index.js",
+    "return state.now < state.reads.leaseStart + leaseMs;",
+    "return state.reads.leaseStart > 0 && leaseMs > 0;",
+  ],
+  // Members (§6, thesis §4)
+  [
+    "learners are counted",
+    "raft/membership.js",
+    "return this.configuration.voters;",
+    "return [...this.configuration.voters, ...this.configuration.learners];",
+  ],
+  [
+    "two changes at a time",
+    "raft/membership-change.js",
+    'if (state.membership.index > state.commitIndex)\n        return "change-under-way";',
+    "",
+  ],
+  [
+    "a configuration is not undone with its entry",
+    "raft/membership.js",
+    "this.#versions.pop();",
+    "break;",
+  ],
+  [
+    "a snapshot's configuration is not taken over",
+    "raft/install-snapshot.js",
+    "state.membership.reset(snapshot.configuration, snapshot.configurationIndex);",
+    ";",
+  ],
+  [
+    "after a restart the founders are the members",
+    "node/assembly.js",
+    "configuration: restored?.configuration ?? foundingConfiguration(settings),",
+    "configuration: foundingConfiguration(settings),",
+  ],
+  [
+    "a wiped disk's vote counts",
+    "raft/membership.js",
+    "return !isGone && this.isGenuine(id);",
+    "return !isGone;",
+  ],
+  // Snapshots and compaction (§7)
+  [
+    "a snapshot drops a matching suffix",
+    "raft/install-snapshot.js",
+    "const isHeld = log.holds(index) && log.term(index) === term && log.checksum(index) === checksum;",
+    "const isHeld = false;",
+  ],
+  [
+    "the log is compacted beyond the snapshots",
+    "node/snapshots.js",
+    "log.compactTo(LogIndex(Math.max(0, Math.min(older.index, needed))));",
+    "log.compactTo(LogIndex(raft.lastIndex));",
+  ],
+  [
+    "a snapshot says an index too early",
+    "node/snapshots.js",
+    "            index,\n            term: log.term(index),\n            checksum: log.checksum(index),",
+    "            index: LogIndex(index - 1),\n            term: log.term(LogIndex(index - 1)),\n            checksum: log.checksum(LogIndex(index - 1)),",
+  ],
+  [
+    "the log is not reset behind an installed snapshot",
+    "node/snapshots.js",
+    'if (verdict === "log-reset")\n                log.reset(head);',
+    "",
+  ],
+  [
+    "a follower below the log is probed for ever",
+    "raft/replication.js",
+    "LogIndex(isCompacted ? log.firstIndex - 1 : meeting + 1)",
+    "LogIndex(meeting + 1)",
+  ],
+  [
+    "rows are missing from a snapshot",
+    "node/snapshots.js",
+    "taking.writer.append(rows);",
+    "taking.writer.append(rows.slice(rows.length > 9 ? 1 : 0));",
+  ],
+  // Storage
+  [
+    "the log's flush does nothing",
+    "storage/open-segment.js",
+    "        this.file.datasync();\n        this.#flushed",
+    "        this.#flushed",
+  ],
+  [
+    "the directory is not synced with a new segment",
+    "storage/open-segment.js",
+    "    fileSystem.syncDirectory(directory);",
+    "    ;",
+  ],
+  [
+    "a truncation leaves the file as it was",
+    "storage/segmented-log.js",
+    "this.#openSegment().cut(end);",
+    ";",
+  ],
+  [
+    "a damaged block is taken for a good one",
+    "codec/block.js",
+    "if (checksum !== wanted) {",
+    "if (false) {",
+  ],
+  // The driver, and what clients are told
+  [
+    "an outcome is told whatever term was committed",
+    "node/requests.js",
+    "if (placement.term === term)",
+    "if (true)",
+  ],
+  [
+    "a forwarded write is given up for dead too early",
+    "node/requests.js",
+    "if (forwarded.term >= term)",
+    "if (forwarded.term > term)",
+  ],
+  [
+    "forwardings are counted from one by every life",
+    "node/driver.js",
+    "return Math.floor(random() * 2 ** 32) * 2 ** 20;",
+    "return 1;",
+  ],
+  [
+    "a local clock reaches the fold",
+    "node/driver.js",
+    "const time = entryTime(entry);",
+    "const time = Math.floor(this.#parts.clock.wallTime());",
+  ],
+  [
+    "what a later leader replaced is put back too late",
+    "node/requests.js",
+    "const alive = placements.filter((placement) => placement.term >= term);",
+    "const alive = placements;",
+  ],
+  // The state machine
+  [
+    "a condition is judged the wrong way round",
+    "store/compare.js",
+    '(record === undefined) === (condition === "absent")',
+    '(record === undefined) !== (condition === "absent")',
+  ],
+];
