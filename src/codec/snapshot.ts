@@ -322,7 +322,7 @@ export class SnapshotDecoder {
     }
     if (reader.offset !== bytes.length - MARKER_SIZE)
       throw malformed("a block is longer than its rows");
-    if (this.#ended && count !== 1) throw malformed("its end stands among rows");
+    if (this.ended && count !== 1) throw malformed("its end stands among rows");
     this.#rowCount += rows.length;
     return rows;
   }
