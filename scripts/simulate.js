@@ -1,10 +1,15 @@
 // The long hunt: lives of whole simulated clusters, seed after seed. After a build:
 //
-//   npm run simulate -- [--seeds 1000] [--from 1] [--minutes 10]
+//   npm run simulate -- [--seeds 1000] [--from 1] [--minutes 10] [--hours 5] [--workers 2]
 //
-// Ends with 9 and the one command that replays it when a life breaks a promise.
+// Ends when the seeds, the minutes or the simulated cluster hours are used up; with 9
+// when a life breaks a promise. That life is then shrunk to the fewest deeds that still
+// break it, and the one command that replays it is printed, with its trace.
+// --duration, --clients and --without (deeds by name) are what such a command says.
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { replayCommand, shrink } from "../dist/src/simulation/shrink.js";
 import { simulate } from "../dist/src/simulation/simulation.js";
 
 const { values } = parseArgs({
@@ -12,41 +17,94 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     minutes: { type: "string", default: "60" },
+    hours: { type: "string", default: "Infinity" },
+    workers: { type: "string", default: "1" },
+    duration: { type: "string" },
+    clients: { type: "string" },
+    without: { type: "string" },
   },
 });
-const first = Number(values.from);
-const last = first + Number(values.seeds) - 1;
-const startedAt = performance.now();
-const deadline = startedAt + Number(values.minutes) * 60_000;
-const sum = { lives: 0, simulatedMs: 0, events: 0, acknowledged: 0, unknown: 0, elections: 0 };
 
-function report(end) {
-  const seconds = (performance.now() - startedAt) / 1000;
-  const hours = (sum.simulatedMs / 3_600_000).toFixed(2);
-  const speed = (sum.simulatedMs / 1000 / seconds).toFixed(0);
-  process.stderr.write(
-    `\r${sum.lives} lives, ${hours} cluster hours (${speed} times real time), ` +
-      `${(sum.events / seconds / 1000).toFixed(0)} k events a second, ` +
-      `${sum.acknowledged} operations acknowledged, ${sum.unknown} unknown, ` +
-      `${sum.elections} elections${end}`,
+function optionsOf(seed) {
+  return {
+    seed,
+    ...(values.duration === undefined ? {} : { durationMs: Number(values.duration) }),
+    ...(values.clients === undefined ? {} : { clientCountMax: Number(values.clients) }),
+    ...(values.without === undefined ? {} : { leftOut: values.without.split(",") }),
+  };
+}
+
+if (isMainThread) await hunt();
+else live();
+
+/** A worker: lives the seeds that it is asked for. */
+function live() {
+  parentPort.on("message", (seed) => {
+    const { failure, trace: _, ...result } = simulate(optionsOf(seed));
+    parentPort.postMessage({ ...result, failed: failure !== undefined });
+  });
+}
+
+async function hunt() {
+  const first = Number(values.from);
+  const last = first + Number(values.seeds) - 1;
+  const startedAt = performance.now();
+  const deadline = startedAt + Number(values.minutes) * 60_000;
+  const sum = { lives: 0, simulatedMs: 0, events: 0, acknowledged: 0, unknown: 0, elections: 0 };
+  const report = (end) => {
+    const seconds = (performance.now() - startedAt) / 1000;
+    process.stderr.write(
+      `\r${sum.lives} lives, ${(sum.simulatedMs / 3_600_000).toFixed(2)} cluster hours ` +
+        `(${(sum.simulatedMs / 1000 / seconds).toFixed(0)} times real time), ` +
+        `${(sum.events / seconds / 1000).toFixed(0)} k events a second, ` +
+        `${sum.acknowledged} operations acknowledged, ${sum.unknown} unknown, ` +
+        `${sum.elections} elections${end}`,
+    );
+  };
+  const isOver = () =>
+    performance.now() >= deadline || sum.simulatedMs >= Number(values.hours) * 3_600_000;
+
+  let next = first;
+  let failedSeed;
+  await Promise.all(
+    Array.from(
+      { length: Number(values.workers) },
+      () =>
+        new Promise((resolve, reject) => {
+          const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) });
+          const ask = () => {
+            if (next > last || isOver() || failedSeed !== undefined) {
+              void worker.terminate().then(resolve);
+              return;
+            }
+            worker.postMessage(next);
+            next += 1;
+          };
+          worker.on("error", reject);
+          worker.on("message", (result) => {
+            sum.lives += 1;
+            sum.simulatedMs += result.simulatedMs;
+            sum.events += result.eventCount;
+            sum.acknowledged += result.acknowledgedCount;
+            sum.unknown += result.unknownCount;
+            sum.elections += result.electionCount;
+            if (result.failed) failedSeed = Math.min(failedSeed ?? Infinity, result.seed);
+            if (process.stderr.isTTY || sum.lives % 200 === 0) report("");
+            ask();
+          });
+          ask();
+        }),
+    ),
   );
+  report("\n");
+  if (failedSeed === undefined) return;
+  process.stdout.write(`seed ${failedSeed} breaks a promise; shrinking it\n`);
+  const { options, result, lifeCount } = shrink(optionsOf(failedSeed));
+  const { failure, nodeCount, deeds, simulatedMs } = result;
+  process.stdout.write(
+    `seed ${failedSeed} (${nodeCount} nodes): ${failure.message}\n${failure.trace.join("\n")}\n` +
+      `${deeds.length} deeds in ${simulatedMs} ms are left, after ${lifeCount} lives\n` +
+      `replay: ${replayCommand(options)}\n`,
+  );
+  process.exit(9);
 }
-
-for (let seed = first; seed <= last && performance.now() < deadline; seed += 1) {
-  const result = simulate({ seed });
-  sum.lives += 1;
-  sum.simulatedMs += result.simulatedMs;
-  sum.events += result.eventCount;
-  sum.acknowledged += result.acknowledgedCount;
-  sum.unknown += result.unknownCount;
-  sum.elections += result.electionCount;
-  if (result.failure !== undefined) {
-    report("\n");
-    process.stdout.write(`seed ${seed} (${result.nodeCount} nodes): ${result.failure.message}\n`);
-    process.stdout.write(`${result.failure.trace.join("\n")}\n`);
-    process.stdout.write(`replay: npm run simulate -- --from ${seed} --seeds 1\n`);
-    process.exit(9);
-  }
-  if (process.stderr.isTTY || sum.lives % 50 === 0) report("");
-}
-report("\n");

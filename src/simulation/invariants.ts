@@ -47,6 +47,8 @@ export class Invariants {
   readonly #leaderOf = new Map<number, NodeId>();
   /** checksum by index; the one history */
   readonly #committed: number[] = [0];
+  /** by index, in which term it was committed; never falls */
+  readonly #committedIn: number[] = [0];
 
   constructor(nodes: readonly SimulatedNode[]) {
     for (const { id } of nodes) {
@@ -131,7 +133,8 @@ export class Invariants {
       throw new InvariantViolation("election-safety", `${other} and ${id} lead term ${term}`);
     }
     this.#leaderOf.set(term, id);
-    const last = this.committedIndex;
+    // Whoever was elected long ago and hears of it only now owes nothing that came later (Fig. 3).
+    const last = this.#committedIn.findLastIndex((committedIn) => committedIn < term);
     const has =
       parts.log.lastIndex >= last && this.#checksum(parts, last) === this.#committed[last];
     if (!has) {
@@ -164,6 +167,7 @@ export class Invariants {
       if (before === undefined) {
         this.#checkMajority(parts, index, checksum);
         this.#committed.push(checksum);
+        this.#committedIn.push(Math.max(status.term, this.#committedIn.at(-1) ?? 0));
       } else if (before !== checksum) {
         throw new InvariantViolation(
           "state-machine-safety",

@@ -9,10 +9,10 @@
  *
  * The same seed gives the same life, event for event; `traceHash` says so.
  */
-import type { AdminAction } from "../node/service.js";
 import type { NodeId } from "../raft/types.js";
 import { NodeId as nodeId } from "../raft/types.js";
 import { Invariants } from "./invariants.js";
+import { drawFaults, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
 import { SimulatedNetwork, type NetworkFaults } from "./network.js";
 import { hashText, randomStream, type RandomStream } from "./random.js";
 import { Scheduler } from "./scheduler.js";
@@ -25,6 +25,13 @@ export interface SimulationOptions {
   readonly nodeCount?: number;
   /** simulated milliseconds under faults; default 5000 */
   readonly durationMs?: number;
+  /**
+   * what does not happen: deeds of the nemesis by name (`SimulationResult.deeds`), and
+   * "network" for a network that neither loses, repeats nor delays; default: nothing
+   */
+  readonly leftOut?: readonly string[];
+  /** clients at most; default: as the seed has it */
+  readonly clientCountMax?: number;
   /** lines of the trace kept for a failure's report; default 200 */
   readonly traceLines?: number;
 }
@@ -41,42 +48,11 @@ export interface SimulationResult {
   readonly unknownCount: number;
   readonly electionCount: number;
   readonly committedCount: number;
+  /** what the nemesis did, by name, in order */
+  readonly deeds: readonly string[];
   /** undefined when everything held */
   readonly failure: { readonly message: string; readonly trace: readonly string[] } | undefined;
 }
-
-/** What a seed turns on: each fault is absent in half of all lives, so that none hides another (swarm testing). */
-interface Faults {
-  readonly network: NetworkFaults;
-  readonly flushMs: readonly [number, number];
-  readonly crash: boolean;
-  readonly power: boolean;
-  readonly pause: boolean;
-  readonly partition: boolean;
-  readonly oneWay: boolean;
-  readonly slowDisk: boolean;
-  /** members are added, promoted and removed, leadership is handed over */
-  readonly administration: boolean;
-  readonly wipe: boolean;
-  /** milliseconds between two deeds at most */
-  readonly intervalMs: number;
-  /** nodes crash while they elect, when votes and first entries are on their way to the disk */
-  readonly electionCrash: boolean;
-}
-
-/** What the nemesis may do next. */
-type Deed =
-  | "heal"
-  | "crash"
-  | "restart"
-  | "blackout"
-  | "pause"
-  | "partition"
-  | "cut"
-  | "bridge"
-  | "slow-disk"
-  | "administer"
-  | "wipe";
 
 const CALM: NetworkFaults = {
   delayMs: [0.1, 2],
@@ -87,8 +63,6 @@ const CALM: NetworkFaults = {
 
 /** A node says that it campaigns, or that it leads. */
 const ELECTION_LINE = /: (candidate|leader) in term/;
-/** Nodes beside the founders that may be added. */
-const SPARE_COUNT = 2;
 /** The client that asks whether the cluster serves again. */
 const PROBE_CLIENT = 99;
 /** A healed cluster must serve again within this. Milliseconds. */
@@ -101,7 +75,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
 class Simulation {
   readonly #options: SimulationOptions;
   readonly #scheduler = new Scheduler();
-  readonly #nemesis: RandomStream;
+  readonly #nemesis: Nemesis;
   readonly #faults: Faults;
   readonly #network: SimulatedNetwork;
   readonly #nodes: readonly SimulatedNode[];
@@ -109,13 +83,10 @@ class Simulation {
   readonly #invariants: Invariants;
   readonly #trace: string[] = [];
   #traceHash = hashText("balsa");
-  #faulty = true;
-  #wiped = false;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
     const random = (stream: string): RandomStream => randomStream(options.seed, stream);
-    this.#nemesis = random("nemesis");
     const shape = random("shape");
     const count = options.nodeCount ?? shape.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
     const names = Array.from({ length: count + SPARE_COUNT }, (_, i) => nodeId(`n${i + 1}`));
@@ -148,7 +119,7 @@ class Simulation {
           disk: { flushMs: this.#faults.flushMs, flushesOnLoop },
           trace: (line) => {
             this.#note(line);
-            if (ELECTION_LINE.test(line)) this.#crashInElection(id);
+            if (ELECTION_LINE.test(line)) this.#nemesis.onElection(id);
           },
           onStep: (node) => {
             this.#invariants.check(node);
@@ -159,9 +130,21 @@ class Simulation {
         }),
     );
     this.#invariants = new Invariants(this.#nodes);
+    const { leftOut = [] } = options;
+    if (leftOut.includes("network")) this.#network.faults = CALM;
+    const world = {
+      ...{ scheduler: this.#scheduler, network: this.#network, nodes: this.#nodes, random },
+      note: (line: string): void => {
+        this.#note(line);
+      },
+      onWiped: (id: NodeId): void => {
+        this.#invariants.onWiped(id);
+      },
+    };
+    this.#nemesis = new Nemesis(world, this.#faults, leftOut);
     this.#workload = new Workload({
       ...{ scheduler: this.#scheduler, random: random("clients"), nodes: this.#nodes },
-      clientCount: shape.integer(2, 8),
+      clientCount: Math.min(shape.integer(2, 8), options.clientCountMax ?? Infinity),
       keyCount: shape.integer(1, 6),
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
       thinkMsMax: shape.pick([5, 50]),
@@ -189,6 +172,7 @@ class Simulation {
       unknownCount: this.#workload.unknownCount,
       electionCount: this.#invariants.electionCount,
       committedCount: this.#invariants.committedIndex,
+      deeds: this.#nemesis.done,
       failure,
     };
   }
@@ -196,7 +180,7 @@ class Simulation {
   #live(): void {
     for (const node of this.#nodes) node.start();
     this.#workload.start();
-    this.#scheduleFault();
+    this.#nemesis.start();
     this.#runUntil(this.#options.durationMs ?? 5000);
     this.#heal();
     this.#awaitService();
@@ -224,225 +208,11 @@ class Simulation {
     node?.run(node.life, task);
   }
 
-  // ---- the nemesis ----------------------------------------------------------
-
-  #scheduleFault(): void {
-    this.#scheduler.after(this.#nemesis.next() * this.#faults.intervalMs, () => {
-      if (!this.#faulty) return;
-      this.#doFault();
-      this.#scheduleFault();
-    });
-  }
-
-  #doFault(): void {
-    const { crash, power, pause, partition, oneWay, slowDisk, administration, wipe } = this.#faults;
-    const deeds: Deed[] = ["heal"];
-    if (crash || power) deeds.push("crash", "restart");
-    if (power) deeds.push("blackout");
-    if (pause) deeds.push("pause");
-    if (partition) deeds.push("partition");
-    if (oneWay) deeds.push("cut", "bridge");
-    if (administration) deeds.push("administer", "administer");
-    if (wipe) deeds.push("wipe");
-    if (slowDisk) deeds.push("slow-disk");
-    this.#do(this.#nemesis.pick(deeds));
-  }
-
-  #do(deed: Deed): void {
-    switch (deed) {
-      case "heal":
-        this.#note("network heals");
-        this.#network.heal();
-        return;
-      case "crash":
-        this.#crashOne();
-        return;
-      case "restart":
-        this.#restartOne();
-        return;
-      case "blackout":
-        this.#blackout();
-        return;
-      case "pause":
-        this.#pauseOne();
-        return;
-      case "partition":
-        this.#partition();
-        return;
-      case "cut":
-        this.#cutOneWay();
-        return;
-      case "bridge":
-        this.#bridge();
-        return;
-      case "slow-disk":
-        this.#slowOneDisk();
-        return;
-      case "administer":
-        this.#administer();
-        return;
-      case "wipe":
-        this.#wipeOne();
-        return;
-    }
-  }
-
-  #crashOne(): void {
-    const node = this.#nemesis.pick(this.#nodes);
-    const kind = this.#faults.power && this.#nemesis.chance(0.5) ? "power" : "kill";
-    if (!node.isUp) return;
-    this.#note(`${node.id} crashes (${kind})`);
-    node.crash(kind);
-    this.#restartLater(node);
-  }
-
-  /** The power of the whole house fails. */
-  #blackout(): void {
-    if (!this.#nemesis.chance(0.3)) return;
-    this.#note("blackout");
-    for (const node of this.#nodes) {
-      node.crash("power");
-      this.#restartLater(node);
-    }
-  }
-
-  /** Soon after somebody campaigned or won, it or another one crashes, and is soon back. */
-  #crashInElection(id: NodeId): void {
-    if (!this.#faulty || !this.#faults.electionCrash || !this.#nemesis.chance(0.2)) return;
-    const own = this.#nodes.find((node) => node.id === id);
-    const node =
-      own !== undefined && this.#nemesis.chance(0.5) ? own : this.#nemesis.pick(this.#nodes);
-    const kind = this.#nemesis.chance(0.7) ? "power" : "kill";
-    this.#scheduler.after(this.#nemesis.next() * 30, () => {
-      if (!node.isUp || !this.#faulty) return;
-      this.#note(`${node.id} crashes amid an election (${kind})`);
-      node.crash(kind);
-      const { life } = node;
-      this.#scheduler.after(1 + this.#nemesis.next() * 100, () => {
-        if (node.life !== life || node.isUp) return;
-        this.#note(`${node.id} restarts`);
-        node.start();
-      });
-    });
-  }
-
-  #restartLater(node: SimulatedNode): void {
-    const { life } = node;
-    this.#scheduler.after(50 + this.#nemesis.next() * 1500, () => {
-      if (node.life !== life || node.isUp) return;
-      this.#note(`${node.id} restarts`);
-      node.start();
-    });
-  }
-
-  #restartOne(): void {
-    const dead = this.#nodes.filter((node) => !node.isUp);
-    if (dead.length === 0) return;
-    const node = this.#nemesis.pick(dead);
-    this.#note(`${node.id} restarts early`);
-    node.start();
-  }
-
-  #pauseOne(): void {
-    const node = this.#nemesis.pick(this.#nodes);
-    if (!node.isUp || node.isPaused) return;
-    this.#note(`${node.id} pauses`);
-    node.pause();
-    const { life } = node;
-    this.#scheduler.after(this.#nemesis.next() * 1500, () => {
-      if (node.life !== life || !node.isPaused) return;
-      this.#note(`${node.id} resumes`);
-      node.resume();
-    });
-  }
-
-  #partition(): void {
-    const side = new Set(this.#nodes.filter(() => this.#nemesis.chance(0.5)));
-    this.#note(`partition ${[...side].map(({ id }) => id).join(" ")} | rest`);
-    for (const a of this.#nodes) {
-      for (const b of this.#nodes) if (side.has(a) !== side.has(b)) this.#network.cut(a.id, b.id);
-    }
-  }
-
-  #cutOneWay(): void {
-    const from = this.#nemesis.pick(this.#nodes);
-    const to = this.#nemesis.pick(this.#nodes);
-    if (from === to) return;
-    this.#note(`cut ${from.id} > ${to.id}`);
-    this.#network.cut(from.id, to.id);
-  }
-
-  /** Two halves that only one node can speak with. */
-  #bridge(): void {
-    const bridge = this.#nemesis.pick(this.#nodes);
-    const left = new Set(this.#nodes.filter(() => this.#nemesis.chance(0.5)));
-    this.#note(`bridge ${bridge.id} between ${[...left].map(({ id }) => id).join(" ")} and rest`);
-    for (const a of this.#nodes) {
-      for (const b of this.#nodes) {
-        if (a === bridge || b === bridge || left.has(a) === left.has(b)) continue;
-        this.#network.cut(a.id, b.id);
-      }
-    }
-  }
-
-  /** Somebody asks some node to change the members or the leader. */
-  #administer(): void {
-    const asked = this.#nemesis.pick(this.#nodes);
-    const { id } = this.#nemesis.pick(this.#nodes);
-    const kind = this.#nemesis.pick(["add", "promote", "promote", "remove", "transfer"] as const);
-    const action: AdminAction =
-      kind === "add"
-        ? { kind, id, address: id }
-        : kind === "transfer"
-          ? { kind, id }
-          : { kind, id };
-    if (asked.parts === undefined || asked.isPaused) return;
-    this.#note(`${asked.id} is asked to ${kind} ${id}`);
-    asked.parts.node.administer(action, 1000, (error) => {
-      this.#note(`${asked.id}: ${kind} ${id}: ${error?.code ?? "done"}`);
-    });
-  }
-
-  /**
-   * A dead node's disk is replaced. Only what a cluster must survive: once, and
-   * when every voter has the log entry that tells its incarnations apart.
-   */
-  #wipeOne(): void {
-    const node = this.#nemesis.pick(this.#nodes);
-    if (this.#wiped || node.parts === undefined) return;
-    const isRecorded = (): boolean =>
-      this.#nodes.every(({ parts }) => {
-        if (parts === undefined) return false;
-        const { configuration } = parts.raft;
-        // Of two voters, one without its memory leaves no majority.
-        if (configuration.voters.length < 3) return false;
-        const record = configuration.records?.find(({ id }) => id === node.id);
-        const version = parts.raft.configurationAt(parts.raft.status().commitIndex);
-        return (
-          record?.incarnation === node.incarnationId && version.configuration === configuration
-        );
-      });
-    if (!isRecorded()) return;
-    this.#wiped = true;
-    this.#note(`${node.id} loses its disk`);
-    node.crash("kill");
-    node.wipe();
-    this.#invariants.onWiped(node.id);
-    this.#restartLater(node);
-  }
-
-  #slowOneDisk(): void {
-    const node = this.#nemesis.pick(this.#nodes);
-    const slow = this.#nemesis.chance(0.5);
-    node.disk.flushMs = slow ? [20, 300] : this.#faults.flushMs;
-    this.#note(`${node.id} disk ${slow ? "slow" : "normal"}`);
-  }
-
   // ---- healing ---------------------------------------------------------------
 
   #heal(): void {
     this.#note("everything heals");
-    this.#faulty = false;
+    this.#nemesis.stop();
     this.#network.heal();
     this.#network.faults = CALM;
     for (const node of this.#nodes) {
@@ -520,34 +290,4 @@ function describe(node: SimulatedNode): string {
     `flush ${driver.flushAverageMs.toFixed(1)} ms ` +
     `deferred ${node.fileSystem.deferredCount} [${progress.join(", ")}]`
   );
-}
-
-function drawFaults(random: RandomStream): Faults {
-  const on = (): boolean => random.chance(0.5);
-  return {
-    network: {
-      delayMs: random.pick([
-        [0.05, 0.5],
-        [0.1, 5],
-        [1, 40],
-      ]),
-      dropProbability: on() ? random.next() * 0.15 : 0,
-      duplicateProbability: on() ? random.next() * 0.2 : 0,
-      stragglerProbability: on() ? random.next() * 0.02 : 0,
-    },
-    flushMs: random.pick([
-      [0.05, 0.3],
-      [0.5, 10],
-    ]),
-    crash: on(),
-    power: on(),
-    pause: on(),
-    partition: on(),
-    oneWay: on(),
-    slowDisk: on(),
-    administration: on(),
-    wipe: on(),
-    intervalMs: random.pick([600, 300, 100]),
-    electionCrash: on(),
-  };
 }
