@@ -116,6 +116,8 @@ export class Driver {
   readonly #snapshots: Snapshots;
   /** what this leader proposed by itself is not applied yet */
   #upkeepUnderWay = false;
+  /** once a tick: who must be reached may have changed without a new configuration */
+  #isMembersDue = true;
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
@@ -177,6 +179,7 @@ export class Driver {
       this.#proposeUpkeep();
     }
     this.#snapshots.look();
+    this.#isMembersDue = true;
     this.#turn();
   }
 
@@ -256,7 +259,8 @@ export class Driver {
         this.#parts.transport.flush();
       }
       this.#parts.log.noteFlushed();
-      this.#parts.members.follow(this.#parts.raft);
+      this.#parts.members.follow(this.#parts.raft, this.#isMembersDue);
+      this.#isMembersDue = false;
     } catch (error) {
       // A failed disk stops the node; an assertion is our mistake and stops the process.
       if (!(error instanceof DatabaseError)) throw error;

@@ -22,9 +22,10 @@ export class Members {
     this.#transport = transport;
   }
 
-  /** Cheap while nothing changes. */
-  follow(raft: Raft): void {
+  /** Called with every turn; `isDue` now and then, for what does not change with the configuration. */
+  follow(raft: Raft, isDue: boolean): void {
     const { configuration } = raft;
+    if (!isDue && configuration === this.#configuration) return;
     const ids = raft.contacts;
     const contacts = ids.join(" ");
     if (configuration === this.#configuration && contacts === this.#contacts) return;

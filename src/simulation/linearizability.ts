@@ -151,11 +151,22 @@ function operationAt<Input, Output>(
 /** Whether this set of operations (with `operation`) has not led to this state before. */
 function isNew(seen: Set<string>, done: Uint32Array, operation: number, name: string): boolean {
   setBit(done, operation);
-  const key = `${String.fromCharCode(...new Uint16Array(done.buffer))}|${name}`;
+  const key = `${nameOfSet(done)}|${name}`;
   clearBit(done, operation);
   if (seen.has(key)) return false;
   seen.add(key);
   return true;
+}
+
+/** What is done is a beginning without holes, and a little around its end: only that is spelled out. */
+function nameOfSet(bits: Uint32Array): string {
+  let low = 0;
+  while (low < bits.length && bits[low] === 0xffff_ffff) low += 1;
+  let high = bits.length;
+  while (high > low && bits[high - 1] === 0) high -= 1;
+  let name = String(low);
+  for (let word = low; word < high; word += 1) name += `,${(bits[word] ?? 0).toString(36)}`;
+  return name;
 }
 
 function setBit(bits: Uint32Array, index: number): void {
