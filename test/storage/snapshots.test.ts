@@ -1,0 +1,350 @@
+/** Snapshot files and their directory: written, sent, received, damaged, cut short. */
+import assert from "node:assert/strict";
+import avsc from "avsc";
+import { describe, it } from "mocha";
+import type { SnapshotHead } from "../../src/codec/snapshot.js";
+import { DatabaseError } from "../../src/errors.js";
+import { LogIndex, NodeId, Term, type SnapshotInfo } from "../../src/raft/types.js";
+import { MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
+import { SnapshotDirectory } from "../../src/storage/snapshot-directory.js";
+import { SegmentedLog } from "../../src/storage/segmented-log.js";
+import { Store } from "../../src/store/store.js";
+import type { StateRow } from "../../src/store/state-row.js";
+import { CLUSTER_ID, NOTHING, putEntries, randomOf } from "./entries.js";
+
+const DIRECTORY = "/data/snapshots";
+const NO_ID = new Uint8Array(0);
+
+function headOf(index: number): SnapshotHead {
+  return {
+    clusterId: CLUSTER_ID,
+    ...{
+      index: LogIndex(index),
+      term: Term(2),
+      checksum: 0xabc,
+      revision: 7,
+      time: 1_700_000_000_000,
+    },
+    configuration: { voters: [NodeId("n1"), NodeId("n2")], learners: [] },
+    configurationIndex: LogIndex(1),
+  };
+}
+
+/** The rows of a store with `count` keys, some of them changed, some deleted. */
+function rowsOf(count: number, valueSize = 20): readonly StateRow[] {
+  const store = new Store();
+  const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+  for (let i = 0; i < count; i += 1) {
+    const key = bytes(`key ${i % (count - 3)}`);
+    const value = bytes(`${i} `.padEnd(valueSize, "é"));
+    store.apply(
+      { id: NO_ID, commands: [{ kind: "put", key, value, condition: "none" }] },
+      1000 + i,
+    );
+  }
+  store.apply({ id: NO_ID, commands: [{ kind: "delete", key: bytes("key 1") }] }, 9000);
+  const view = store.openView();
+  const rows: StateRow[] = [];
+  for (let page = view.next(1000); page.length > 0; page = view.next(1000)) rows.push(...page);
+  view.close();
+  return rows;
+}
+
+function take(
+  fileSystem: MemoryFileSystem,
+  directory: SnapshotDirectory,
+  index: number,
+  rows: readonly StateRow[],
+): SnapshotInfo {
+  const writer = directory.begin(headOf(index));
+  writer.append(rows);
+  let taken: SnapshotInfo | undefined;
+  writer.finish((error, info) => {
+    assert.equal(error, undefined);
+    taken = info;
+  });
+  assert.equal(taken, undefined, "it is not told before it is durable");
+  fileSystem.pump();
+  assert.ok(taken !== undefined);
+  return taken;
+}
+
+function contents(fileSystem: MemoryFileSystem, name: string): Uint8Array {
+  return fileSystem.contents(`${DIRECTORY}/${name}`);
+}
+
+function readAll(directory: SnapshotDirectory): readonly StateRow[] {
+  const name = directory.names.at(-1);
+  assert.ok(name !== undefined);
+  const reader = directory.open(name);
+  const rows: StateRow[] = [];
+  for (let page = reader.next(); page !== undefined; page = reader.next()) rows.push(...page);
+  reader.close();
+  return rows;
+}
+
+describe("a snapshot", () => {
+  it("gives back its head and every row, whatever the sizes", () => {
+    for (const [count, valueSize] of [
+      [10, 0],
+      [3000, 50],
+      [20, 200_000],
+    ] as const) {
+      const fileSystem = new MemoryFileSystem();
+      const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+      const rows = rowsOf(count, valueSize);
+      take(fileSystem, directory, 9, rows);
+      assert.deepEqual(readAll(directory), rows);
+      const [name] = directory.names;
+      assert.ok(name !== undefined);
+      assert.deepEqual(directory.open(name).head, headOf(9));
+    }
+  });
+
+  it("of equal states are equal files, and any Avro reader opens them as a table", () => {
+    const rows = rowsOf(500);
+    const files = [1, 2].map(() => {
+      const fileSystem = new MemoryFileSystem();
+      const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+      take(fileSystem, directory, 9, rows);
+      return contents(fileSystem, directory.names[0]?.file ?? "");
+    });
+    assert.deepEqual(files[0], files[1]);
+    const decoder = new avsc.streams.BlockDecoder();
+    const kinds: string[] = [];
+    decoder.on("data", (row: { readonly kind: string }) => kinds.push(row.kind));
+    const ended = new Promise((resolve) => decoder.on("end", resolve));
+    decoder.end(Buffer.from(files[0] ?? []));
+    return ended.then(() => {
+      assert.deepEqual(kinds, [...rows.map(({ kind }) => kind), "end"]);
+    });
+  });
+
+  it("is found damaged by every flipped bit and every cut, in 64 KiB and more", function () {
+    this.timeout(120_000);
+    const fileSystem = new MemoryFileSystem();
+    const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+    const rows = rowsOf(700, 50);
+    take(fileSystem, directory, 9, rows);
+    const { file = "" } = directory.names[0] ?? {};
+    const whole = contents(fileSystem, file).slice();
+    assert.ok(whole.length > 64 * 1024, `${whole.length} bytes`);
+    let cases = 0;
+    const mustRefuse = (bytes: Uint8Array): void => {
+      cases += 1;
+      const damaged = new MemoryFileSystem();
+      damaged.makeDirectory(DIRECTORY);
+      const target = damaged.open(`${DIRECTORY}/${file}`, "create");
+      target.write(bytes, 0);
+      target.close();
+      assert.throws(
+        () => readAll(new SnapshotDirectory(damaged, DIRECTORY)),
+        (error) => error instanceof DatabaseError && error.code === "CORRUPTION",
+      );
+    };
+    // Every byte at the edges of blocks and in the header, and an even share of the rest; DAMAGE=all tries all.
+    const isAll = process.env["DAMAGE"] === "all";
+    for (let at = 0; at < whole.length; at += isAll || at < 1200 ? 1 : 97) {
+      for (let bit = 0; bit < 8; bit += isAll ? 1 : 3) {
+        const bytes = whole.slice();
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+        mustRefuse(bytes);
+      }
+      mustRefuse(whole.slice(0, at));
+    }
+    mustRefuse(Buffer.concat([whole, whole.subarray(-40)]));
+    process.stdout.write(`      (${cases} damages of a snapshot of ${whole.length} bytes)\n`);
+  });
+
+  it("that was not synced leaves nothing, and one that was is there after a power cut", () => {
+    for (const synced of [false, true]) {
+      const fileSystem = new MemoryFileSystem();
+      const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+      const writer = directory.begin(headOf(9));
+      writer.append(rowsOf(100));
+      writer.finish(() => undefined);
+      if (synced) fileSystem.pump();
+      fileSystem.crash(() => 0);
+      const again = new SnapshotDirectory(fileSystem, DIRECTORY);
+      assert.equal(again.names.length, synced ? 1 : 0);
+      assert.deepEqual(
+        fileSystem.list(DIRECTORY).filter((name) => name.endsWith(".tmp")),
+        [],
+      );
+      if (synced) assert.deepEqual(readAll(again), rowsOf(100));
+    }
+  });
+
+  it("is kept beside another one, and goes when there are newer ones, unless it is being sent", () => {
+    const fileSystem = new MemoryFileSystem();
+    const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+    for (const index of [3, 6, 9, 12]) take(fileSystem, directory, index, rowsOf(10));
+    directory.prune(2, (index) => index === 3);
+    assert.deepEqual(
+      directory.names.map(({ index }) => index),
+      [3, 9, 12],
+    );
+    assert.equal(directory.newest?.index, 12);
+  });
+});
+
+describe("a snapshot on its way from a leader", () => {
+  /** Sends `bytes` from where the receiver is, `size` at a time, as far as `end`. */
+  function send(
+    directory: SnapshotDirectory,
+    info: SnapshotInfo,
+    bytes: Uint8Array,
+    end: number,
+  ): void {
+    for (;;) {
+      const receiver = directory.receive(info);
+      if (receiver.offset >= end) return;
+      receiver.write(receiver.offset, bytes.subarray(receiver.offset, receiver.offset + 1000));
+    }
+  }
+
+  function source(): { readonly info: SnapshotInfo; readonly bytes: Uint8Array } {
+    const fileSystem = new MemoryFileSystem();
+    const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+    const info = take(fileSystem, directory, 9, rowsOf(400));
+    return { info, bytes: directory.read(info, 0, info.size) ?? new Uint8Array() };
+  }
+
+  it("goes on after a restart where it was, and is the same file in the end", () => {
+    const { info, bytes } = source();
+    assert.equal(bytes.length, info.size);
+    const fileSystem = new MemoryFileSystem();
+    const first = new SnapshotDirectory(fileSystem, DIRECTORY);
+    send(first, info, bytes, 5000);
+    first.receive(info).write(0, bytes.subarray(0, 10));
+    assert.equal(first.receive(info).offset, 5000, "a late part changes nothing");
+    first.close();
+    const second = new SnapshotDirectory(fileSystem, DIRECTORY);
+    assert.equal(second.receive(info).offset, 5000);
+    send(second, info, bytes, info.size);
+    assert.equal(
+      second.receive(info).finish((error) => {
+        assert.equal(error, undefined);
+      }),
+      true,
+    );
+    fileSystem.pump();
+    assert.deepEqual(contents(fileSystem, second.names[0]?.file ?? ""), bytes);
+    assert.deepEqual(second.newest, info);
+  });
+
+  it("that came damaged is begun anew", () => {
+    const { info, bytes } = source();
+    const wrong = bytes.slice();
+    wrong[2000] = (wrong[2000] ?? 0) ^ 1;
+    const fileSystem = new MemoryFileSystem();
+    const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+    send(directory, info, wrong, info.size);
+    const receiver = directory.receive(info);
+    assert.equal(
+      receiver.finish(() => undefined),
+      false,
+    );
+    assert.equal(receiver.offset, 0);
+    send(directory, info, bytes, info.size);
+    assert.equal(
+      directory.receive(info).finish(() => undefined),
+      true,
+    );
+  });
+});
+
+describe("a log behind a snapshot", () => {
+  const LOG = "/data/log";
+  const open = (fileSystem: MemoryFileSystem, options: object = {}): SegmentedLog =>
+    SegmentedLog.open({
+      ...{ fileSystem, directory: LOG, clusterId: CLUSTER_ID, segmentSizeBytes: 4096 },
+      ...options,
+    }).log;
+  const entries = putEntries(NOTHING, 400, randomOf(7), 100);
+
+  function filled(fileSystem: MemoryFileSystem, options: object = {}): SegmentedLog {
+    const log = open(fileSystem, options);
+    log.append(entries);
+    log.flush();
+    return log;
+  }
+
+  it("begins with the segment that holds what follows, and says what it chains to", () => {
+    const fileSystem = new MemoryFileSystem();
+    const log = filled(fileSystem);
+    log.compactTo(LogIndex(200));
+    const { firstIndex } = log;
+    assert.ok(firstIndex > 1 && firstIndex <= 201, `first ${firstIndex}`);
+    const before = entries[firstIndex - 2];
+    assert.deepEqual(
+      [log.term(LogIndex(firstIndex - 1)), log.checksum(LogIndex(firstIndex - 1))],
+      [before?.term, before?.checksum],
+    );
+    assert.deepEqual(log.read(firstIndex, LogIndex(400), Infinity), entries.slice(firstIndex - 1));
+    log.close();
+    const at = entries[199];
+    assert.ok(at !== undefined);
+    const again = open(fileSystem, { base: at });
+    assert.deepEqual([again.firstIndex, again.lastIndex], [firstIndex, 400]);
+  });
+
+  it("without its snapshot is missing entries, and says so", () => {
+    const fileSystem = new MemoryFileSystem();
+    const log = filled(fileSystem);
+    log.compactTo(LogIndex(200));
+    log.close();
+    assert.throws(() => open(fileSystem), {
+      code: "CORRUPTION",
+      message: /entries 1 to \d+ are missing/,
+    });
+  });
+
+  it("that the snapshot contradicts, or does not reach it, starts anew behind it", () => {
+    for (const base of [
+      { index: LogIndex(900), term: Term(3), checksum: 5 },
+      { index: LogIndex(300), term: Term(9), checksum: 5 },
+    ]) {
+      const fileSystem = new MemoryFileSystem();
+      filled(fileSystem).close();
+      const log = open(fileSystem, { base });
+      assert.deepEqual([log.firstIndex, log.lastIndex], [base.index + 1, base.index]);
+      assert.deepEqual(
+        [log.term(base.index), log.checksum(base.index)],
+        [base.term, base.checksum],
+      );
+    }
+  });
+
+  it("is reset while it runs, and goes on behind the snapshot", () => {
+    const fileSystem = new MemoryFileSystem();
+    const log = filled(fileSystem);
+    const base = { index: LogIndex(0), term: Term(0), checksum: 0 };
+    log.reset(base);
+    assert.deepEqual([log.firstIndex, log.lastIndex], [1, 0]);
+    log.append(entries.slice(0, 3));
+    log.flush();
+    log.close();
+    assert.equal(open(fileSystem).lastIndex, 3);
+  });
+
+  it("keeps what it no longer needs as an archive, all of it or up to a size", () => {
+    const archived = (fileSystem: MemoryFileSystem): readonly string[] =>
+      fileSystem.list(LOG).filter((name) => name.startsWith("archive-"));
+    const counts = [
+      { keep: "none" },
+      { keep: "all" },
+      { keep: "size", sizeBytes: 9000 },
+      { keep: "time", durationMs: 1e12 },
+    ].map((retention) => {
+      const fileSystem = new MemoryFileSystem();
+      const log = filled(fileSystem, { retention });
+      log.compactTo(LogIndex(300));
+      return archived(fileSystem).length;
+    });
+    const [none, all = 0, size = 0, time] = counts;
+    assert.equal(none, 0);
+    assert.ok(all > 3 && size >= 1 && size < all, counts.join(" "));
+    assert.equal(time, all);
+  });
+});
