@@ -39,6 +39,8 @@ else live();
 
 /** A worker: lives the seeds that it is asked for. */
 function live() {
+  // Refusals are ordinary here, and nobody reads where they were made.
+  Error.stackTraceLimit = 0;
   parentPort.on("message", (seed) => {
     const { failure, trace: _, ...result } = simulate(optionsOf(seed));
     parentPort.postMessage({ ...result, failed: failure !== undefined });

@@ -26,11 +26,11 @@ import { STATE_ROW_KINDS, type StateRow } from "../store/state-row.js";
 import { decodeConfiguration, encodeConfiguration } from "./configuration.js";
 import { MalformedRow, RowReader, writeLong } from "./row.js";
 
-export const SNAPSHOT_SCHEMA_VERSION = 1;
+const SNAPSHOT_SCHEMA_VERSION = 1;
 /** bytes of rows gathered into one block */
-export const SNAPSHOT_BLOCK_SIZE: number = 64 * 1024;
+const SNAPSHOT_BLOCK_SIZE: number = 64 * 1024;
 /** No block is larger: one row of the largest key and value fits. */
-export const SNAPSHOT_BLOCK_SIZE_MAX: number = 16 * 1024 * 1024;
+const SNAPSHOT_BLOCK_SIZE_MAX: number = 16 * 1024 * 1024;
 /** bytes; no header is longer */
 export const SNAPSHOT_HEADER_SIZE_MAX: number = 64 * 1024;
 
@@ -98,7 +98,7 @@ function metadataOf(head: SnapshotHead): readonly (readonly [string, string])[] 
   ];
 }
 
-export function snapshotMarker(head: SnapshotHead): Uint8Array {
+function snapshotMarker(head: SnapshotHead): Uint8Array {
   const hash = createHash("sha256").update("balsa snapshot\n");
   for (const [, value] of metadataOf(head)) hash.update(`${value}\n`);
   return new Uint8Array(hash.digest().subarray(0, MARKER_SIZE));

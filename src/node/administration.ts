@@ -192,7 +192,7 @@ export class Administration {
   /** The entry at its place was applied: it is ours, or another leader's and ours never was. */
   #isPlacedSettled(one: Pending, index: LogIndex, term: Term): boolean {
     const { raft, log } = this.#parts;
-    if (raft.status().appliedIndex < index || index < log.firstIndex) return false;
+    if (raft.appliedIndex < index || index < log.firstIndex) return false;
     if (log.term(index) === term) one.done(undefined, { index });
     else
       one.done(
@@ -206,7 +206,7 @@ export class Administration {
     const { raft, id } = this.#parts;
     const { leader } = raft;
     if (leader !== undefined && leader !== id) {
-      one.done(undefined, { index: raft.status().lastIndex });
+      one.done(undefined, { index: raft.lastIndex });
       return true;
     }
     // It came to nothing within an election timeout, and we lead on: try again while there is time.

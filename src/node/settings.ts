@@ -47,7 +47,7 @@ export interface NodeSettings {
  * A cluster is who was there at its beginning: the same members, the same id, on
  * every node, without anybody having to hand out one (docs/decisions/0002).
  */
-export function clusterIdOf(cluster: ReadonlyMap<string, string>): string {
+function clusterIdOf(cluster: ReadonlyMap<string, string>): string {
   const members = [...cluster].map(([id, address]) => `${id}=${address}`).toSorted();
   const hash = createHash("sha256").update(`balsa cluster\n${members.join("\n")}`);
   return hash.digest("hex").slice(0, 32);

@@ -380,6 +380,14 @@ export class Raft {
     return knownLeader(this.#state);
   }
 
+  get commitIndex(): LogIndex {
+    return this.#state.commitIndex;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#state.appliedIndex;
+  }
+
   /** The last entry that is on the own disk. */
   get flushedIndex(): LogIndex {
     return this.#state.log.flushedIndex;

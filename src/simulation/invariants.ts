@@ -5,7 +5,6 @@
  * Each check looks only at what the node that stepped has changed.
  */
 import type { AssembledNode } from "../node/assembly.js";
-import type { RaftStatus } from "../raft/ready.js";
 import { LogIndex, type NodeId } from "../raft/types.js";
 import type { SimulatedNode } from "./simulated-node.js";
 
@@ -72,7 +71,7 @@ export class Invariants {
     const { parts } = node;
     const known = this.#known.get(node.id);
     if (parts === undefined || known === undefined) return;
-    const status = parts.raft.status();
+    const { raft } = parts;
     if (known.life !== node.life) {
       known.life = node.life;
       known.commitIndex = 0;
@@ -80,26 +79,26 @@ export class Invariants {
       known.flushedIndex = 0;
       known.role = "follower";
     }
-    if (status.term < known.term) {
+    if (raft.term < known.term) {
       throw new InvariantViolation(
         "term-monotonic",
-        `${node.id} went from term ${known.term} to ${status.term}`,
+        `${node.id} went from term ${known.term} to ${raft.term}`,
       );
     }
-    known.term = status.term;
-    this.#noteFlushed(parts, known, status.flushedIndex);
-    if (status.role === "leader" && known.role !== "leader") {
-      this.#checkElection(node.id, status.term, parts);
+    known.term = raft.term;
+    this.#noteFlushed(parts, known, raft.flushedIndex);
+    if (raft.role === "leader" && known.role !== "leader") {
+      this.#checkElection(node.id, raft.term, parts);
     }
-    known.role = status.role;
-    if (status.appliedIndex < known.appliedIndex || status.appliedIndex > status.commitIndex) {
+    known.role = raft.role;
+    if (raft.appliedIndex < known.appliedIndex || raft.appliedIndex > raft.commitIndex) {
       throw new InvariantViolation(
         "applied-monotonic",
-        `${node.id} applied ${known.appliedIndex}, then ${status.appliedIndex}, of ${status.commitIndex} committed`,
+        `${node.id} applied ${known.appliedIndex}, then ${raft.appliedIndex}, of ${raft.commitIndex} committed`,
       );
     }
-    this.#checkCommit(node.id, parts, known, status);
-    known.appliedIndex = status.appliedIndex;
+    this.#checkCommit(node.id, parts, known);
+    known.appliedIndex = raft.appliedIndex;
   }
 
   #noteFlushed(parts: AssembledNode, known: Known, flushedIndex: LogIndex): void {
@@ -145,8 +144,8 @@ export class Invariants {
     }
   }
 
-  #checkCommit(id: NodeId, parts: AssembledNode, known: Known, status: RaftStatus): void {
-    const { commitIndex, appliedIndex } = status;
+  #checkCommit(id: NodeId, parts: AssembledNode, known: Known): void {
+    const { commitIndex, appliedIndex, term } = parts.raft;
     if (commitIndex < known.commitIndex) {
       throw new InvariantViolation(
         "commit-monotonic",
@@ -167,7 +166,7 @@ export class Invariants {
       if (before === undefined) {
         this.#checkMajority(parts, index, checksum);
         this.#committed.push(checksum);
-        this.#committedIn.push(Math.max(status.term, this.#committedIn.at(-1) ?? 0));
+        this.#committedIn.push(Math.max(term, this.#committedIn.at(-1) ?? 0));
       } else if (before !== checksum) {
         throw new InvariantViolation(
           "state-machine-safety",

@@ -16,7 +16,7 @@ export interface Shrunk {
 }
 
 /** What failed, without the particulars of one life: the first line up to its first figure. */
-export function failureKind({ failure }: SimulationResult): string | undefined {
+function failureKind({ failure }: SimulationResult): string | undefined {
   return failure?.message.split("\n")[0]?.replace(/[0-9].*$/, "");
 }
 

@@ -27,7 +27,7 @@ const PREFIX = "archive-";
 const TIME_SIZE_MAX = 64;
 
 /** The archive's segments in a log directory, oldest first. */
-export function archivedSegments(fileSystem: FileSystem, directory: string): readonly string[] {
+function archivedSegments(fileSystem: FileSystem, directory: string): readonly string[] {
   return fileSystem
     .list(directory)
     .filter(

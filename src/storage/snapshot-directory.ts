@@ -229,7 +229,7 @@ export class SnapshotWriter {
 }
 
 /** A leader's snapshot on its way here. */
-export class SnapshotReceiver {
+class SnapshotReceiver {
   readonly name: string;
   readonly snapshot: SnapshotInfo;
   readonly #file: File;

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "mocha";
-import { connect, type ClusterStatus } from "../../src/index.js";
+import { connect } from "../../src/index.js";
 import { balsa, balsaOk, ClusterProcesses, NodeProcess } from "./processes.js";
 
 const LOADERS = 8;
@@ -99,14 +99,15 @@ describe("an operator's day", function () {
     const refused = await balsa(["cluster", "transfer-leader", "n1", "--json"], {
       endpoints: cluster.endpoints,
     });
-    assert.deepEqual([refused.code, JSON.parse(refused.stdout).error.code], [4, "CHANGE_REFUSED"]);
+    assert.equal(refused.code, 4);
+    assert.match(refused.stdout, /"code":"CHANGE_REFUSED"/);
   });
 
   it("members are added, promoted and removed, until none of the founders is left", async () => {
     await using cluster = new ClusterProcesses(3, 13781);
     await cluster.start();
     await cluster.leader(10_000);
-    const { clusterId } = (await cluster.status()) as ClusterStatus;
+    const clusterId = (await cluster.status())?.clusterId ?? "";
     const load = new Load(allEndpoints(cluster));
     const added: NodeProcess[] = [];
     const endpoints = (): string =>

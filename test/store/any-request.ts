@@ -27,7 +27,7 @@ const anyValue = fc.oneof(
     .oneof(fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }), fc.bigInt({ min: -9n, max: 9n }))
     .map((number) => new Uint8Array(Buffer.from(number.toString()))),
 );
-export /** fast-check's records have no prototype at times; what is decoded has one. */
+/** fast-check's records have no prototype at times; what is decoded has one. */
 function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
   return fc.record<T>(model, { noNullPrototype: true });
 }

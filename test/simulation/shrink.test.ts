@@ -1,0 +1,39 @@
+/** Shrinking, tried on a world that breaks a promise because it is told to. */
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
+import { Store } from "../../src/store/store.js";
+import { replayCommand, shrink, simulate } from "../../src/simulation/index.js";
+
+describe("a failing life", function () {
+  this.timeout(120_000);
+
+  /** Deletions are forgotten while `work` runs. */
+  function withBug<T>(work: () => T): T {
+    const apply = Store.prototype.apply;
+    Store.prototype.apply = function (request, time) {
+      const commands = request.commands.map((command) =>
+        command.kind === "delete" ? { ...command, key: Uint8Array.of(0) } : command,
+      );
+      return apply.call(this, { ...request, commands }, time);
+    };
+    try {
+      return work();
+    } finally {
+      Store.prototype.apply = apply;
+    }
+  }
+
+  it("is shrunk to a quieter one that fails in the same way, and says how to replay it", () => {
+    const options = { seed: 5 };
+    assert.equal(simulate(options).failure, undefined);
+    withBug(() => {
+      const first = simulate(options);
+      assert.match(first.failure?.message ?? "", /linearizability/);
+      const { options: shrunk, result } = shrink(options, 60);
+      assert.match(result.failure?.message ?? "", /linearizability/);
+      assert.ok(result.deeds.length <= first.deeds.length / 2, `${result.deeds.length} deeds left`);
+      assert.equal(simulate(shrunk).traceHash, result.traceHash, "it is the same life again");
+      assert.match(replayCommand(shrunk), /^npm run simulate -- --from 5 --seeds 1 /);
+    });
+  });
+});
