@@ -12,6 +12,7 @@ import type {
   Database,
   DeleteResult,
   KeyRecord,
+  KeyspaceMaker,
   ListOptions,
   OperationOptions,
   PutOptions,
@@ -51,6 +52,7 @@ import {
   TIMEOUT_MS_DEFAULT,
   timeoutMsOf,
 } from "./request.js";
+import { keyspaceMaker } from "./typed-keyspace.js";
 
 export interface ConnectOptions {
   /** client addresses of nodes, host:port; tried in this order */
@@ -95,6 +97,7 @@ export function connect(options: ConnectOptions): RemoteDatabase {
 export class RemoteDatabase implements Database {
   readonly #channel: Channel;
   readonly #timeoutMs: number;
+  readonly keyspace: KeyspaceMaker = keyspaceMaker(this);
   #closing: Promise<void> | undefined;
 
   /** @throws {DatabaseError} INVALID_ARGUMENT */
