@@ -85,13 +85,13 @@ const SENDABLE: Limits = {
 };
 
 /**
- * A Database of the cluster whose nodes have these client addresses. Nothing is
- * sent before the first operation.
+ * A Database of the cluster whose nodes have these client addresses; they may be
+ * all that is given. Nothing is sent before the first operation.
  *
  * @throws {DatabaseError} INVALID_ARGUMENT when an endpoint is no address
  */
-export function connect(options: ConnectOptions): RemoteDatabase {
-  return new RemoteDatabase(options);
+export function connect(options: ConnectOptions | readonly string[]): RemoteDatabase {
+  return new RemoteDatabase("endpoints" in options ? options : { endpoints: options });
 }
 
 export class RemoteDatabase implements Database {
