@@ -68,6 +68,81 @@ export interface BatchResult {
   readonly deleted: readonly number[];
 }
 
+/** How one type becomes bytes and comes back. Synchronous; may throw, which users meet as CODEC_FAILED. */
+export interface Codec<T> {
+  /** for messages */
+  readonly name: string;
+  encode(value: T): Uint8Array;
+  /** @param stored the caller's own: may be kept or changed */
+  decode(stored: Uint8Array): T;
+}
+
+/** A key of a keyspace and what is known of it. */
+export interface TypedRecord<K, V> {
+  readonly key: K;
+  readonly value: V;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+}
+
+/** A range of a keyspace's keys in the byte order of their encodings; nothing given: all of them. */
+export interface KeyspaceRange<K> {
+  /** every key whose encoding starts with this one's; excludes from and to */
+  readonly prefix?: K;
+  /** first key, inclusive */
+  readonly from?: K;
+  /** exclusive */
+  readonly to?: K;
+}
+
+export type KeyspaceOperation<K, V> =
+  | {
+      readonly kind: "put";
+      readonly key: K;
+      readonly value: V;
+      readonly only?: "if-absent" | "if-present";
+    }
+  | { readonly kind: "delete"; readonly key: K };
+
+/** Makes a keyspace; without a codec for keys they are text. */
+export interface KeyspaceMaker {
+  <V>(
+    prefix: Bytes,
+    codecs: { readonly key?: undefined; readonly value: Codec<V> },
+  ): Keyspace<string, V>;
+  <K, V>(
+    prefix: Bytes,
+    codecs: { readonly key: Codec<K>; readonly value: Codec<V> },
+  ): Keyspace<K, V>;
+}
+
+/**
+ * The keys behind a prefix, typed. Its prefix is all that separates it: end it
+ * with a byte that no other keyspace's prefix has there, such as "/".
+ *
+ * Errors beside the database's: CODEC_FAILED; when it comes from a write, nothing was applied.
+ */
+export interface Keyspace<K, V> {
+  /** what stands before each key */
+  readonly prefix: Uint8Array;
+  /** Linearizable. Undefined when the key is absent. */
+  get(key: K, options?: OperationOptions): Promise<TypedRecord<K, V> | undefined>;
+  put(key: K, value: V, options?: PutOptions): Promise<{ readonly revision: number }>;
+  delete(key: K, options?: OperationOptions): Promise<DeleteResult>;
+  /** `{}` is every key of the keyspace. */
+  deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<DeleteResult>;
+  /** In the byte order of the encoded keys, page by page, as the database's `list`. */
+  list(range?: KeyspaceRange<K>, options?: ListOptions): AsyncIterableIterator<TypedRecord<K, V>>;
+  /** All operations or none, one revision. */
+  batch(
+    operations: readonly KeyspaceOperation<K, V>[],
+    options?: OperationOptions,
+  ): Promise<BatchResult>;
+  /** A keyspace inside this one, with codecs of its own. */
+  readonly keyspace: KeyspaceMaker;
+}
+
 export interface Database extends AsyncDisposable {
   /** Linearizable. Undefined when the key is absent. */
   get(key: Bytes, options?: OperationOptions): Promise<KeyRecord | undefined>;
@@ -82,6 +157,8 @@ export interface Database extends AsyncDisposable {
   list(range?: Range, options?: ListOptions): AsyncIterableIterator<KeyRecord>;
   /** All operations or none, one revision. A key may appear more than once: in order. */
   batch(operations: readonly BatchOperation[], options?: OperationOptions): Promise<BatchResult>;
+  /** The keys behind `prefix`, through codecs. @throws {DatabaseError} INVALID_ARGUMENT */
+  readonly keyspace: KeyspaceMaker;
   status(options?: OperationOptions): Promise<ClusterStatus>;
   /**
    * Idempotent. Settles what is under way before it resolves: answered if the

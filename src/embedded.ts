@@ -12,6 +12,7 @@ import type {
   Database,
   DeleteResult,
   KeyRecord,
+  KeyspaceMaker,
   ListOptions,
   OperationOptions,
   PutOptions,
@@ -43,6 +44,7 @@ import {
   throwIf,
   timeoutMsOf,
 } from "./client/request.js";
+import { keyspaceMaker } from "./client/typed-keyspace.js";
 import { DatabaseError } from "./errors.js";
 import type { ClusterStatus, NodeService, StoreView } from "./node/service.js";
 import type { Request, RequestResult } from "./store/command.js";
@@ -67,6 +69,7 @@ class EmbeddedDatabase implements Database {
   readonly #service: NodeService;
   readonly #stop: () => Promise<void>;
   readonly #pending = new Set<Pending>();
+  readonly keyspace: KeyspaceMaker = keyspaceMaker(this);
   #closing: Promise<void> | undefined;
 
   constructor(service: NodeService, stop: () => Promise<void>) {

@@ -51,7 +51,9 @@ export type ErrorCode =
   /** a write or sync failed: the node stops */
   | "STORAGE_FAILED"
   /** an address could not be listened on */
-  | "ADDRESS_UNAVAILABLE";
+  | "ADDRESS_UNAVAILABLE"
+  /** a codec of a keyspace could not encode or decode a key or value: `cause`; a write sent nothing */
+  | "CODEC_FAILED";
 
 /** What is known of a failed request's effect. */
 export type Outcome = "not-applied" | "applied" | "unknown";

@@ -12,15 +12,22 @@ export type {
   BatchOperation,
   BatchResult,
   Bytes,
+  Codec,
   Database,
   DeleteResult,
   KeyRecord,
+  Keyspace,
+  KeyspaceMaker,
+  KeyspaceOperation,
+  KeyspaceRange,
   ListOptions,
   OperationOptions,
   PutOptions,
   PutResult,
   Range,
+  TypedRecord,
 } from "./database.js";
+export { codecs } from "./value-codecs.js";
 export type { ClusterStatus, NodeInfo, NodeStatus } from "./node/service.js";
 export {
   DatabaseError,

@@ -1,18 +1,21 @@
 /**
- * `open`: a durable database in this process, without configuration: a cluster
- * of one, on a directory of its own. The same log, the same recovery, the same
- * guarantees as a node of a larger cluster; no port is opened.
+ * `open`: a durable database in this process. Without configuration it is a
+ * cluster of one, on a directory of its own: the same log, the same recovery, the
+ * same guarantees as a node of a larger cluster; no port is opened. With
+ * `cluster`, this process is a member of that one.
  */
+import path from "node:path";
 import { databaseOver } from "./embedded.js";
 import type { Database } from "./database.js";
 import { openNode } from "./node/lifecycle.js";
+import { type NodeOptions, startNode } from "./server.js";
 import { NodeFileSystem } from "./storage/node-file-system.js";
 import type { Limits } from "./store/command.js";
 import { NoPeers } from "./transport/no-peers.js";
 
 export interface OpenOptions {
-  /** where the log lives; made when it is not there */
-  readonly directory: string;
+  /** where the log lives; made when it is not there. Default: "data/embedded" below the working directory */
+  readonly directory?: string;
   readonly limits?: Limits;
   /** one line for the operator */
   readonly log?: (line: string) => void;
@@ -20,6 +23,7 @@ export interface OpenOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
+const DIRECTORY_DEFAULT = "data/embedded";
 /** The one member of an embedded cluster. */
 const EMBEDDED_ID = "embedded";
 /** No port is opened. */
@@ -28,20 +32,28 @@ const EMBEDDED_ADDRESS = "none";
 const EMBEDDED_ELECTION_MS = 30;
 
 /**
- * Opens or makes the database in `directory`.
+ * Opens or makes the database in `directory`; or, given the options of a node with
+ * its `cluster`, makes this process a member, whose ports serve peers and clients
+ * until the database is closed. `log` is told where the data is.
  *
- * @throws {DatabaseError} DIRECTORY_IN_USE, WRONG_DIRECTORY (a directory of a larger cluster's node), CORRUPTION,
- *   STORAGE_FAILED
+ * @throws {DatabaseError} INVALID_ARGUMENT, DIRECTORY_IN_USE, WRONG_DIRECTORY (a directory of another node or
+ *   cluster), CORRUPTION, STORAGE_FAILED; of a member also ADDRESS_UNAVAILABLE
  */
-export async function open(options: OpenOptions | string): Promise<Database> {
+export async function open(options: OpenOptions | NodeOptions | string = {}): Promise<Database> {
+  if (typeof options === "object" && "cluster" in options) {
+    const node = await startNode(options);
+    return databaseOver(node.service, () => node.close());
+  }
   const given: OpenOptions = typeof options === "string" ? { directory: options } : options;
+  const directory = path.resolve(given.directory ?? DIRECTORY_DEFAULT);
+  given.log?.(`the database is in ${directory}`);
   const opened = await openNode({
     settings: {
       id: EMBEDDED_ID,
       peerAddress: EMBEDDED_ADDRESS,
       clientAddress: EMBEDDED_ADDRESS,
       cluster: new Map([[EMBEDDED_ID, EMBEDDED_ADDRESS]]),
-      dataDirectory: given.directory,
+      dataDirectory: directory,
       electionTimeoutMs: EMBEDDED_ELECTION_MS,
       heartbeatMs: EMBEDDED_ELECTION_MS / 3,
       ...(given.limits === undefined ? {} : { limits: given.limits }),

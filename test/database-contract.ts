@@ -5,8 +5,10 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { Bytes, Database, KeyRecord, Range } from "../src/database.js";
-import { DatabaseError, type ErrorCode, type Outcome } from "../src/errors.js";
+import { DatabaseError, type ErrorCode } from "../src/errors.js";
 import { DEFAULT_LIMITS } from "../src/store/command.js";
+import { describeKeyspaces } from "./keyspace-contract.js";
+import { rejectsWith } from "./rejections.js";
 
 /** A Database to be tried, and how to clear up behind it. */
 export interface DatabaseFixture {
@@ -29,22 +31,6 @@ async function keysOf(records: AsyncIterable<KeyRecord>): Promise<(string | unde
   const keys: (string | undefined)[] = [];
   for await (const { key } of records) keys.push(text(key));
   return keys;
-}
-
-/** Asserts that `promise` fails as a DatabaseError of this code and outcome. */
-export async function rejectsWith(
-  promise: Promise<unknown>,
-  code: ErrorCode,
-  outcome: Outcome = "not-applied",
-): Promise<DatabaseError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof DatabaseError, `expected ${code}, got ${String(error)}`);
-  assert.equal(error.code, code, error.message);
-  assert.equal(error.outcome, outcome, error.message);
-  return error;
 }
 
 /** Runs the contract on what `open` gives; the store behind it may hold anything and is emptied. */
@@ -70,6 +56,7 @@ export function describeDatabaseContract(
     describeBytes(() => db);
     describeWrites(() => db);
     describeListing(() => db);
+    describeKeyspaces(() => db);
     describeEnds(() => fixture);
     if (options.canStall) describeStall(() => fixture);
   });

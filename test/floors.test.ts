@@ -26,6 +26,7 @@ const FLOOR_4 = [...FLOOR_3, "src/node"];
 const FLOOR_5 = [
   ...FLOOR_4,
   "src/database",
+  "src/value-codecs",
   "src/embedded",
   "src/open",
   "src/server",
@@ -49,6 +50,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "src/transport": { rooms: FLOOR_2, packages: [], nodeModules: true },
   "src/node": { rooms: FLOOR_3, packages: [], nodeModules: true },
   "src/database": { rooms: FLOOR_4, packages: [], nodeModules: true },
+  // avsc is loaded when a codec first needs it.
+  "src/value-codecs": { rooms: ["src/database"], packages: ["avsc"], nodeModules: false },
   "src/embedded": { rooms: FLOOR_5, packages: [], nodeModules: true },
   "src/open": { rooms: FLOOR_5, packages: [], nodeModules: true },
   "src/server": { rooms: FLOOR_5, packages: [], nodeModules: true },

@@ -12,6 +12,7 @@ import type {
   Database,
   DeleteResult,
   KeyRecord,
+  KeyspaceMaker,
   ListOptions,
   OperationOptions,
   PutOptions,
@@ -51,6 +52,7 @@ import {
   TIMEOUT_MS_DEFAULT,
   timeoutMsOf,
 } from "./request.js";
+import { keyspaceMaker } from "./typed-keyspace.js";
 
 export interface ConnectOptions {
   /** client addresses of nodes, host:port; tried in this order */
@@ -83,18 +85,19 @@ const SENDABLE: Limits = {
 };
 
 /**
- * A Database of the cluster whose nodes have these client addresses. Nothing is
- * sent before the first operation.
+ * A Database of the cluster whose nodes have these client addresses; they may be
+ * all that is given. Nothing is sent before the first operation.
  *
  * @throws {DatabaseError} INVALID_ARGUMENT when an endpoint is no address
  */
-export function connect(options: ConnectOptions): RemoteDatabase {
-  return new RemoteDatabase(options);
+export function connect(options: ConnectOptions | readonly string[]): RemoteDatabase {
+  return new RemoteDatabase("endpoints" in options ? options : { endpoints: options });
 }
 
 export class RemoteDatabase implements Database {
   readonly #channel: Channel;
   readonly #timeoutMs: number;
+  readonly keyspace: KeyspaceMaker = keyspaceMaker(this);
   #closing: Promise<void> | undefined;
 
   /** @throws {DatabaseError} INVALID_ARGUMENT */

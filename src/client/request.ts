@@ -46,7 +46,7 @@ export interface KeyRange {
 }
 
 /** The bytes of a key or value: a copy. `name` says what it is, for the error. */
-function bytesOf(bytes: Bytes, name: string): Uint8Array {
+export function bytesOf(bytes: Bytes, name: string): Uint8Array {
   // Users of plain JavaScript may hand in anything.
   const given: unknown = bytes;
   if (given instanceof Uint8Array) return Buffer.from(given);

@@ -214,6 +214,7 @@ const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
   PROTOCOL: true,
   STORAGE_FAILED: true,
   ADDRESS_UNAVAILABLE: true,
+  CODEC_FAILED: true,
 };
 
 const CHECKSUM_MAX = 0xffff_ffff;

@@ -45,6 +45,7 @@ const EXIT_BY_CODE: Readonly<Record<ErrorCode, number>> = {
   PROTOCOL: EXIT.unexpected,
   STORAGE_FAILED: EXIT.unexpected,
   ADDRESS_UNAVAILABLE: EXIT.unexpected,
+  CODEC_FAILED: EXIT.unexpected,
 };
 
 const TRY_BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {

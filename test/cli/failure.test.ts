@@ -31,6 +31,7 @@ const exits: readonly { code: ErrorCode; outcome?: Outcome; exit: number }[] = [
   { code: "PROTOCOL", exit: 1 },
   { code: "STORAGE_FAILED", exit: 1 },
   { code: "ADDRESS_UNAVAILABLE", exit: 1 },
+  { code: "CODEC_FAILED", exit: 1 },
 ];
 
 describe("failures", () => {

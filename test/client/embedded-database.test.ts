@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { databaseOver } from "../../src/embedded.js";
-import {
-  type DatabaseFixture,
-  describeDatabaseContract,
-  rejectsWith,
-} from "../database-contract.js";
+import { type DatabaseFixture, describeDatabaseContract } from "../database-contract.js";
+import { rejectsWith } from "../rejections.js";
 import { SingleNodeService } from "./single-node-service.js";
 
 function open(): Promise<DatabaseFixture> {

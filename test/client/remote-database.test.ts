@@ -8,7 +8,7 @@ import { decodeRequests } from "../../src/codec/block.js";
 import { encodeFrame } from "../../src/codec/frame.js";
 import { DatabaseError } from "../../src/errors.js";
 import type { RemoteDatabase } from "../../src/client/remote-database.js";
-import { rejectsWith } from "../database-contract.js";
+import { rejectsWith } from "../rejections.js";
 import { nobodysEndpoint, RemoteScene } from "./remote-scene.js";
 import { contentOf } from "./single-node-service.js";
 

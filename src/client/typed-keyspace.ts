@@ -1,0 +1,183 @@
+/**
+ * A keyspace over any Database: keys behind a prefix, keys and values through
+ * codecs. It holds nothing of its own; every operation is one of the database's.
+ *
+ * Everything is encoded before anything is sent, so a codec that throws has
+ * applied nothing; and a write decodes nothing, so one that throws cannot hide
+ * that the write was applied.
+ */
+import type {
+  BatchResult,
+  Bytes,
+  Codec,
+  Database,
+  DeleteResult,
+  KeyRecord,
+  Keyspace,
+  KeyspaceMaker,
+  KeyspaceOperation,
+  KeyspaceRange,
+  ListOptions,
+  OperationOptions,
+  PutOptions,
+  Range,
+  TypedRecord,
+} from "../database.js";
+import { DatabaseError } from "../errors.js";
+import { prefixEnd } from "../store/key-order.js";
+import { codecs } from "../value-codecs.js";
+import { bytesOf, invalid } from "./request.js";
+
+/** Makes keyspaces of `database`, whose prefixes stand behind `parent`. */
+export function keyspaceMaker(
+  database: Database,
+  parent: Uint8Array = new Uint8Array(0),
+): KeyspaceMaker {
+  function make<V>(
+    prefix: Bytes,
+    codecs: { readonly key?: undefined; readonly value: Codec<V> },
+  ): Keyspace<string, V>;
+  function make<K, V>(
+    prefix: Bytes,
+    codecs: { readonly key: Codec<K>; readonly value: Codec<V> },
+  ): Keyspace<K, V>;
+  function make(
+    prefix: Bytes,
+    {
+      key = codecs.text,
+      value,
+    }: { readonly key?: Codec<unknown> | undefined; readonly value: Codec<unknown> },
+  ): Keyspace<unknown, unknown> {
+    checkCodec(key, "key");
+    checkCodec(value, "value");
+    const start = Buffer.concat([parent, bytesOf(prefix, "prefix")]);
+    return new TypedKeyspace(database, start, key, value);
+  }
+  return make;
+}
+
+class TypedKeyspace<K, V> implements Keyspace<K, V> {
+  readonly #database: Database;
+  readonly #prefix: Uint8Array;
+  readonly #key: Codec<K>;
+  readonly #value: Codec<V>;
+  readonly keyspace: KeyspaceMaker;
+
+  constructor(database: Database, prefix: Uint8Array, key: Codec<K>, value: Codec<V>) {
+    this.#database = database;
+    this.#prefix = prefix;
+    this.#key = key;
+    this.#value = value;
+    this.keyspace = keyspaceMaker(database, prefix);
+  }
+
+  get prefix(): Uint8Array {
+    return new Uint8Array(this.#prefix);
+  }
+
+  async get(key: K, options?: OperationOptions): Promise<TypedRecord<K, V> | undefined> {
+    const record = await this.#database.get(this.#keyOf(key), options);
+    return record && this.#typed(record);
+  }
+
+  async put(key: K, value: V, options?: PutOptions): Promise<{ readonly revision: number }> {
+    const { revision } = await this.#database.put(this.#keyOf(key), this.#valueOf(value), options);
+    return { revision };
+  }
+
+  async delete(key: K, options?: OperationOptions): Promise<DeleteResult> {
+    return this.#database.delete(this.#keyOf(key), options);
+  }
+
+  async deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<DeleteResult> {
+    return this.#database.deleteRange(this.#rangeOf(range), options);
+  }
+
+  async *list(
+    range: KeyspaceRange<K> = {},
+    options?: ListOptions,
+  ): AsyncGenerator<TypedRecord<K, V>, void, undefined> {
+    const records = this.#database.list(this.#rangeOf(range), options);
+    for await (const record of records) yield this.#typed(record);
+  }
+
+  async batch(
+    operations: readonly KeyspaceOperation<K, V>[],
+    options?: OperationOptions,
+  ): Promise<BatchResult> {
+    const encoded = operations.map((operation) =>
+      operation.kind === "put"
+        ? { ...operation, key: this.#keyOf(operation.key), value: this.#valueOf(operation.value) }
+        : { ...operation, key: this.#keyOf(operation.key) },
+    );
+    return this.#database.batch(encoded, options);
+  }
+
+  #behindPrefix(bytes: Uint8Array): Uint8Array {
+    return Buffer.concat([this.#prefix, bytes]);
+  }
+
+  #keyOf(key: K): Uint8Array {
+    const bytes = encode(this.#key, key, "key");
+    if (bytes.length === 0) throw invalid("key is empty");
+    return this.#behindPrefix(bytes);
+  }
+
+  #valueOf(value: V): Uint8Array {
+    return encode(this.#value, value, "value");
+  }
+
+  #rangeOf({ prefix, from, to }: KeyspaceRange<K>): Range {
+    if (prefix !== undefined) {
+      if (from !== undefined || to !== undefined)
+        throw invalid("a range has either a prefix, or from and to");
+      return { prefix: this.#behindPrefix(encode(this.#key, prefix, "prefix")) };
+    }
+    if (from === undefined && to === undefined) return { prefix: this.#prefix };
+    const start =
+      from === undefined ? this.#prefix : this.#behindPrefix(encode(this.#key, from, "from"));
+    const end = to === undefined ? prefixEnd(this.#prefix) : this.#keyOf(to);
+    // No key is greater than all that start with bytes 0xff: there is no upper bound then.
+    return end.length === 0 ? { from: start } : { from: start, to: end };
+  }
+
+  #typed(record: KeyRecord): TypedRecord<K, V> {
+    const { key, value, createRevision, modRevision, version } = record;
+    return {
+      key: decode(this.#key, key.subarray(this.#prefix.length), "key", key),
+      value: decode(this.#value, value, "value", key),
+      createRevision,
+      modRevision,
+      version,
+    };
+  }
+}
+
+function encode<T>(codec: Codec<T>, value: T, name: string): Uint8Array {
+  let encoded: unknown;
+  try {
+    encoded = codec.encode(value);
+  } catch (cause) {
+    const message = `${name} cannot be encoded by the codec "${codec.name}"`;
+    throw new DatabaseError("CODEC_FAILED", message, { cause });
+  }
+  if (encoded instanceof Uint8Array) return encoded;
+  throw new DatabaseError("CODEC_FAILED", `the codec "${codec.name}" made no bytes of ${name}`);
+}
+
+function decode<T>(codec: Codec<T>, bytes: Uint8Array, name: string, key: Uint8Array): T {
+  try {
+    return codec.decode(bytes);
+  } catch (cause) {
+    const at = Buffer.from(key.subarray(0, 64)).toString("hex");
+    const message = `${name} cannot be decoded by the codec "${codec.name}" (key 0x${at})`;
+    throw new DatabaseError("CODEC_FAILED", message, { cause });
+  }
+}
+
+function checkCodec(codec: unknown, name: string): void {
+  // Users of plain JavaScript may hand in anything.
+  const { encode: to, decode: from } = (codec ?? {}) as Partial<Codec<unknown>>;
+  if (typeof to !== "function" || typeof from !== "function")
+    throw invalid(`the ${name} codec of a keyspace has the methods encode and decode`);
+}

@@ -1,0 +1,91 @@
+/** What the entries of the package load, and how a database is opened and connected to. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import { connect, open } from "../../src/index.js";
+import { rejectsWith } from "../rejections.js";
+import { nobodysEndpoint } from "./remote-scene.js";
+
+const IMPORT = /^(?:import|export)\s(?:[^"';`]*?\sfrom\s)?["'](\.[^"']+)["']/gm;
+
+/** Every compiled file that importing `entry` loads, relative to src. */
+function loadedBy(entry: URL): Set<string> {
+  const seen = new Set<string>();
+  const visit = (file: URL): void => {
+    if (seen.has(file.href)) return;
+    seen.add(file.href);
+    for (const [, target = ""] of readFileSync(file, "utf8").matchAll(IMPORT)) {
+      visit(new URL(target, file));
+    }
+  };
+  visit(entry);
+  const root = fileURLToPath(new URL("../../src", import.meta.url));
+  return new Set([...seen].map((href) => path.relative(root, fileURLToPath(href))));
+}
+
+describe("library: the client entry", () => {
+  it("loads no node, no disk and no peer code, and of Raft only its words", () => {
+    const loaded = loadedBy(new URL("../../src/client.js", import.meta.url));
+    assert.ok(loaded.has("client/channel.js"), "the check looked");
+    const heavy = /^(node|storage|transport|doors|simulation)\/|^raft\/(?!types)|^store\/store\.js/;
+    assert.deepEqual(
+      [...loaded].filter((file) => heavy.test(file)),
+      [],
+    );
+  });
+
+  it("is less than the whole, which does load the node", () => {
+    const whole = loadedBy(new URL("../../src/index.js", import.meta.url));
+    assert.ok(whole.has("raft/raft.js") && whole.has("storage/segmented-log.js"));
+  });
+});
+
+describe("library: open and connect", () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(path.join(tmpdir(), "balsa-open-"));
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it("open says where the data is, and finds it again", async () => {
+    const said: string[] = [];
+    {
+      await using db = await open({ directory, log: (line) => said.push(line) });
+      await db.put("color", "green");
+    }
+    assert.ok(said.some((line) => line.includes(directory)));
+    await using db = await open(directory);
+    assert.equal(Buffer.from((await db.get("color"))?.value ?? []).toString(), "green");
+    await rejectsWith(open(directory), "DIRECTORY_IN_USE");
+  });
+
+  it("open with a cluster is a member of it, which clients reach too", async () => {
+    const clientAddress = await nobodysEndpoint();
+    const peerAddress = await nobodysEndpoint();
+    const member = await open({
+      id: "n1",
+      peerAddress,
+      clientAddress,
+      cluster: new Map([["n1", peerAddress]]),
+      dataDirectory: directory,
+    });
+    try {
+      await member.put("color", "green");
+      await using client = connect([clientAddress]);
+      assert.equal(Buffer.from((await client.get("color"))?.value ?? []).toString(), "green");
+    } finally {
+      await member.close();
+    }
+    await rejectsWith(member.get("color"), "CLOSED");
+  });
+
+  it("connect refuses what is no address", () => {
+    assert.throws(() => connect(["nowhere"]), { code: "INVALID_ARGUMENT" });
+    assert.throws(() => connect([]), { code: "INVALID_ARGUMENT" });
+  });
+});
