@@ -3,13 +3,17 @@ import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 
-const [directory, seeds] = process.argv.slice(2);
+const [directory, seeds, where] = process.argv.slice(2);
 const url = pathToFileURL(path.join(directory, "dist/src/simulation/simulation.js"));
 const { simulate } = await import(url.href);
 
 for (let seed = 1; seed <= Number(seeds); seed += 1) {
   // Half of them longer: some bugs need time to be fatal.
-  const { failure } = simulate({ seed, durationMs: seed % 2 === 0 ? 5000 : 2500 });
+  const { failure } = simulate({
+    ...JSON.parse(where),
+    seed,
+    durationMs: seed % 2 === 0 ? 5000 : 2500,
+  });
   if (failure === undefined) continue;
   const [first = ""] = failure.message.split("\n");
   process.stdout.write(`${JSON.stringify({ seeds: seed, found: kindOf(first) })}\n`);

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { MUTATIONS } from "./table.js";
+import { MUTATIONS, WHERE } from "./table.js";
 
 const { values } = parseArgs({
   options: {
@@ -43,11 +43,14 @@ function plant([name, file, text, replacement]) {
 }
 
 /** Runs lives until one fails. @returns how many, and what found it */
-function hunt(directory) {
+function hunt(directory, where) {
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
-      [path.join(import.meta.dirname, "life.js"), directory, values.seeds],
+      [
+        path.join(import.meta.dirname, "life.js"),
+        ...[directory, values.seeds, JSON.stringify(where)],
+      ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     let out = "";
@@ -73,7 +76,7 @@ async function work() {
     const [name, file] = wanted[at];
     const directory = plant(wanted[at]);
     try {
-      const result = await hunt(directory);
+      const result = await hunt(directory, WHERE[name] ?? {});
       results[at] = { name, file, ...result };
       const found = result.found ?? "NOT FOUND";
       process.stdout.write(`${String(result.seeds).padStart(4)} seeds  ${name}  ->  ${found}\n`);

@@ -50,12 +50,6 @@ export const MUTATIONS = [
     "            ;",
   ],
   [
-    "the older copy of the hard state is believed",
-    "storage/hard-state.js",
-    "copy.generation > newest.generation",
-    "newest === BEGINNING || copy.generation < newest.generation",
-  ],
-  [
     "a term is not raised for a campaign",
     "raft/state.js",
     "const hardState = { term: Term(currentTerm(state) + 1), vote: state.id };",
@@ -250,8 +244,8 @@ export const MUTATIONS = [
   [
     "the log's flush does nothing",
     "storage/open-segment.js",
-    "        this.file.datasync();\n        this.#flushed",
-    "        this.#flushed",
+    "this.file.datasync();\n        this.#syncedSlot",
+    "this.#syncedSlot",
   ],
   [
     "the directory is not synced with a new segment",
@@ -310,3 +304,60 @@ export const MUTATIONS = [
     '(record === undefined) !== (condition === "absent")',
   ],
 ];
+
+/**
+ * Where to look first: bugs that need a rare meeting of faults are hunted in lives
+ * that have them (SimulationOptions.emphasis and nodeCount). All others in lives as
+ * the seeds have them.
+ */
+export const WHERE = {
+  "votes for an earlier last term": { nodeCount: 5, emphasis: ["electionCrash", "dense", "crash"] },
+  "term and vote are not synced": { nodeCount: 3, emphasis: ["electionCrash", "dense", "power"] },
+  "commit by counting an entry of an old term (Fig. 8)": {
+    nodeCount: 5,
+    emphasis: ["electionCrash", "dense", "crash", "partition", "loss"],
+  },
+  "an answer to an earlier term is counted": {
+    nodeCount: 5,
+    emphasis: ["electionCrash", "dense", "pause", "loss", "partition"],
+  },
+  "a flush vouches for what took its place (append ABA)": {
+    nodeCount: 5,
+    emphasis: ["slowDisk", "power", "dense", "partition", "electionCrash"],
+  },
+  "a read is not confirmed by a majority": {
+    nodeCount: 3,
+    emphasis: ["pause", "partition", "dense", "contention"],
+  },
+  "read contexts are used again by the next life": {
+    nodeCount: 3,
+    emphasis: ["crash", "loss", "dense", "contention"],
+  },
+  "a lease that outlives the election timeout": {
+    nodeCount: 3,
+    emphasis: ["leases", "pause", "partition", "dense", "contention"],
+  },
+  "two changes at a time": { nodeCount: 5, emphasis: ["administration", "partition", "dense"] },
+  "a configuration is not undone with its entry": {
+    nodeCount: 5,
+    emphasis: ["administration", "partition", "dense"],
+  },
+  "a snapshot drops a matching suffix": {
+    nodeCount: 3,
+    emphasis: ["snapshots", "slowDisk", "partition", "dense", "crash"],
+  },
+  "a snapshot's configuration is not taken over": {
+    nodeCount: 3,
+    emphasis: ["snapshots", "administration", "partition", "crash"],
+  },
+  "a follower commits beyond what it verified": {
+    nodeCount: 5,
+    emphasis: ["partition", "dense", "loss"],
+  },
+  "a heartbeat tells a commit index beyond the match": {
+    nodeCount: 5,
+    emphasis: ["partition", "dense", "loss"],
+  },
+  "the entry before is not compared": { nodeCount: 5, emphasis: ["partition", "dense", "loss"] },
+  "a wiped disk's vote counts": { nodeCount: 3, emphasis: ["wipe", "crash", "dense"] },
+};

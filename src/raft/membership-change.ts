@@ -12,7 +12,7 @@
  * on, without counting itself, until the change is committed (thesis §4.2.2).
  * Ids are never used twice: whoever was removed stays removed.
  *
- * docs/decisions/0004 says why not joint consensus.
+ * docs/decisions/0005 says why not joint consensus.
  */
 import { assert } from "../assert.js";
 import { Progress } from "./progress.js";

@@ -7,7 +7,7 @@
  *
  * A member is an id *and* an incarnation: whoever comes back under an old id
  * with an empty disk has forgotten votes and acknowledgements, and is not the
- * member that the configuration counts (docs/decisions/0004).
+ * member that the configuration counts (docs/decisions/0005).
  */
 import { assert } from "../assert.js";
 import { LogIndex } from "./types.js";

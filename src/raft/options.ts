@@ -17,7 +17,7 @@ export interface RaftOptions {
   readonly configuration: Configuration;
   /** the index of the entry that brought it, when it comes from a snapshot; else 0 */
   readonly configurationIndex: LogIndex;
-  /** which life of its data directory this node is in (hex); empty: never compared (docs/decisions/0004) */
+  /** which life of its data directory this node is in (hex); empty: never compared (docs/decisions/0005) */
   readonly incarnation: string;
   /** as read back from disk; term 0 and no vote at first start */
   readonly hardState: HardState;

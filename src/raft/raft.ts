@@ -105,7 +105,7 @@ export class Raft {
    * A message from a peer. Requests are heard from anybody, for a server that was
    * away may know neither the leader nor the members of today (thesis §4.1); but
    * not what an emptied disk or a removed server says about elections
-   * (docs/decisions/0004).
+   * (docs/decisions/0005).
    */
   step(message: Message): void {
     const state = this.#state;

@@ -88,7 +88,7 @@ export interface InstalledSnapshot {
  */
 export type SnapshotVerdict = "log-kept" | "log-reset" | "not-needed";
 
-/** One change of members at a time (docs/decisions/0004). */
+/** One change of members at a time (docs/decisions/0005). */
 export type MembershipChange =
   | {
       /** comes as a learner */

@@ -12,6 +12,7 @@
  * ```
  */
 export { simulate, type SimulationOptions, type SimulationResult } from "./simulation.js";
+export type { Emphasis } from "./nemesis.js";
 export { replayCommand, shrink, type Shrunk } from "./shrink.js";
 export {
   checkLinearizable,

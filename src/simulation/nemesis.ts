@@ -31,6 +31,27 @@ export interface Faults {
   readonly electionCrash: boolean;
 }
 
+/** What a life can be told to have, beside what its seed says: to hunt for something in particular. */
+export type Emphasis =
+  | "crash"
+  | "power"
+  | "pause"
+  | "partition"
+  | "oneWay"
+  | "slowDisk"
+  | "administration"
+  | "wipe"
+  | "electionCrash"
+  | "loss"
+  /** many deeds in a short time */
+  | "dense"
+  /** reads under leases */
+  | "leases"
+  /** snapshots after every few commands */
+  | "snapshots"
+  /** one key that everybody uses */
+  | "contention";
+
 /** What the nemesis may do next. */
 type Deed =
   | "heal"
@@ -315,8 +336,10 @@ export class Nemesis {
 /** Nodes beside the founders that may be added. */
 export const SPARE_COUNT = 2;
 
-export function drawFaults(random: RandomStream): Faults {
-  const on = (): boolean => random.chance(0.5);
+/** @param emphasis what is on, whatever the seed says */
+export function drawFaults(random: RandomStream, emphasis: readonly Emphasis[]): Faults {
+  const on = (name?: Emphasis): boolean =>
+    random.chance(0.5) || (name !== undefined && emphasis.includes(name));
   return {
     network: {
       delayMs: random.pick([
@@ -324,23 +347,23 @@ export function drawFaults(random: RandomStream): Faults {
         [0.1, 5],
         [1, 40],
       ]),
-      dropProbability: on() ? random.next() * 0.15 : 0,
+      dropProbability: on("loss") ? random.next() * 0.15 : 0,
       duplicateProbability: on() ? random.next() * 0.2 : 0,
-      stragglerProbability: on() ? random.next() * 0.02 : 0,
+      stragglerProbability: on("loss") ? random.next() * 0.02 : 0,
     },
     flushMs: random.pick([
       [0.05, 0.3],
       [0.5, 10],
     ]),
-    crash: on(),
-    power: on(),
-    pause: on(),
-    partition: on(),
-    oneWay: on(),
-    slowDisk: on(),
-    administration: on(),
-    wipe: on(),
-    intervalMs: random.pick([600, 300, 100]),
-    electionCrash: on(),
+    crash: on("crash"),
+    power: on("power"),
+    pause: on("pause"),
+    partition: on("partition"),
+    oneWay: on("oneWay"),
+    slowDisk: on("slowDisk"),
+    administration: on("administration"),
+    wipe: on("wipe"),
+    intervalMs: emphasis.includes("dense") ? 80 : random.pick([600, 300, 100]),
+    electionCrash: on("electionCrash"),
   };
 }

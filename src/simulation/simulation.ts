@@ -12,7 +12,7 @@
 import type { NodeId } from "../raft/types.js";
 import { NodeId as nodeId } from "../raft/types.js";
 import { Invariants } from "./invariants.js";
-import { drawFaults, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
+import { drawFaults, type Emphasis, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
 import { SimulatedNetwork, type NetworkFaults } from "./network.js";
 import { hashText, randomStream, type RandomStream } from "./random.js";
 import { Scheduler } from "./scheduler.js";
@@ -30,6 +30,8 @@ export interface SimulationOptions {
    * "network" for a network that neither loses, repeats nor delays; default: nothing
    */
   readonly leftOut?: readonly string[];
+  /** faults and habits that are there whatever the seed says; default: none */
+  readonly emphasis?: readonly Emphasis[];
   /** clients at most; default: as the seed has it */
   readonly clientCountMax?: number;
   /** lines of the trace kept for a failure's report; default 200 */
@@ -88,10 +90,11 @@ class Simulation {
     this.#options = options;
     const random = (stream: string): RandomStream => randomStream(options.seed, stream);
     const shape = random("shape");
+    const { emphasis = [] } = options;
     const count = options.nodeCount ?? shape.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
     const names = Array.from({ length: count + SPARE_COUNT }, (_, i) => nodeId(`n${i + 1}`));
     const ids = names.slice(0, count);
-    this.#faults = drawFaults(random("faults"));
+    this.#faults = drawFaults(random("faults"), emphasis);
     const nodeIds = this.#faults.administration ? names : ids;
     this.#network = new SimulatedNetwork({
       scheduler: this.#scheduler,
@@ -104,8 +107,9 @@ class Simulation {
     });
     const heartbeatMs = shape.pick([20, 50]);
     const flushesOnLoop = shape.chance(0.5);
-    const leaseReads = shape.chance(0.3);
-    const snapshotEntries = shape.pick([20, 200, 1_000_000]);
+    const leaseReads = shape.chance(0.3) || emphasis.includes("leases");
+    const drawnEntries = shape.pick([20, 200, 1_000_000]);
+    const snapshotEntries = emphasis.includes("snapshots") ? 20 : drawnEntries;
     this.#nodes = nodeIds.map(
       (id) =>
         new SimulatedNode({
@@ -145,7 +149,7 @@ class Simulation {
     this.#workload = new Workload({
       ...{ scheduler: this.#scheduler, random: random("clients"), nodes: this.#nodes },
       clientCount: Math.min(shape.integer(2, 8), options.clientCountMax ?? Infinity),
-      keyCount: shape.integer(1, 6),
+      keyCount: emphasis.includes("contention") ? 1 : shape.integer(1, 6),
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
       thinkMsMax: shape.pick([5, 50]),
       timeoutMs: 1000,
