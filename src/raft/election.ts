@@ -45,7 +45,7 @@ export function tickElection(state: RaftState): void {
 
 /** A node whose disk has not taken its last term would only pile up terms. */
 function canCampaign(state: RaftState): boolean {
-  return state.membership.canVote && state.outbox.isHardStateFlushed;
+  return state.membership.mayCampaign(state.commitIndex) && state.outbox.isHardStateFlushed;
 }
 
 function startPreVote(state: RaftState): void {

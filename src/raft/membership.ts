@@ -75,9 +75,18 @@ export class Membership {
     return this.#members.includes(id);
   }
 
-  /** Whether this node may campaign: a voter, and in the incarnation that is counted. */
+  /** Whether this node is a voter, in the incarnation that is counted. */
   get canVote(): boolean {
     return this.isVoter(this.#self.id) && this.isGenuine(this.#self.id);
+  }
+
+  /**
+   * Whether this node may campaign: a voter, or one whose removal is not committed
+   * yet: it may be the only one that can commit it (thesis §4.2.2).
+   */
+  mayCampaign(commitIndex: LogIndex): boolean {
+    const { id } = this.#self;
+    return this.isGenuine(id) && (this.isVoter(id) || this.#at(commitIndex).voters.includes(id));
   }
 
   record(id: NodeId): MemberRecord | undefined {
@@ -141,8 +150,12 @@ export class Membership {
   /** The members that the last configuration up to `index` names. */
   membersAt(index: LogIndex): readonly NodeId[] {
     if (this.index <= index) return this.#members;
-    const version = this.#versions.findLast((one) => one.index <= index) ?? this.#base;
-    return [...version.configuration.voters, ...version.configuration.learners];
+    const { voters, learners } = this.#at(index);
+    return [...voters, ...learners];
+  }
+
+  #at(index: LogIndex): Configuration {
+    return (this.#versions.findLast((one) => one.index <= index) ?? this.#base).configuration;
   }
 
   /** Reads the configurations that the recovered log holds. */

@@ -195,6 +195,20 @@ describe("raft members, changed", () => {
     assert.equal(server.takeKind("timeoutNow").length, 1);
   });
 
+  it("a leader that fell while its own removal was under way campaigns on, for only it can commit that", () => {
+    const server = settledLeader({ voterCount: 2 });
+    server.raft.proposeChange({ kind: "remove", id: ONE });
+    server.drain();
+    server.tick(12);
+    assert.deepEqual([server.status.role, server.status.reason], ["learner", "quorum-lost"]);
+    server.take();
+    server.tick(20);
+    assert.deepEqual(
+      server.takeKind("preVote").map(({ lastLogIndex }) => lastLogIndex),
+      [2],
+    );
+  });
+
   it("a removed server is deaf to nobody's harm: its campaigns move no one", () => {
     const configuration: Configuration = { voters: [ONE, TWO], learners: [], removed: [THREE] };
     const server = new Server({ configuration, term: 3 });
