@@ -1,0 +1,98 @@
+/**
+ * Snapshots and compaction in real processes: a log that stays short, a follower that
+ * comes back too late for it, restarts from snapshots, and tools that read what is left.
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, it } from "mocha";
+import { connect, type Database } from "../../src/index.js";
+import { balsa, ClusterProcesses, type NodeProcess } from "./processes.js";
+
+const KEYS = 500;
+const VALUE_SIZE = 8000;
+
+/** The last value of each key, after `count` puts from `first` on. */
+async function fill(database: Database, first: number, count: number): Promise<void> {
+  for (let i = first; i < first + count; i += 50) {
+    await Promise.all(
+      Array.from({ length: 50 }, (_, j) =>
+        database.put(`key-${(i + j) % KEYS}`, `${i + j} `.padEnd(VALUE_SIZE, "x")),
+      ),
+    );
+  }
+}
+
+async function values(endpoint: string): Promise<string> {
+  await using database = connect({ endpoints: [endpoint] });
+  const hash = createHash("sha256");
+  for await (const { key, value, modRevision, version } of database.list()) {
+    hash.update(key).update(value).update(` ${modRevision} ${version} `);
+  }
+  return hash.digest("hex");
+}
+
+const names = (node: NodeProcess, room: "log" | "snapshots"): readonly string[] =>
+  readdirSync(path.join(node.directory, room)).toSorted();
+
+describe("snapshots in real processes", function () {
+  this.timeout(120_000);
+
+  it("keep the log short, bring back a follower that is too late for it, and are equal on all nodes", async () => {
+    const flags = ["--snapshot-entries", "400", "--retain", "16MiB"];
+    await using cluster = new ClusterProcesses(3, 13841, flags);
+    await cluster.start();
+    const leader = await cluster.leader(10_000);
+    await using database = connect({ endpoints: cluster.endpoints.split(","), timeoutMs: 10_000 });
+    await fill(database, 0, 100);
+    const late = cluster.nodes.find((node) => node !== leader);
+    assert.ok(late !== undefined);
+    await late.end("SIGKILL");
+    await fill(database, 100, 4000);
+
+    await cluster.until(10_000, "a compacted log", async () => {
+      const [first = ""] = names(leader, "log").filter((name) => !name.startsWith("archive-"));
+      return first.startsWith("00000000000000000001") ? undefined : true;
+    });
+    assert.ok(names(leader, "log").some((name) => name.startsWith("archive-")));
+    assert.ok(names(leader, "snapshots").filter((name) => name.endsWith(".avro")).length >= 2);
+
+    await late.start();
+    await cluster.caughtUp(30_000);
+    assert.match(late.log, /snapshot of entry \d+ installed \(log-reset\)/);
+    await fill(database, 4100, 900);
+    await cluster.caughtUp(30_000);
+    const seen = await Promise.all(cluster.nodes.map(({ client }) => values(client)));
+    assert.equal(new Set(seen).size, 1);
+
+    // All at rest: the same snapshot is the same file wherever there is one.
+    await database.close();
+    await cluster.stop();
+    const hashes = new Map<string, Set<string>>();
+    for (const node of cluster.nodes) {
+      for (const name of names(node, "snapshots").filter((one) => one.endsWith(".avro"))) {
+        const bytes = readFileSync(path.join(node.directory, "snapshots", name));
+        const hash = createHash("sha256").update(bytes).digest("hex");
+        hashes.set(name, (hashes.get(name) ?? new Set()).add(hash));
+      }
+    }
+    assert.ok([...hashes.values()].every((of) => of.size === 1));
+
+    // The tools read what is left of the logs.
+    const directories = cluster.nodes.map(({ directory }) => directory);
+    for (const directory of directories) {
+      const verified = await balsa(["log", "verify", directory]);
+      assert.equal(verified.code, 0, verified.stderr);
+    }
+    const compared = await balsa(["log", "compare", ...directories, "--json"]);
+    assert.equal(compared.code, 0, compared.stdout + compared.stderr);
+    assert.match(compared.stdout, /"equal":true/);
+
+    await cluster.start();
+    await cluster.leader(10_000);
+    const again = await Promise.all(cluster.nodes.map(({ client }) => values(client)));
+    assert.deepEqual(again, seen);
+    for (const node of cluster.nodes) assert.match(node.log, /loaded the snapshot of entry \d+/);
+  });
+});
