@@ -1,13 +1,13 @@
-// Lives of the house in a directory, until one fails. One JSON line at the end.
+// Lives of the house in a directory, from a seed to another, until one fails. One JSON line at the end.
 import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 
-const [directory, seeds, where] = process.argv.slice(2);
+const [directory, seeds, where, from = "1"] = process.argv.slice(2);
 const url = pathToFileURL(path.join(directory, "dist/src/simulation/simulation.js"));
 const { simulate } = await import(url.href);
 
-for (let seed = 1; seed <= Number(seeds); seed += 1) {
+for (let seed = Number(from); seed <= Number(seeds); seed += 1) {
   // Half of them longer: some bugs need time to be fatal.
   const { failure } = simulate({
     ...JSON.parse(where),

@@ -43,13 +43,13 @@ function plant([name, file, text, replacement]) {
 }
 
 /** Runs lives until one fails. @returns how many, and what found it */
-function hunt(directory, where) {
+function hunt(directory, where, from, to) {
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
       [
         path.join(import.meta.dirname, "life.js"),
-        ...[directory, values.seeds, JSON.stringify(where)],
+        ...[directory, String(to), JSON.stringify(where), String(from)],
       ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
@@ -76,8 +76,16 @@ async function work() {
     const [name, file] = wanted[at];
     const directory = plant(wanted[at]);
     try {
-      const result = await hunt(directory, WHERE[name] ?? {});
+      const where = WHERE[name] ?? {};
+      const result = await hunt(directory, where, 1, Number(values.seeds));
       results[at] = { name, file, ...result };
+      if (result.found !== undefined) {
+        // It is the bug that was found only if the house without it lives that life.
+        const control = await hunt(ROOT, where, result.seeds, result.seeds);
+        if (control.found !== undefined) {
+          throw new Error(`the house itself fails in seed ${result.seeds}: ${control.found}`);
+        }
+      }
       const found = result.found ?? "NOT FOUND";
       process.stdout.write(`${String(result.seeds).padStart(4)} seeds  ${name}  ->  ${found}\n`);
     } finally {

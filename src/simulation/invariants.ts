@@ -176,18 +176,20 @@ export class Invariants {
     }
   }
 
+  /** A majority of what was in force when it was committed, or is now: a change may follow in the same step. */
   #checkMajority({ raft }: AssembledNode, index: number, checksum: number): void {
+    const inForce = [raft.configurationAt(raft.commitIndex).configuration, raft.configuration];
+    const holders = (voters: readonly NodeId[]): number =>
+      voters.filter((id) => {
+        const known = this.#known.get(id);
+        return known?.flushed[index] === checksum || known?.lost[index] === checksum;
+      }).length;
+    if (inForce.some(({ voters }) => holders(voters) * 2 > voters.length)) return;
     const { voters } = raft.configuration;
-    const count = voters.filter((id) => {
-      const known = this.#known.get(id);
-      return known?.flushed[index] === checksum || known?.lost[index] === checksum;
-    }).length;
-    if (count * 2 <= voters.length) {
-      throw new InvariantViolation(
-        "committed-on-a-majority",
-        `${raft.status().id} committed ${index} while ${count} of ${voters.length} have it on disk`,
-      );
-    }
+    throw new InvariantViolation(
+      "committed-on-a-majority",
+      `${raft.status().id} committed ${index} while ${holders(voters)} of ${voters.length} have it on disk`,
+    );
   }
 
   /** At rest: every log is the one history, every state machine in the same state. @throws {InvariantViolation} */
