@@ -1,6 +1,7 @@
 /** Shrinking, tried on a world that breaks a promise because it is told to. */
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
+import sinon from "sinon";
 import { Store } from "../../src/store/store.js";
 import { replayCommand, shrink, simulate } from "../../src/simulation/index.js";
 
@@ -9,17 +10,17 @@ describe("a failing life", function () {
 
   /** Deletions are forgotten while `work` runs. */
   function withBug<T>(work: () => T): T {
-    const apply = Store.prototype.apply;
-    Store.prototype.apply = function (request, time) {
+    const stub = sinon.stub(Store.prototype, "apply");
+    stub.callsFake(function (this: Store, request, time) {
       const commands = request.commands.map((command) =>
         command.kind === "delete" ? { ...command, key: Uint8Array.of(0) } : command,
       );
-      return apply.call(this, { ...request, commands }, time);
-    };
+      return stub.wrappedMethod.call(this, { ...request, commands }, time);
+    });
     try {
       return work();
     } finally {
-      Store.prototype.apply = apply;
+      stub.restore();
     }
   }
 
