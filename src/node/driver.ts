@@ -176,8 +176,8 @@ export class Driver {
       this.reads.giveUpOlderThan(now - READ_ROUND_LOST_MS);
       this.requests.expire(now, leaderKnown);
       this.reads.expire(now, leaderKnown);
-      this.#proposeUpkeep();
     }
+    this.#proposeUpkeep();
     this.#snapshots.look();
     this.#isMembersDue = true;
     this.#turn();

@@ -31,6 +31,8 @@ export const DEFAULT_HISTORY_POLICY: HistoryPolicy = {
 
 /** The history may grow by this part of it before it is cut, so that it is not cut at every change. */
 const SLACK = 1 / 8;
+/** Changes forgotten with one entry, and those that share the last one's revision: a few milliseconds of work. */
+const COMPACT_STEP = 2000;
 /** How many times the history an open transaction may keep from being cut. */
 const HELD_FACTOR = 2;
 const NO_ID = new Uint8Array(0);
@@ -91,7 +93,11 @@ function revisionToCompact(
   if (readRevisionMin !== undefined && excess <= HELD_FACTOR) {
     target = Math.min(target, readRevisionMin);
   }
-  return target > map.compactedRevision ? target : undefined;
+  if (target <= map.compactedRevision) return undefined;
+  // A little at a time: forgetting holds up everything else.
+  const first = history.placeAfter(map.compactedRevision);
+  const stepEnd = history.change(first + COMPACT_STEP - 1)?.modRevision ?? target;
+  return Math.min(target, Math.max(stepEnd, map.compactedRevision + 1));
 }
 
 /** The last revision whose time is out; 0 when none is, or so little that it can wait. */
