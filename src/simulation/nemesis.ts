@@ -6,7 +6,7 @@
  * changes nothing in what the others draw. That is how a failing life is shrunk.
  */
 import type { AdminAction } from "../node/service.js";
-import type { NodeId } from "../raft/types.js";
+import { LogIndex, type NodeId } from "../raft/types.js";
 import type { NetworkFaults, SimulatedNetwork } from "./network.js";
 import type { RandomStream } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
@@ -299,7 +299,7 @@ export class Nemesis {
 
   /**
    * A dead node's disk is replaced. Only what a cluster must survive: once, and
-   * when every voter has the log entry that tells its incarnations apart.
+   * when every voter has the log entry that tells its incarnations apart on its disk.
    */
   #wipeOne(random: RandomStream): void {
     const node = random.pick(this.#world.nodes);
@@ -311,7 +311,9 @@ export class Nemesis {
         // Of two voters, one without its memory leaves no majority.
         if (configuration.voters.length < 3) return false;
         const record = configuration.records?.find(({ id }) => id === node.id);
-        const version = parts.raft.configurationAt(parts.raft.status().commitIndex);
+        const { commitIndex, flushedIndex } = parts.raft;
+        const known = LogIndex(Math.min(commitIndex, flushedIndex));
+        const version = parts.raft.configurationAt(known);
         return (
           record?.incarnation === node.incarnationId && version.configuration === configuration
         );
