@@ -67,6 +67,8 @@ const CALM: NetworkFaults = {
 const ELECTION_LINE = /: (candidate|leader) in term/;
 /** The client that asks whether the cluster serves again. */
 const PROBE_CLIENT = 99;
+/** Many times what the busiest life has. */
+const EVENT_COUNT_MAX = 500_000;
 /** A healed cluster must serve again within this. Milliseconds. */
 const HEALING_MS_MAX = 20_000;
 
@@ -195,9 +197,17 @@ class Simulation {
   }
 
   #runUntil(time: number): void {
-    while (this.#scheduler.step(time)) {
+    while (this.#step(time)) {
       // every task checks what it changed
     }
+  }
+
+  /** One event. @throws {Error} in a storm: a message that breeds messages without end */
+  #step(time: number): boolean {
+    if (this.#scheduler.scheduledCount > EVENT_COUNT_MAX) {
+      throw new Error(`liveness: more than ${EVENT_COUNT_MAX} events in one life`);
+    }
+    return this.#scheduler.step(time);
   }
 
   #note(line: string): void {
@@ -242,7 +252,7 @@ class Simulation {
       this.#probe(node, probe);
       // What was asked before the healing may yet remove it.
       while (!probe.isServed && this.#members.includes(node)) {
-        if (!this.#scheduler.step(deadline)) {
+        if (!this.#step(deadline)) {
           throw new Error(
             `liveness: ${node.id} served no write within ${HEALING_MS_MAX} ms of healing`,
           );
@@ -265,7 +275,7 @@ class Simulation {
     // Whatever a client still waits for is told by then.
     this.#runUntil(this.#scheduler.now + 2000);
     while (!this.#isAtRest()) {
-      if (!this.#scheduler.step(deadline)) {
+      if (!this.#step(deadline)) {
         throw new Error(`liveness: replicas did not become equal within ${HEALING_MS_MAX} ms`);
       }
     }
