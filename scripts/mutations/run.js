@@ -1,7 +1,7 @@
 // Proof that the simulator bites: each planted bug of table.js, until it is found.
 // After a build:
 //
-//   npm run simulate:mutations -- [--seeds 300] [--only TEXT] [--out docs/MUTATIONS.md]
+//   npm run simulate:mutations -- [--seeds 300] [--only TEXT] [--hard] [--out docs/MUTATIONS.md]
 //
 // A copy of the compiled house with one bug is run, seed after seed, in a process
 // of its own; two at a time. Ends with 9 when a bug was not found.
@@ -11,12 +11,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { MUTATIONS, WHERE } from "./table.js";
+import { HARD, MUTATIONS, WHERE } from "./table.js";
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "300" },
     only: { type: "string", default: "" },
+    hard: { type: "boolean", default: false },
     out: { type: "string" },
     workers: { type: "string", default: "2" },
   },
@@ -66,7 +67,7 @@ function hunt(directory, where, from, to) {
   });
 }
 
-const wanted = MUTATIONS.filter(([name]) => name.includes(values.only));
+const wanted = (values.hard ? HARD : MUTATIONS).filter(([name]) => name.includes(values.only));
 const results = new Array(wanted.length);
 let next = 0;
 async function work() {

@@ -131,22 +131,10 @@ export const MUTATIONS = [
   ],
   // Reads (§8, thesis §6.4)
   [
-    "a read is not confirmed by a majority",
-    "raft/read-index.js",
-    "answer(state, majorityValue(rounds));",
-    "answer(state, state.reads.lastRound);",
-  ],
-  [
     "a read before an entry of the own term is committed",
     "raft/read-index.js",
     "return state.log.term(state.commitIndex) === currentTerm(state);",
     "return true;",
-  ],
-  [
-    "a lease is trusted while leadership is handed over",
-    "raft/read-index.js",
-    "if (leaseMs === 0 || leader.isLeaseVoid || leader.transfer !== undefined)",
-    "if (leaseMs === 0)",
   ],
   [
     "a read is served before its index is applied",
@@ -160,12 +148,6 @@ export const MUTATIONS = [
     "raft/membership.js",
     "return this.configuration.voters;",
     "return [...this.configuration.voters, ...this.configuration.learners];",
-  ],
-  [
-    "two changes at a time",
-    "raft/membership-change.js",
-    'if (state.membership.index > state.commitIndex)\n        return "change-under-way";',
-    "",
   ],
   [
     "a configuration is not undone with its entry",
@@ -193,12 +175,6 @@ export const MUTATIONS = [
   ],
   // Snapshots and compaction (§7)
   [
-    "a snapshot drops a matching suffix",
-    "raft/install-snapshot.js",
-    "const isHeld = log.holds(index) && log.term(index) === term && log.checksum(index) === checksum;",
-    "const isHeld = false;",
-  ],
-  [
     "the log is compacted beyond the snapshots",
     "node/snapshots.js",
     "log.compactTo(LogIndex(Math.max(0, Math.min(older.index, needed))));",
@@ -215,12 +191,6 @@ export const MUTATIONS = [
     "node/snapshots.js",
     'if (verdict === "log-reset")\n                log.reset(head);',
     "",
-  ],
-  [
-    "a follower below the log is probed for ever",
-    "raft/replication.js",
-    "LogIndex(isCompacted ? log.firstIndex - 1 : meeting + 1)",
-    "LogIndex(meeting + 1)",
   ],
   [
     "rows are missing from a snapshot",
@@ -247,12 +217,6 @@ export const MUTATIONS = [
     "this.#openSegment().cut(end);",
     ";",
   ],
-  [
-    "a damaged block is taken for a good one",
-    "codec/block.js",
-    "if (checksum !== wanted) {",
-    "if (false) {",
-  ],
   // The driver, and what clients are told
   [
     "an outcome is told whatever term was committed",
@@ -265,12 +229,6 @@ export const MUTATIONS = [
     "node/requests.js",
     "if (forwarded.term >= term)",
     "if (forwarded.term > term)",
-  ],
-  [
-    "forwardings are counted from one by every life",
-    "node/driver.js",
-    "return Math.floor(random() * 2 ** 32) * 2 ** 20;",
-    "return 1;",
   ],
   [
     "a request is applied twice",
@@ -290,18 +248,67 @@ export const MUTATIONS = [
     "const time = entryTime(entry);",
     "const time = Math.floor(this.#parts.clock.wallTime());",
   ],
-  [
-    "what a later leader replaced is put back too late",
-    "node/requests.js",
-    "const alive = placements.filter((placement) => placement.term >= term);",
-    "const alive = placements;",
-  ],
   // The state machine
   [
     "a condition is judged the wrong way round",
     "store/compare.js",
     '(record === undefined) === (condition === "absent")',
     '(record === undefined) !== (condition === "absent")',
+  ],
+];
+
+/**
+ * Bugs that the whole house has not shown within a few minutes of lives yet; run
+ * with --hard. The tests of their own floors find them (docs/MUTATIONS.md).
+ */
+export const HARD = [
+  [
+    "a read is not confirmed by a majority",
+    "raft/read-index.js",
+    "answer(state, majorityValue(rounds));",
+    "answer(state, state.reads.lastRound);",
+  ],
+  [
+    "a lease is trusted while leadership is handed over",
+    "raft/read-index.js",
+    "if (leaseMs === 0 || leader.isLeaseVoid || leader.transfer !== undefined)",
+    "if (leaseMs === 0)",
+  ],
+  [
+    "two changes at a time",
+    "raft/membership-change.js",
+    'if (state.membership.index > state.commitIndex)\n        return "change-under-way";',
+    "",
+  ],
+  [
+    "a snapshot drops a matching suffix",
+    "raft/install-snapshot.js",
+    "const isHeld = log.holds(index) && log.term(index) === term && log.checksum(index) === checksum;",
+    "const isHeld = false;",
+  ],
+  [
+    "a follower below the log is probed for ever",
+    "raft/replication.js",
+    "LogIndex(isCompacted ? log.firstIndex - 1 : meeting + 1)",
+    "LogIndex(meeting + 1)",
+  ],
+  [
+    "a damaged block is taken for a good one",
+    "codec/block.js",
+    "if (checksum !== wanted) {",
+    "if (false) {",
+  ],
+  [
+    "forwardings are counted from one by every life",
+    "node/driver.js",
+    "return Math.floor(random() * 2 ** 32) * 2 ** 20;",
+    "return 1;",
+  ],
+  [
+    "what a later leader replaced is put back too late",
+    "node/requests.js",
+    "const alive = placements.filter((placement) => placement.term >= term);",
+    "const alive = placements;",
   ],
 ];
 
