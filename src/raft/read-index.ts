@@ -33,6 +33,7 @@ export function advanceReads(state: RaftState): void {
   const { role } = state;
   if (role.role === "leader") {
     state.reads.startRound(state.commitIndex);
+    // What a lease answers says nothing of whom the last beats have reached: it renews no lease.
     if (hasLease(state, role)) answer(state, state.reads.lastRound);
     else broadcastHeartbeat(state, role);
     return;
@@ -61,7 +62,9 @@ export function confirmReads(state: RaftState): void {
     if (!state.membership.isGenuine(voter)) return 0;
     return role.progress.get(voter)?.readRound ?? 0;
   });
-  answer(state, majorityValue(rounds));
+  const round = majorityValue(rounds);
+  state.reads.renewLease(round);
+  answer(state, round);
 }
 
 function answer(state: RaftState, round: number): void {

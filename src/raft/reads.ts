@@ -114,8 +114,8 @@ export class Reads {
     this.#remote = [];
   }
 
-  /** Leader: a majority has echoed `round`. @returns the answers that followers wait for */
-  confirm(id: NodeId, term: Term, round: number): Envelope[] {
+  /** Leader: a majority has echoed `round`: the lease begins when that beat was sent. */
+  renewLease(round: number): void {
     let stamped = 0;
     for (const { round: sent, sentAt } of this.#stamps) {
       if (sent > round) break;
@@ -123,6 +123,10 @@ export class Reads {
       this.#leaseStart = sentAt;
     }
     this.#stamps.splice(0, stamped);
+  }
+
+  /** Leader: rounds up to `round` may be answered. @returns the answers that followers wait for */
+  confirm(id: NodeId, term: Term, round: number): Envelope[] {
     const answers: Envelope[] = [];
     let done = 0;
     for (const confirmed of this.#rounds) {
