@@ -265,8 +265,8 @@ export const HARD = [
   [
     "a read is not confirmed by a majority",
     "raft/read-index.js",
-    "answer(state, majorityValue(rounds));",
-    "answer(state, state.reads.lastRound);",
+    "const round = majorityValue(rounds);",
+    "const round = state.reads.lastRound;",
   ],
   [
     "a lease is trusted while leadership is handed over",
