@@ -30,6 +30,7 @@ import { divergenceError } from "./divergence.js";
 import { Snapshots } from "./snapshots.js";
 import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
+import { RevisionWaits } from "./revision-waits.js";
 import { isRelayed, Requests, settle, type PendingWrite, type RelayedWrite } from "./requests.js";
 
 export interface DriverParts {
@@ -97,6 +98,7 @@ export class Driver {
   readonly #parts: DriverParts;
   readonly requests = new Requests();
   readonly reads = new Reads();
+  readonly revisionWaits = new RevisionWaits();
   #appliedIndex: LogIndex;
   #appliedTerm: Term = Term(0);
   /** whose clients' writes stand at an index of ours: they are told at once when it is committed */
@@ -176,6 +178,7 @@ export class Driver {
       this.reads.giveUpOlderThan(now - READ_ROUND_LOST_MS);
       this.requests.expire(now, leaderKnown);
       this.reads.expire(now, leaderKnown);
+      this.revisionWaits.expire(now);
     }
     this.#proposeUpkeep();
     this.#snapshots.look();
@@ -224,6 +227,7 @@ export class Driver {
     this.#stopped = true;
     this.requests.close();
     this.reads.close();
+    this.revisionWaits.close();
     this.#snapshots.close();
   }
 
@@ -312,6 +316,7 @@ export class Driver {
     for (const { context, index } of ready.reads) this.reads.granted(context, index);
     for (const context of ready.refusedReads) this.reads.refused(context);
     this.reads.serve(this.#appliedIndex, this.#parts.store);
+    this.revisionWaits.serve(this.#parts.store);
     for (const change of ready.roleChanges) this.#parts.onRoleChange(change);
     if (ready.snapshotChunks.length > 0) this.#snapshots.onChunks(ready.snapshotChunks);
   }
@@ -565,6 +570,7 @@ export class Driver {
     this.requests.skippedTo(index);
     for (const relayed of this.#relayed.keys()) if (relayed <= index) this.#relayed.delete(relayed);
     this.reads.serve(this.#appliedIndex, this.#parts.store);
+    this.revisionWaits.serve(this.#parts.store);
   }
 
   #apply(entry: Entry): void {

@@ -125,6 +125,26 @@ export class Node implements NodeService, TransportHandler {
     driver.read(clock.now() + timeoutMs, done);
   }
 
+  whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void {
+    const { clock, driver, store } = this.#parts;
+    if (!this.#closed && store.revision < revision) {
+      return driver.revisionWaits.add(revision, clock.now() + timeoutMs, done);
+    }
+    let wanted = true;
+    clock.defer(() => {
+      if (!wanted) return;
+      if (this.#closed) done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+      else done(undefined, store);
+    });
+    return () => {
+      wanted = false;
+    };
+  }
+
+  wallTime(): number {
+    return this.#parts.clock.wallTime();
+  }
+
   status(timeoutMs: number, done: StatusDone): void {
     const { raft, clock, transport, id } = this.#parts;
     const leader = raft.leader;

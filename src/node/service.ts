@@ -6,16 +6,32 @@ import type { AdminAction } from "../codec/admin-action.js";
 export type { AdminAction } from "../codec/admin-action.js";
 import type { DatabaseError } from "../errors.js";
 import type { Entry, LogIndex, NodeId, Role, RoleReason, Term } from "../raft/types.js";
-import type { KeyValue, Limits, Request, RequestResult } from "../store/command.js";
-import type { RangePage } from "../store/store.js";
+import type { Limits, Request, RequestResult } from "../store/command.js";
+import type { Store } from "../store/store.js";
 
 /** The state machine as a reader sees it, at one moment. Use it only inside the callback it was given to. */
-export interface StoreView {
-  readonly revision: number;
-  readonly size: number;
-  get(key: Uint8Array): KeyValue | undefined;
-  range(from: Uint8Array, end: Uint8Array, countMax: number, sizeMax: number): RangePage;
-}
+export type StoreView = Pick<
+  Store,
+  | "revision"
+  | "compactedRevision"
+  | "size"
+  | "logTime"
+  | "get"
+  | "range"
+  | "remainingOf"
+  | "at"
+  | "rangeAt"
+  | "revisionAt"
+  | "history"
+  | "changesSince"
+  | "lease"
+  | "leases"
+  | "transaction"
+  | "transactions"
+  | "getIn"
+  | "rangeIn"
+  | "outcome"
+>;
 
 export type ExecuteDone = (
   error: DatabaseError | undefined,
@@ -45,6 +61,16 @@ export interface NodeService {
   execute(request: Request, timeoutMs: number, done: ExecuteDone): void;
   /** A linearizable read: `done` gets the store once it holds everything acknowledged before the call. */
   read(timeoutMs: number, done: ReadDone): void;
+  /**
+   * Waits until this node's own store has come to `revision`, which is no linearizable
+   * read: `done` gets the store then, at the earliest after `whenRevision` returned, or
+   * TIMEOUT, or CLOSED. For watches.
+   *
+   * @returns how to give up: `done` is not called any more
+   */
+  whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void;
+  /** Milliseconds since 1970 by this node's clock: what leases are measured with when they are read. */
+  wallTime(): number;
   /** The cluster as the leader sees it; as this node sees it when no leader answers. */
   status(timeoutMs: number, done: StatusDone): void;
   /**

@@ -15,6 +15,7 @@ import type {
   ReadDone,
   StatusDone,
 } from "../../src/node/service.js";
+import { RevisionWaits } from "../../src/node/revision-waits.js";
 import { type Entry, LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import { DEFAULT_LIMITS, type Limits, type Request } from "../../src/store/command.js";
 import { checkRequest } from "../../src/store/limits.js";
@@ -47,11 +48,14 @@ export class SingleNodeService implements NodeService {
   /** Requests handed in, in order, applied or not. */
   readonly executed: Request[] = [];
   readCount = 0;
+  /** what the leader's clock shows; milliseconds since 1970 */
+  time = 1_700_000_000_000;
   mood: Mood = "serving";
   readonly #log: Entry[];
   readonly #waiting = new Set<Waiting>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #arrivals = new Set<{ readonly count: number; readonly tell: () => void }>();
+  readonly #waits = new RevisionWaits();
   #stopped = false;
 
   constructor() {
@@ -86,7 +90,8 @@ export class SingleNodeService implements NodeService {
     this.#begin(timeoutMs, late, wrong, {
       run: () => {
         this.#append(request);
-        done(undefined, this.store.apply(request));
+        done(undefined, this.store.apply(request, this.time));
+        this.#waits.serve(this.store);
       },
       fail: (error) => {
         done(error, undefined);
@@ -105,6 +110,23 @@ export class SingleNodeService implements NodeService {
         done(error, undefined);
       },
     });
+  }
+
+  whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void {
+    const giveUp = this.#waits.add(revision, performance.now() + timeoutMs, done);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#waits.expire(performance.now() + 1);
+    }, timeoutMs);
+    this.#timers.add(timer);
+    setImmediate(() => {
+      this.#waits.serve(this.store);
+    });
+    return giveUp;
+  }
+
+  wallTime(): number {
+    return this.time;
   }
 
   status(_timeoutMs: number, done: StatusDone): void {
@@ -196,6 +218,7 @@ export class SingleNodeService implements NodeService {
     this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+    this.#waits.close();
     for (const { fail } of this.#waiting) fail(new DatabaseError("CLOSED", "the node is closed"));
     this.#waiting.clear();
   }

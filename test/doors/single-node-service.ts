@@ -14,6 +14,7 @@ import type {
   ReadDone,
   StatusDone,
 } from "../../src/node/service.js";
+import { RevisionWaits } from "../../src/node/revision-waits.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import type { Entry } from "../../src/raft/types.js";
 import { DEFAULT_LIMITS } from "../../src/store/command.js";
@@ -33,6 +34,9 @@ export class SingleNodeService implements NodeService {
   held = false;
   executeCount = 0;
   readCount = 0;
+  /** what the leader's clock shows; milliseconds since 1970 */
+  time = 1_700_000_000_000;
+  readonly #waits = new RevisionWaits();
   #waiting: (() => void)[] = [];
 
   constructor(limits: Limits = DEFAULT_LIMITS) {
@@ -45,7 +49,8 @@ export class SingleNodeService implements NodeService {
     const error = checkRequest(request, this.limits) ?? this.executeError;
     this.#later(() => {
       if (error !== undefined) done(error, undefined);
-      else done(undefined, this.store.apply(request));
+      else done(undefined, this.store.apply(request, this.time));
+      this.#waits.serve(this.store);
     });
   }
 
@@ -56,6 +61,21 @@ export class SingleNodeService implements NodeService {
       if (error !== undefined) done(error, undefined);
       else done(undefined, this.store);
     });
+  }
+
+  whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void {
+    const giveUp = this.#waits.add(revision, performance.now() + timeoutMs, done);
+    setTimeout(() => {
+      this.#waits.expire(performance.now() + 1);
+    }, timeoutMs).unref();
+    setImmediate(() => {
+      this.#waits.serve(this.store);
+    });
+    return giveUp;
+  }
+
+  wallTime(): number {
+    return this.time;
   }
 
   status(_timeoutMs: number, done: StatusDone): void {
