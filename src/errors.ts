@@ -18,6 +18,14 @@ export type ErrorCode =
   | "REQUEST_TOO_LARGE"
   /** a condition of the request did not hold: nothing was applied */
   | "CONDITION_FAILED"
+  /** what a transaction has read or writes was changed by another: nothing was applied. `conflicts` */
+  | "CONFLICT"
+  /** the transaction was never begun, has ended, or is forgotten */
+  | "TRANSACTION_GONE"
+  /** the lease was never granted, was revoked, or has run out */
+  | "LEASE_GONE"
+  /** the session was never opened, was closed, or has run out: nothing was applied now */
+  | "SESSION_GONE"
   /** a change of members or of the leader that cannot be done, or not now: nothing was changed */
   | "CHANGE_REFUSED"
   /** the revision is older than the history that is kept: `revisions` */
@@ -66,7 +74,17 @@ export interface RevisionBounds {
   readonly current: number;
 }
 
+/** Of CONFLICT: a key that was changed. */
+export interface KeyConflict {
+  readonly key: Uint8Array;
+  /** what was read or compared with; 0: absent */
+  readonly readRevision: number;
+  /** of its last change; 0 when it is absent and nothing more is known */
+  readonly currentRevision: number;
+}
+
 export interface DatabaseErrorOptions extends ErrorOptions {
+  readonly conflicts?: readonly KeyConflict[] | undefined;
   readonly revisions?: RevisionBounds | undefined;
   /** default: "not-applied", or "unknown" for OUTCOME_UNKNOWN */
   readonly outcome?: Outcome;
@@ -88,6 +106,9 @@ export class DatabaseError extends Error {
   /** of REVISION_COMPACTED and REVISION_FUTURE; else undefined */
   readonly revisions: RevisionBounds | undefined;
 
+  /** of CONFLICT, at most 100; else undefined */
+  readonly conflicts: readonly KeyConflict[] | undefined;
+
   constructor(code: ErrorCode, message: string, options: DatabaseErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
@@ -95,5 +116,6 @@ export class DatabaseError extends Error {
     this.retryable = this.outcome === "not-applied" && RETRYABLE.has(code);
     this.requestId = options.requestId;
     this.revisions = options.revisions;
+    this.conflicts = options.conflicts;
   }
 }

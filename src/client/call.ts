@@ -8,6 +8,7 @@
  */
 import { unreachable } from "../assert.js";
 import type { ClientRequest, ClientResponse } from "../codec/client-message.js";
+import { FOUND_KIND } from "../codec/client-query.js";
 import { DatabaseError } from "../errors.js";
 import { watchAbort } from "./abort-watch.js";
 import type { NativeConnection } from "./native-connection.js";
@@ -27,6 +28,7 @@ const ANSWER_KIND = {
   readLog: "logPage",
   checksumAt: "checksumOf",
   administer: "administered",
+  query: "found",
 } as const satisfies Record<ClientRequest["kind"], Answer["kind"]>;
 
 /** What the node is given less than what is left, so that its answer is here in time … */
@@ -108,6 +110,7 @@ export class Call {
       case "range":
       case "status":
       case "administer":
+      case "query":
         return { ...request, id, timeoutMs };
       case "info":
       case "readLog":
@@ -120,7 +123,12 @@ export class Call {
 
   /** Whether an answer of this kind can be this call's. */
   fits(answer: Answer): boolean {
-    return ANSWER_KIND[this.#request.kind] === answer.kind;
+    const request = this.#request;
+    if (request.kind === "execute" && request.answer === "whole") return answer.kind === "answered";
+    if (request.kind === "query") {
+      return answer.kind === "found" && answer.found.kind === FOUND_KIND[request.query.kind];
+    }
+    return ANSWER_KIND[request.kind] === answer.kind;
   }
 
   /** Settles the call; only the first time counts. */

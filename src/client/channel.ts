@@ -191,9 +191,9 @@ export class Channel implements NativeConnectionOwner {
     call: Call,
     failed: Extract<ClientResponse, { kind: "failed" }>,
   ): void {
-    const { code, message, outcome } = failed;
+    const { code, message, outcome, revisions } = failed;
     const requestId = failed.requestId === "" ? undefined : failed.requestId;
-    const error = new DatabaseError(code, message, { outcome, requestId });
+    const error = new DatabaseError(code, message, { outcome, requestId, revisions });
     call.sentOn = undefined;
     if (outcome !== "not-applied" || !TRY_AGAIN.has(code)) {
       this.#reject(call, error);

@@ -182,3 +182,10 @@ export class FieldReader {
 export function malformed(reason: string, cause?: unknown): DatabaseError {
   return new DatabaseError("PROTOCOL", `malformed client message: ${reason}`, { cause });
 }
+
+/** One of `choices`, by its place. @throws {DatabaseError} PROTOCOL */
+export function readChoice<T>(reader: FieldReader, choices: readonly T[], name: string): T {
+  const choice = choices[reader.long()];
+  if (choice === undefined) throw malformed(`${name} is none that is known`);
+  return choice;
+}

@@ -17,6 +17,7 @@
  *   6  readLog     id long, from long, sizeMax long
  *   7  checksumAt  id long, index long
  *   8  administer  id long, timeoutMs long, action string, node string, address string
+ *   9  query       id long, timeoutMs long, query bytes
  *
  *   65 executed    id long, revision long, verdict long, commandIndex long, count long, results bytes
  *   66 got         id long, revision long, count long, keyValues bytes      count 0 or 1
@@ -25,17 +26,21 @@
  *   69 infoOf      id long, json string
  *   70 logPage     id long, previousChecksum long, blocks bytes
  *   71 checksumOf  id long, held boolean, term long, checksum long
- *   72 failed      id long, code string, message string, outcome long, requestId string
+ *   72 failed      id long, code string, message string, outcome long, requestId string,
+ *                  bounded boolean, asked long, compacted long, current long
  *   73 administered id long, index long
  *   74 goodbye     id long
+ *   75 answered    id long, answer bytes
+ *   76 found       id long, revision long, found bytes
  *
  *   request    := what block.ts calls a request
  *   keyValues, results, verdict: client-result.ts
+ *   query, found: client-query.ts; answer: store/answer.ts
  *
  * Kinds and numbers are never reused; a new one comes with a new version.
  */
 import { assert, unreachable } from "../assert.js";
-import type { ErrorCode, Outcome } from "../errors.js";
+import { encodeAnswer, readAnswer } from "../store/answer.js";
 import type { KeyValue, Request, RequestResult } from "../store/command.js";
 import { adminActionOf, adminTexts, type AdminAction } from "./admin-action.js";
 import { decodeRequest, encodeRequest } from "./block.js";
@@ -46,6 +51,7 @@ import {
   LONG_MAX,
   longsRoom,
   malformed,
+  readChoice,
 } from "./client-field.js";
 import {
   keyValuesRoom,
@@ -56,11 +62,21 @@ import {
   writeKeyValues,
   writeResult,
 } from "./client-result.js";
+import {
+  decodeFound,
+  decodeQuery,
+  encodeFound,
+  encodeQuery,
+  type Found,
+  type Query,
+  strictly,
+} from "./client-query.js";
+import { type FailureFields, failureRoom, readFailure, writeFailure } from "./client-failure.js";
 import { FRAME_HEADER_SIZE, writeFrameHeader } from "./frame.js";
 
-/** 0x00 "BALSA" version(1) 0x0a */
+/** 0x00 "BALSA" version(2) 0x0a */
 export const CLIENT_PREAMBLE: Uint8Array = new Uint8Array([
-  0, 0x42, 0x41, 0x4c, 0x53, 0x41, 1, 0x0a,
+  0, 0x42, 0x41, 0x4c, 0x53, 0x41, 2, 0x0a,
 ]);
 
 /** bytes; the largest body of a request: keys and values by the default limits, and what is around them */
@@ -74,8 +90,9 @@ export const CLIENT_TIMEOUT_MS_MAX: number = 24 * 60 * 60 * 1000;
  * How much an execution's answer tells: "previous" is each key before the
  * command, for a request of one command only, so that an answer is bounded;
  * "counts" is what was deleted. Neither carries `current`, which the asker knows.
+ * "whole" is all there is, in an answer of its own kind; too much of it is not told.
  */
-export type AnswerDetail = "counts" | "previous";
+export type AnswerDetail = "counts" | "previous" | "whole";
 
 export type ClientRequest =
   | {
@@ -115,10 +132,25 @@ export type ClientRequest =
       readonly id: number;
       readonly timeoutMs: number;
       readonly action: AdminAction;
+    }
+  | {
+      readonly kind: "query";
+      readonly id: number;
+      readonly timeoutMs: number;
+      readonly query: Query;
     };
 
 export type ClientResponse =
   | { readonly kind: "executed"; readonly id: number; readonly result: RequestResult }
+  /** the same, whole */
+  | { readonly kind: "answered"; readonly id: number; readonly result: RequestResult }
+  | {
+      readonly kind: "found";
+      readonly id: number;
+      /** the store's, where it was found */
+      readonly revision: number;
+      readonly found: Found;
+    }
   | {
       readonly kind: "got";
       readonly id: number;
@@ -154,16 +186,11 @@ export type ClientResponse =
   | { readonly kind: "administered"; readonly id: number; readonly index: number }
   /** asked by nobody (its id is 0): the node is going down; it answers what it was sent, and takes nothing new */
   | { readonly kind: "goodbye"; readonly id: 0 }
-  | {
+  | (FailureFields & {
       readonly kind: "failed";
       /** 0 when the connection itself is refused: it is closed behind this answer */
       readonly id: number;
-      readonly code: ErrorCode;
-      readonly message: string;
-      readonly outcome: Outcome;
-      /** hex, or empty */
-      readonly requestId: string;
-    };
+    });
 
 const REQUEST_KIND = {
   execute: 1,
@@ -174,6 +201,7 @@ const REQUEST_KIND = {
   readLog: 6,
   checksumAt: 7,
   administer: 8,
+  query: 9,
 } as const satisfies Record<ClientRequest["kind"], number>;
 
 const RESPONSE_KIND = {
@@ -187,36 +215,13 @@ const RESPONSE_KIND = {
   failed: 72,
   administered: 73,
   goodbye: 74,
+  answered: 75,
+  found: 76,
 } as const satisfies Record<ClientResponse["kind"], number>;
 
-const ANSWERS: readonly AnswerDetail[] = ["counts", "previous"];
-const OUTCOMES: readonly Outcome[] = ["not-applied", "applied", "unknown"];
-const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
-  INVALID_ARGUMENT: true,
-  KEY_TOO_LARGE: true,
-  VALUE_TOO_LARGE: true,
-  REQUEST_TOO_LARGE: true,
-  CONDITION_FAILED: true,
-  CHANGE_REFUSED: true,
-  REVISION_COMPACTED: true,
-  REVISION_FUTURE: true,
-  NO_LEADER: true,
-  UNAVAILABLE: true,
-  BUSY: true,
-  TIMEOUT: true,
-  OUTCOME_UNKNOWN: true,
-  CLOSED: true,
-  ABORTED: true,
-  CORRUPTION: true,
-  DIVERGENCE: true,
-  DIRECTORY_IN_USE: true,
-  WRONG_DIRECTORY: true,
-  PROTOCOL: true,
-  STORAGE_FAILED: true,
-  ADDRESS_UNAVAILABLE: true,
-  CODEC_FAILED: true,
-};
+const ANSWERS: readonly AnswerDetail[] = ["counts", "previous", "whole"];
 
+const NO_BYTES = new Uint8Array(0);
 const CHECKSUM_MAX = 0xffff_ffff;
 
 /** The body of a frame. */
@@ -231,8 +236,8 @@ export function encodeClientResponse(response: ClientResponse): Buffer {
 
 /** A whole frame, made in one buffer. */
 export function encodeClientRequestFrame(request: ClientRequest): Buffer {
-  const rows = request.kind === "execute" ? encodeRequest(request.request) : undefined;
-  const target = Buffer.allocUnsafe(FRAME_HEADER_SIZE + requestRoom(request, rows));
+  const body = bodyOf(request);
+  const target = Buffer.allocUnsafe(FRAME_HEADER_SIZE + requestRoom(request, body));
   const writer = new FieldWriter(target, FRAME_HEADER_SIZE);
   writer.byte(REQUEST_KIND[request.kind]);
   writer.long(request.id);
@@ -240,7 +245,11 @@ export function encodeClientRequestFrame(request: ClientRequest): Buffer {
     case "execute":
       writer.long(request.timeoutMs);
       writer.long(ANSWERS.indexOf(request.answer));
-      writer.bytes(rows ?? encodeRequest(request.request));
+      writer.bytes(body);
+      break;
+    case "query":
+      writer.long(request.timeoutMs);
+      writer.bytes(body);
       break;
     case "get":
       writer.long(request.timeoutMs);
@@ -275,11 +284,24 @@ export function encodeClientRequestFrame(request: ClientRequest): Buffer {
   return sealFrame(target, writer.offset);
 }
 
-function requestRoom(request: ClientRequest, rows: Uint8Array | undefined): number {
+/** What is encoded before its room is known. */
+function bodyOf(request: ClientRequest): Uint8Array {
+  switch (request.kind) {
+    case "execute":
+      return encodeRequest(request.request);
+    case "query":
+      return encodeQuery(request.query);
+    default:
+      return NO_BYTES;
+  }
+}
+
+function requestRoom(request: ClientRequest, body: Uint8Array): number {
   const scalars = 1 + longsRoom(4);
   switch (request.kind) {
     case "execute":
-      return scalars + bytesRoom(rows?.length ?? 0);
+    case "query":
+      return scalars + bytesRoom(body.length);
     case "get":
       return scalars + bytesRoom(request.key.length);
     case "range":
@@ -346,6 +368,13 @@ function decodeRequestFields(reader: FieldReader, kind: number, id: number): Cli
       if (action === undefined) throw malformed("an administration is none that is known");
       return { kind: "administer", id, timeoutMs, action };
     }
+    case REQUEST_KIND.query:
+      return {
+        kind: "query",
+        id,
+        timeoutMs: readTimeoutMs(reader),
+        query: decodeQuery(reader.view()),
+      };
     default:
       throw malformed(`no request has the kind ${kind}`);
   }
@@ -353,7 +382,8 @@ function decodeRequestFields(reader: FieldReader, kind: number, id: number): Cli
 
 /** A whole frame, made in one buffer. */
 export function encodeClientResponseFrame(response: ClientResponse): Buffer {
-  const target = Buffer.allocUnsafe(FRAME_HEADER_SIZE + responseRoom(response));
+  const body = bodyOfResponse(response);
+  const target = Buffer.allocUnsafe(FRAME_HEADER_SIZE + responseRoom(response, body));
   const writer = new FieldWriter(target, FRAME_HEADER_SIZE);
   writer.byte(RESPONSE_KIND[response.kind]);
   writer.long(response.id);
@@ -384,13 +414,17 @@ export function encodeClientResponseFrame(response: ClientResponse): Buffer {
       writer.long(response.checksum);
       break;
     case "failed":
-      writer.string(response.code);
-      writer.string(response.message);
-      writer.long(OUTCOMES.indexOf(response.outcome));
-      writer.string(response.requestId);
+      writeFailure(writer, response);
       break;
     case "administered":
       writer.long(response.index);
+      break;
+    case "answered":
+      writer.bytes(body);
+      break;
+    case "found":
+      writer.long(response.revision);
+      writer.bytes(body);
       break;
     case "goodbye":
       break;
@@ -400,9 +434,23 @@ export function encodeClientResponseFrame(response: ClientResponse): Buffer {
   return sealFrame(target, writer.offset);
 }
 
-function responseRoom(response: ClientResponse): number {
+function bodyOfResponse(response: ClientResponse): Uint8Array {
+  switch (response.kind) {
+    case "answered":
+      return encodeAnswer(response.result);
+    case "found":
+      return encodeFound(response.found);
+    default:
+      return NO_BYTES;
+  }
+}
+
+function responseRoom(response: ClientResponse, body: Uint8Array): number {
   const scalars = 1 + longsRoom(6);
   switch (response.kind) {
+    case "answered":
+    case "found":
+      return scalars + bytesRoom(body.length);
     case "executed":
       return scalars + resultRoom(response.result);
     case "got":
@@ -419,12 +467,7 @@ function responseRoom(response: ClientResponse): number {
     case "goodbye":
       return scalars;
     case "failed":
-      return (
-        scalars +
-        bytesRoom(response.code.length) +
-        bytesRoom(Buffer.byteLength(response.message)) +
-        bytesRoom(Buffer.byteLength(response.requestId))
-      );
+      return scalars + failureRoom(response);
     default:
       return unreachable(response);
   }
@@ -474,12 +517,13 @@ function decodeResponseFields(reader: FieldReader, kind: number, id: number): Cl
         checksum: reader.longWithin(0, CHECKSUM_MAX, "a checksum"),
       };
     }
-    case RESPONSE_KIND.failed: {
-      const code = reader.string();
-      if (!isErrorCode(code)) throw malformed("an answer carries an unknown error code");
-      const message = reader.string();
-      const outcome = readChoice(reader, OUTCOMES, "an outcome");
-      return { kind: "failed", id, code, message, outcome, requestId: reader.string() };
+    case RESPONSE_KIND.failed:
+      return { kind: "failed", id, ...readFailure(reader) };
+    case RESPONSE_KIND.answered:
+      return { kind: "answered", id, result: strictly(reader.view(), readAnswer) };
+    case RESPONSE_KIND.found: {
+      const revision = reader.long();
+      return { kind: "found", id, revision, found: decodeFound(reader.view()) };
     }
     case RESPONSE_KIND.administered:
       return { kind: "administered", id, index: reader.long() };
@@ -501,14 +545,4 @@ function sealFrame(target: Buffer, end: number): Buffer {
 
 function readTimeoutMs(reader: FieldReader): number {
   return reader.longWithin(1, CLIENT_TIMEOUT_MS_MAX, "timeoutMs");
-}
-
-function readChoice<T>(reader: FieldReader, choices: readonly T[], name: string): T {
-  const choice = choices[reader.long()];
-  if (choice === undefined) throw malformed(`${name} is none that is known`);
-  return choice;
-}
-
-function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, text);
 }

@@ -3,7 +3,7 @@
  * an execution. In the record each is a `count` and one field of bytes.
  *
  *   keyValues  := keyValue[count]
- *   keyValue   := key bytes, value bytes, createRevision long, modRevision long, version long
+ *   keyValue   := key bytes, value bytes, createRevision long, modRevision long, version long, lease long
  *   results    := result[count] of an applied request (verdict 0)
  *              |  keyValue[count], 0 or 1, of a rejected one (verdict: its reason, from 1)
  *   result     := which u8 (bit 0: previous, bit 1: current), keyValue[bits set], deletedCount long
@@ -35,7 +35,7 @@ const HAS_PREVIOUS = 1;
 const HAS_CURRENT = 2;
 
 /** bytes; the least that one of a list can take */
-const KEY_VALUE_SIZE_MIN = 5;
+const KEY_VALUE_SIZE_MIN = 6;
 const RESULT_SIZE_MIN = 2;
 
 /** Room for the count and the field of bytes. */
@@ -60,9 +60,9 @@ function keyValuesSize(keyValues: readonly KeyValue[]): number {
 
 function keyValueSize(keyValue: KeyValue | undefined): number {
   if (keyValue === undefined) return 0;
-  const { key, value, createRevision, modRevision, version } = keyValue;
+  const { key, value, createRevision, modRevision, version, lease } = keyValue;
   const revisionsSize = longSize(createRevision) + longSize(modRevision) + longSize(version);
-  return bytesSize(key) + bytesSize(value) + revisionsSize;
+  return bytesSize(key) + bytesSize(value) + revisionsSize + longSize(lease ?? 0);
 }
 
 function resultsSize(results: readonly CommandResult[]): number {
@@ -140,16 +140,19 @@ function writeKeyValue(writer: FieldWriter, keyValue: KeyValue): void {
   writer.long(keyValue.createRevision);
   writer.long(keyValue.modRevision);
   writer.long(keyValue.version);
+  writer.long(keyValue.lease ?? 0);
 }
 
 function readKeyValue(list: FieldReader): KeyValue {
-  return {
+  const keyValue = {
     key: list.bytes(),
     value: list.bytes(),
     createRevision: list.long(),
     modRevision: list.long(),
     version: list.long(),
   };
+  const lease = list.long();
+  return lease === 0 ? keyValue : { ...keyValue, lease };
 }
 
 function writeCommandResult(writer: FieldWriter, result: CommandResult): void {

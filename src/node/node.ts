@@ -141,6 +141,10 @@ export class Node implements NodeService, TransportHandler {
     };
   }
 
+  now(): number {
+    return this.#parts.clock.now();
+  }
+
   wallTime(): number {
     return this.#parts.clock.wallTime();
   }

@@ -69,6 +69,8 @@ export interface NodeService {
    * @returns how to give up: `done` is not called any more
    */
   whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void;
+  /** Milliseconds, monotonic, any origin. */
+  now(): number;
   /** Milliseconds since 1970 by this node's clock: what leases are measured with when they are read. */
   wallTime(): number;
   /** The cluster as the leader sees it; as this node sees it when no leader answers. */

@@ -20,6 +20,7 @@ import {
   REJECT_REASONS,
   type RequestResult,
   type ResultDetail,
+  type TransactionDetail,
   type TransactionStatus,
 } from "./command.js";
 
@@ -59,9 +60,14 @@ export function encodeAnswer(answer: RequestResult): Uint8Array {
 /** @throws {MalformedBytes} */
 export function decodeAnswer(bytes: Uint8Array): RequestResult {
   const reader = new ByteReader(bytes);
-  const answer = reader.number() === 0 ? readApplied(reader) : readRejected(reader);
+  const answer = readAnswer(reader);
   if (!reader.done) throw new MalformedBytes("bytes follow an answer");
   return answer;
+}
+
+/** @throws {MalformedBytes} */
+export function readAnswer(reader: ByteReader): RequestResult {
+  return reader.number() === 0 ? readApplied(reader) : readRejected(reader);
 }
 
 function readApplied(reader: ByteReader): RequestResult {
@@ -122,9 +128,7 @@ function writeDetail(writer: ByteWriter, detail: ResultDetail): void {
       writer.number(2).number(detail.lease).number(detail.ttl).number(detail.remaining);
       return;
     case "transaction":
-      writer.number(3).bytes(detail.transaction).number(STATUSES.indexOf(detail.status));
-      writer.number(ISOLATIONS.indexOf(detail.isolation));
-      writer.number(detail.readRevision).number(detail.revision);
+      writeTransaction(writer.number(3), detail);
       return;
     case "refused":
       writer.number(4).number(REJECT_REASONS.indexOf(detail.reason));
@@ -149,14 +153,7 @@ function readDetail(reader: ByteReader): ResultDetail | undefined {
       return { kind: "lease", lease, ttl: reader.number(), remaining: reader.number() };
     }
     case 3:
-      return {
-        kind: "transaction",
-        transaction: reader.bytes(),
-        status: oneOf(STATUSES, reader.number()),
-        isolation: oneOf(ISOLATIONS, reader.number()),
-        readRevision: reader.number(),
-        revision: reader.number(),
-      };
+      return readTransaction(reader);
     case 4:
       return { kind: "refused", reason: oneOf(REJECT_REASONS, reader.number()) };
     default:
@@ -164,13 +161,32 @@ function readDetail(reader: ByteReader): ResultDetail | undefined {
   }
 }
 
-function writeKeyValue(writer: ByteWriter, record: KeyValue): void {
+export function writeTransaction(writer: ByteWriter, detail: TransactionDetail): void {
+  writer.bytes(detail.transaction).number(STATUSES.indexOf(detail.status));
+  writer.number(ISOLATIONS.indexOf(detail.isolation));
+  writer.number(detail.readRevision).number(detail.revision);
+}
+
+/** @throws {MalformedBytes} */
+export function readTransaction(reader: ByteReader): TransactionDetail {
+  return {
+    kind: "transaction",
+    transaction: reader.bytes(),
+    status: oneOf(STATUSES, reader.number()),
+    isolation: oneOf(ISOLATIONS, reader.number()),
+    readRevision: reader.number(),
+    revision: reader.number(),
+  };
+}
+
+export function writeKeyValue(writer: ByteWriter, record: KeyValue): void {
   writer.bytes(record.key).bytes(record.value);
   writer.number(record.createRevision).number(record.modRevision).number(record.version);
   writer.number(record.lease ?? 0);
 }
 
-function readKeyValue(reader: ByteReader): KeyValue {
+/** @throws {MalformedBytes} */
+export function readKeyValue(reader: ByteReader): KeyValue {
   const record = {
     key: reader.bytes(),
     value: reader.bytes(),

@@ -125,6 +125,10 @@ export class SingleNodeService implements NodeService {
     return giveUp;
   }
 
+  now(): number {
+    return performance.now();
+  }
+
   wallTime(): number {
     return this.time;
   }

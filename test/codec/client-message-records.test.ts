@@ -25,7 +25,7 @@ describe("codec: native client messages are Avro's", () => {
     modRevision: 300,
     version: 5,
   };
-  const keyValueBytes = Buffer.from([2, 0x6b, 2, 0x76, 4, 0xd8, 4, 10]);
+  const keyValueBytes = Buffer.from([2, 0x6b, 2, 0x76, 4, 0xd8, 4, 10, 0]);
   const request: Request = {
     id: new Uint8Array(16).fill(9),
     commands: [{ kind: "delete", key: bytesOf("k") }],
@@ -218,6 +218,63 @@ describe("codec: native client messages are Avro's", () => {
         ["message", "string", "größe"],
         ["outcome", long, 2],
         ["requestId", "string", "0909"],
+        ["bounded", "boolean", false],
+        ["asked", long, 0],
+        ["compacted", long, 0],
+        ["current", long, 0],
+      ],
+    },
+    {
+      message: {
+        kind: "failed",
+        id: 3,
+        code: "REVISION_FUTURE",
+        message: "",
+        outcome: "not-applied",
+        requestId: "",
+        revisions: { asked: 9, compacted: 2, current: 5 },
+      },
+      kind: 72,
+      fields: [
+        ["id", long, 3],
+        ["code", "string", "REVISION_FUTURE"],
+        ["message", "string", ""],
+        ["outcome", long, 0],
+        ["requestId", "string", ""],
+        ["bounded", "boolean", true],
+        ["asked", long, 9],
+        ["compacted", long, 2],
+        ["current", long, 5],
+      ],
+    },
+    {
+      message: { kind: "query", id: 1, timeoutMs: 5, query: { kind: "lease", lease: 300 } },
+      kind: 9,
+      fields: [
+        ["id", long, 1],
+        ["timeoutMs", long, 5],
+        ["query", bytes, Buffer.from([8, 0xac, 2])],
+      ],
+    },
+    {
+      message: {
+        kind: "answered",
+        id: 1,
+        result: { kind: "applied", revision: 2, results: [], succeeded: false },
+      },
+      kind: 75,
+      fields: [
+        ["id", long, 1],
+        ["answer", bytes, Buffer.from([0, 2, 1, 0])],
+      ],
+    },
+    {
+      message: { kind: "found", id: 1, revision: 9, found: { kind: "leases", leases: [1, 2] } },
+      kind: 76,
+      fields: [
+        ["id", long, 1],
+        ["revision", long, 9],
+        ["found", bytes, Buffer.from([7, 2, 1, 2])],
       ],
     },
   ];

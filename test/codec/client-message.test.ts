@@ -17,6 +17,7 @@ import { clientRequests, clientResponses, plain } from "./client-message-samples
 const SEED = 20_240_613;
 /** The kind of a request whose rows block.ts reads. */
 const EXECUTE = 1;
+const ANSWERED = 75;
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function isProtocolError(error: unknown): boolean {
@@ -99,18 +100,48 @@ describe("codec: native client messages", () => {
       });
     }
 
+    const queryCases: readonly { readonly name: string; readonly query: readonly number[] }[] = [
+      { name: "nothing", query: [] },
+      { name: "an unknown kind", query: [99] },
+      { name: "a key that ends early", query: [1, 5, 97] },
+      { name: "no room for a page", query: [2, 0, 0, 1, 0, 0] },
+      { name: "a flag of 2", query: [5, 1, 97, 2, 0, 1, 1] },
+      { name: "bytes behind it", query: [4, 0] },
+    ];
+    for (const { name, query } of queryCases) {
+      it(`a question with ${name}`, () => {
+        const body = Buffer.from([9, 2, 2, 2 * query.length, ...query]);
+        assert.throws(() => decodeClientRequest(body), isProtocolError);
+      });
+    }
+
     const failedHead = [72, 2, 4, 0x4e, 0x4f, 0, 0, 0];
     const responseCases: readonly { readonly name: string; readonly body: readonly number[] }[] = [
       { name: "a request's kind", body: [5, 2] },
       { name: "a list that counts more than its bytes hold", body: [67, 2, 2, 0, ...huge, 0] },
       { name: "a list with bytes left over", body: [67, 2, 2, 0, 0, 2, 0] },
-      { name: "two states of one key", body: [66, 2, 2, 4, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] },
+      {
+        name: "two states of one key",
+        body: [66, 2, 2, 4, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+      },
       { name: "a boolean of 2", body: [71, 2, 2, 0, 0] },
       { name: "text that is not UTF-8", body: [68, 2, 2, 0xff] },
       { name: "a verdict that is unknown", body: [65, 2, 2, 200, 1, 0, 0, 0] },
       { name: "a refused command in an applied request", body: [65, 2, 2, 0, 2, 0, 0] },
       { name: "a result with unknown bits", body: [65, 2, 2, 0, 0, 2, 4, 4, 0] },
       { name: "an error code that is unknown", body: failedHead },
+      {
+        name: "revisions that are not there",
+        body: [72, 2, 12, 0x43, 0x4c, 0x4f, 0x53, 0x45, 0x44, 0, 0, 0, 0, 2, 0, 0],
+      },
+      { name: "an answer that ends early", body: [75, 2, 2, 0] },
+      { name: "something found that is not known", body: [76, 2, 2, 2, 99] },
+      { name: "something found that ends early", body: [76, 2, 2, 4, 1, 1] },
+      { name: "more things found than there are", body: [76, 2, 2, 4, 7, 100] },
+      {
+        name: "a change with unknown bits",
+        body: [76, 2, 2, 22, 5, 2, 0, 1, 0, 1, 97, 1, 1, 4, 0],
+      },
       { name: "a checksum of 33 bits", body: [70, 2, 0x80, 0x80, 0x80, 0x80, 0x20, 0] },
     ];
     for (const { name, body } of responseCases) {
@@ -137,8 +168,11 @@ describe("codec: native client messages", () => {
             if (bytes[0] !== EXECUTE) hasOneForm(bytes, decodeClientRequest, encodeClientRequest);
             else readsOrRefuses(bytes, decodeClientRequest);
           }
-          for (const bytes of changed(encodeClientResponse(response), changes, cut))
-            hasOneForm(bytes, decodeClientResponse, encodeClientResponse);
+          for (const bytes of changed(encodeClientResponse(response), changes, cut)) {
+            // What is inside an answer is store/answer.ts's.
+            if (bytes[0] === ANSWERED) readsOrRefuses(bytes, decodeClientResponse);
+            else hasOneForm(bytes, decodeClientResponse, encodeClientResponse);
+          }
         },
       ),
       { seed: SEED, numRuns: 2000 },

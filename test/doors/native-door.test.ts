@@ -263,8 +263,8 @@ describe("doors: the native protocol", () => {
     oversized.writeUInt32BE(CLIENT_REQUEST_SIZE_MAX + 1, 0);
     const violations: readonly { readonly name: string; readonly bytes: readonly Uint8Array[] }[] =
       [
-        { name: "another version", bytes: [bytesOf("\0BALSA\x02\n"), info] },
-        { name: "no line feed", bytes: [bytesOf("\0BALSA\x01\r"), info] },
+        { name: "another version", bytes: [bytesOf("\0BALSA\x01\n"), info] },
+        { name: "no line feed", bytes: [bytesOf("\0BALSA\x02\r"), info] },
         { name: "a wrong checksum", bytes: [CLIENT_PREAMBLE, wrongChecksum] },
         { name: "a length over the limit", bytes: [CLIENT_PREAMBLE, oversized] },
         { name: "text", bytes: [CLIENT_PREAMBLE, bytesOf("SET key value\r\n")] },

@@ -19,18 +19,22 @@ import {
   PAGE_COUNT_MAX,
   PAGE_SIZE_MAX,
 } from "../../client/request.js";
+import { type Answered, runQuery } from "../../client/query.js";
 import {
   CLIENT_PREAMBLE,
   CLIENT_REQUEST_SIZE_MAX,
+  CLIENT_RESPONSE_SIZE_MAX,
   type ClientRequest,
   type ClientResponse,
   decodeClientRequest,
   encodeClientResponseFrame,
 } from "../../codec/client-message.js";
+import type { Query } from "../../codec/client-query.js";
 import { FrameReader } from "../../codec/frame.js";
 import { DatabaseError } from "../../errors.js";
 import type { NodeService } from "../../node/service.js";
 import { LogIndex } from "../../raft/types.js";
+import { answerSize } from "../../store/answer.js";
 import type { RequestResult } from "../../store/command.js";
 import { checkRequest } from "../../store/limits.js";
 import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
@@ -92,6 +96,9 @@ class NativeSession implements ConnectionHandler {
    * much is unsent, so whoever is heard has taken what was written before.
    */
   #untakenSize = 0;
+  /** questions that wait for changes: how to give each up */
+  readonly #waits = new Set<() => void>();
+  #goingDown = false;
   #inputEnded = false;
   /** whether what is unfinished was begun in the bytes that came last */
   #frameEnded = false;
@@ -126,15 +133,20 @@ class NativeSession implements ConnectionHandler {
 
   inputEnded(): void {
     this.#inputEnded = true;
+    this.#giveUpWaits();
     this.#endWhenAnswered();
   }
 
   goodbye(): void {
+    this.#goingDown = true;
     this.#answer({ kind: "goodbye", id: 0 });
+    // They would hold up the end, and can wait at another node.
+    this.#giveUpWaits();
   }
 
   closed(): void {
     this.#frames.stop();
+    this.#giveUpWaits();
   }
 
   /** Returns what of `chunk` lies behind the preamble. */
@@ -176,6 +188,9 @@ class NativeSession implements ConnectionHandler {
       case "administer":
         this.#administer(request, size);
         break;
+      case "query":
+        this.#query(request, size);
+        break;
       case "status":
         this.#status(request, size);
         break;
@@ -209,6 +224,7 @@ class NativeSession implements ConnectionHandler {
       if (result === undefined) this.#fail(id, errorOf(error), requestId);
       else if (this.#untakenSize >= UNTAKEN_WRITES_FACTOR * this.#limits.untakenSizeMax)
         this.#fail(id, appliedUntold(), requestId);
+      else if (answer === "whole") this.#answerWhole(id, result, requestId);
       else this.#answer({ kind: "executed", id, result: told(result, answer === "previous") });
       this.#finish(size);
     });
@@ -250,6 +266,44 @@ class NativeSession implements ConnectionHandler {
       }
       this.#finish(size);
     });
+  }
+
+  #answerWhole(id: number, result: RequestResult, requestId: string): void {
+    if (answerSize(result) > CLIENT_RESPONSE_SIZE_MAX) this.#fail(id, tooMuchToTell(), requestId);
+    else this.#answer({ kind: "answered", id, result });
+  }
+
+  #query({ id, timeoutMs, query }: RequestOf<"query">, size: number): void {
+    this.#begin(size);
+    const finish = (): void => {
+      this.#waits.delete(giveUpWait);
+      this.#finish(size);
+    };
+    const giveUp = runQuery(this.#service, bounded(query), timeoutMs, (error, answered) => {
+      if (answered === undefined) this.#fail(id, errorOf(error));
+      else if (this.#untaken()) this.#fail(id, untaken());
+      else this.#answerFound(id, answered);
+      finish();
+    });
+    const giveUpWait = (): void => {
+      giveUp();
+      this.#fail(id, new DatabaseError("UNAVAILABLE", "the node is going down"));
+      finish();
+    };
+    if (query.kind !== "changes" || query.waitMs === 0) return;
+    this.#waits.add(giveUpWait);
+    if (this.#goingDown || this.#inputEnded) giveUpWait();
+  }
+
+  #answerFound(id: number, answered: Answered): void {
+    const response = { kind: "found", id, ...answered } as const;
+    const frame = encodeClientResponseFrame(response);
+    if (frame.length > CLIENT_RESPONSE_SIZE_MAX) this.#fail(id, tooMuchFound());
+    else this.#write(frame);
+  }
+
+  #giveUpWaits(): void {
+    for (const giveUp of [...this.#waits]) giveUp();
   }
 
   #administer({ id, timeoutMs, action }: RequestOf<"administer">, size: number): void {
@@ -320,7 +374,11 @@ class NativeSession implements ConnectionHandler {
 
   #answer(response: ClientResponse): void {
     if (this.#connection.closed) return;
-    const frame = encodeClientResponseFrame(response);
+    this.#write(encodeClientResponseFrame(response));
+  }
+
+  #write(frame: Buffer): void {
+    if (this.#connection.closed) return;
     this.#untakenSize += frame.length;
     this.#connection.write(frame);
   }
@@ -335,6 +393,7 @@ class NativeSession implements ConnectionHandler {
       message,
       outcome,
       requestId: error.requestId ?? requestId,
+      ...(error.revisions && { revisions: error.revisions }),
     });
   }
 
@@ -363,6 +422,13 @@ function told(result: RequestResult, withPrevious: boolean): RequestResult {
   return { kind: "applied", revision: result.revision, results };
 }
 
+/** The question, asking for no more than a page. */
+function bounded(query: Query): Query {
+  if (!("countMax" in query)) return query;
+  const countMax = Math.min(query.countMax, PAGE_COUNT_MAX);
+  return { ...query, countMax, sizeMax: Math.min(query.sizeMax, PAGE_SIZE_MAX) };
+}
+
 function errorOf(error: DatabaseError | undefined): DatabaseError {
   assert(error !== undefined, "a request ends with a result or an error");
   return error;
@@ -374,6 +440,21 @@ function busy(message: string): DatabaseError {
 
 function untaken(): DatabaseError {
   return busy("answers wait on this connection that were not taken yet");
+}
+
+function tooMuchToTell(): DatabaseError {
+  return new DatabaseError(
+    "REQUEST_TOO_LARGE",
+    `applied, but what it read is more than an answer may hold (${CLIENT_RESPONSE_SIZE_MAX} bytes)`,
+    { outcome: "applied" },
+  );
+}
+
+function tooMuchFound(): DatabaseError {
+  return new DatabaseError(
+    "REQUEST_TOO_LARGE",
+    `what one revision changed is more than an answer may hold (${CLIENT_RESPONSE_SIZE_MAX} bytes): ask for a smaller range, or without the previous values`,
+  );
 }
 
 function appliedUntold(): DatabaseError {
