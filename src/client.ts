@@ -4,6 +4,9 @@
  */
 export { connect, type ConnectOptions, type RemoteDatabase } from "./client/remote-database.js";
 export { DatabaseError } from "./errors.js";
+export type * from "./lease.js";
+export type * from "./transaction.js";
+export type * from "./watch.js";
 export { codecs } from "./value-codecs.js";
 export type * from "./database.js";
 export type { DatabaseErrorOptions, ErrorCode, Outcome } from "./errors.js";

@@ -2,7 +2,22 @@
  * The Database a user holds in the hand: the same interface whether the data is
  * in this process (embedded.ts) or behind a socket (client/).
  */
+import type { ExpiryOptions, Lease, LeaseOptions, LeaseStatus } from "./lease.js";
 import type { ClusterStatus } from "./node/service.js";
+import type {
+  BeginOptions,
+  Transaction,
+  TransactionBody,
+  TransactionInfo,
+  TransactOptions,
+} from "./transaction.js";
+import type {
+  HistoryOptions,
+  KeyChange,
+  KeyDifference,
+  WatchEvent,
+  WatchOptions,
+} from "./watch.js";
 
 /** Text is UTF-8. */
 export type Bytes = string | Uint8Array;
@@ -20,11 +35,31 @@ export interface KeyRecord {
   readonly createRevision: number;
   readonly modRevision: number;
   readonly version: number;
+  /** the lease that it ends with, when it has one; a key with a time to live has one of its own */
+  readonly lease?: number;
 }
 
-export interface PutOptions extends OperationOptions {
+export interface ReadOptions extends OperationOptions {
+  /** read the past: as it was at this revision. REVISION_COMPACTED, REVISION_FUTURE */
+  readonly revision?: number;
+}
+
+export interface PutOptions extends OperationOptions, ExpiryOptions {
   /** only if the key is absent, or only if it is present; otherwise CONDITION_FAILED and nothing is applied */
   readonly only?: "if-absent" | "if-present";
+}
+
+/** An expected outcome is a value: the condition held, or this is what the key is. */
+export type ConditionalResult =
+  | { readonly applied: true; readonly revision: number }
+  | { readonly applied: false; readonly revision: number; readonly current: KeyRecord | undefined };
+
+export type PutIfOptions = OperationOptions & ExpiryOptions;
+
+export interface RevertResult {
+  readonly revision: number;
+  /** keys that were set or removed */
+  readonly changed: number;
 }
 
 export interface PutResult {
@@ -48,24 +83,95 @@ export interface Range {
   readonly to?: Bytes;
 }
 
-export interface ListOptions extends OperationOptions {
+export interface ListOptions extends ReadOptions {
   /** at most this many keys */
   readonly limit?: number;
 }
 
 export type BatchOperation =
-  | {
+  | (ExpiryOptions & {
       readonly kind: "put";
       readonly key: Bytes;
       readonly value: Bytes;
       readonly only?: "if-absent" | "if-present";
-    }
+    })
   | { readonly kind: "delete"; readonly key: Bytes };
 
 export interface BatchResult {
   readonly revision: number;
   /** per operation: keys removed (0 for put) */
   readonly deleted: readonly number[];
+}
+
+/**
+ * A condition on what a key is, as etcd's. The numbers of an absent key are 0; a
+ * comparison of an absent key's value never holds, "!=" neither.
+ */
+export type Condition =
+  | {
+      readonly target: "version" | "createRevision" | "modRevision" | "lease";
+      readonly relation: Relation;
+      readonly key: Bytes;
+      readonly number: number;
+    }
+  | {
+      readonly target: "value";
+      readonly relation: Relation;
+      readonly key: Bytes;
+      readonly value: Bytes;
+    };
+export type Relation = "=" | "!=" | "<" | ">";
+
+/** What a decision may do: operations of a batch, and reads among them. */
+export type DecisionOperation =
+  | BatchOperation
+  | { readonly kind: "deleteRange"; readonly range: Range }
+  | { readonly kind: "get"; readonly key: Bytes }
+  /** `limit`: 1 to 1000, default 1000 */
+  | { readonly kind: "list"; readonly range: Range; readonly limit?: number };
+
+export interface Decision {
+  /** all must hold */
+  readonly when: readonly Condition[];
+  /** at least one */
+  readonly then: readonly DecisionOperation[];
+  /** otherwise; left out: nothing is done */
+  readonly otherwise?: readonly DecisionOperation[];
+}
+
+export interface DecisionResult {
+  readonly revision: number;
+  /** whether all conditions held: `then` was done, and not `otherwise` */
+  readonly succeeded: boolean;
+  /** one for each operation that was done, in order */
+  readonly results: readonly DecisionOperationResult[];
+}
+
+export interface DecisionOperationResult {
+  /** the key before it, or what `get` found */
+  readonly previous: KeyRecord | undefined;
+  /** keys removed */
+  readonly deleted: number;
+  /** what `list` found; else empty */
+  readonly records: readonly KeyRecord[];
+  /** whether keys beyond the limit follow */
+  readonly more: boolean;
+}
+
+/** What became of a write, by its request id. */
+export type RequestOutcome =
+  | { readonly kind: "applied"; readonly revision: number }
+  | { readonly kind: "rejected" }
+  /** not applied so far as anybody remembers (the last 30,000 writes or more); it may still be on its way */
+  | { readonly kind: "unknown" };
+
+/** Which revisions can be read. */
+export interface RevisionRange {
+  readonly current: number;
+  /** the oldest that can be read */
+  readonly oldest: number;
+  /** milliseconds since 1970: the greatest time that a leader has put into the log */
+  readonly time: number;
 }
 
 /** How one type becomes bytes and comes back. Synchronous; may throw, which users meet as CODEC_FAILED. */
@@ -144,19 +250,98 @@ export interface Keyspace<K, V> {
 }
 
 export interface Database extends AsyncDisposable {
-  /** Linearizable. Undefined when the key is absent. */
-  get(key: Bytes, options?: OperationOptions): Promise<KeyRecord | undefined>;
+  /** Linearizable, unless a revision is named. Undefined when the key is absent. */
+  get(key: Bytes, options?: ReadOptions): Promise<KeyRecord | undefined>;
   put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult>;
   delete(key: Bytes, options?: OperationOptions): Promise<DeleteResult>;
   /** The range must name at least one bound; every key is `{ prefix: "" }`. */
   deleteRange(range: Range, options?: OperationOptions): Promise<DeleteResult>;
   /**
-   * In byte order, page by page; each page is linearizable, the whole is not one
-   * moment. The timeout is that of each page.
+   * In byte order, page by page. Each page is linearizable; the whole is one moment
+   * only when a revision is named. The timeout is that of each page.
    */
   list(range?: Range, options?: ListOptions): AsyncIterableIterator<KeyRecord>;
   /** All operations or none, one revision. A key may appear more than once: in order. */
   batch(operations: readonly BatchOperation[], options?: OperationOptions): Promise<BatchResult>;
+  /** Sets a key that is absent. */
+  putIfAbsent(key: Bytes, value: Bytes, options?: PutIfOptions): Promise<ConditionalResult>;
+  /** Sets a key that was last changed at `modRevision`; 0: that is absent. */
+  putIf(
+    key: Bytes,
+    value: Bytes,
+    modRevision: number,
+    options?: PutIfOptions,
+  ): Promise<ConditionalResult>;
+  /** Removes a key that was last changed at `modRevision`. */
+  deleteIf(key: Bytes, modRevision: number, options?: OperationOptions): Promise<ConditionalResult>;
+  /** etcd's transaction: one request that looks first. All of its branch or nothing, one revision. */
+  decide(decision: Decision, options?: OperationOptions): Promise<DecisionResult>;
+
+  /**
+   * Runs `body` in a transaction held in this process and commits what it did; runs it
+   * again when it conflicts, and only then: not when the outcome is unknown, nor when
+   * it throws, which gives the transaction up. `body` may run many times, so it has no
+   * effects of its own; the last attempt's return value is returned.
+   *
+   * @throws {DatabaseError} CONFLICT, when its attempts are used up
+   */
+  transact<T>(
+    body: (transaction: TransactionBody) => Promise<T> | T,
+    options?: TransactOptions,
+  ): Promise<T>;
+  /** Begins a transaction that the cluster holds. */
+  begin(options?: BeginOptions): Promise<Transaction>;
+  /** Takes up a transaction by its id, here or in another process than began it. @throws {DatabaseError} TRANSACTION_GONE */
+  transaction(id: string, options?: OperationOptions): Promise<Transaction>;
+  /** The open ones, oldest first. */
+  transactions(options?: OperationOptions): Promise<readonly TransactionInfo[]>;
+
+  /** Which revisions can be read. */
+  revisions(options?: OperationOptions): Promise<RevisionRange>;
+  /** The newest revision at a moment, by the log's time. @throws {DatabaseError} REVISION_COMPACTED */
+  revisionAt(time: Date | number, options?: OperationOptions): Promise<number>;
+  /** A key's changes, as far back as they are kept. */
+  history(key: Bytes, options?: HistoryOptions): AsyncIterableIterator<KeyChange>;
+  /** What is not the same at revision `from` and at `to` (default: now), in byte order. Holds all of it in memory. */
+  diff(
+    range: Range,
+    from: number,
+    to?: number,
+    options?: OperationOptions,
+  ): AsyncIterableIterator<KeyDifference>;
+  /**
+   * Makes the range what it was at `revision`, by one new request: history is never
+   * rewritten. Keys come back without their leases.
+   *
+   * @throws {DatabaseError} CONFLICT when the range is changed meanwhile; REQUEST_TOO_LARGE: revert smaller ranges
+   */
+  revert(range: Range, revision: number, options?: OperationOptions): Promise<RevertResult>;
+  /** Forgets the history before `revision`, on every node: it cannot be read any more. */
+  compact(revision: number, options?: OperationOptions): Promise<void>;
+  /** Changes of the range as they are made, from the next on or from a revision of the past. */
+  watch(range: Range, options?: WatchOptions): AsyncIterableIterator<WatchEvent>;
+
+  /** Grants a lease, and keeps it alive. */
+  lease(options: LeaseOptions): Promise<Lease>;
+  /** A lease as the cluster knows it; undefined when it has ended. */
+  leaseStatus(id: number, options?: OperationOptions): Promise<LeaseStatus | undefined>;
+  /** Ids of the leases that were granted and have not ended. */
+  leases(options?: OperationOptions): Promise<readonly number[]>;
+  /** Gives a lease more time: all it was granted with. @throws {DatabaseError} LEASE_GONE */
+  keepLease(id: number, options?: OperationOptions): Promise<void>;
+  /** Ends a lease and its keys. @throws {DatabaseError} LEASE_GONE */
+  revokeLease(id: number, options?: OperationOptions): Promise<void>;
+  /** Milliseconds until a key ends by itself; undefined when it is absent or does not. */
+  timeToLive(key: Bytes, options?: OperationOptions): Promise<number | undefined>;
+  /**
+   * Changes how long a key lives, not its value; nothing given: until it is deleted.
+   * @returns whether the key is there
+   */
+  expire(key: Bytes, expiry: ExpiryOptions, options?: OperationOptions): Promise<boolean>;
+
+  /** What became of a write whose error said that nobody knew. @param requestId hex, of the error */
+  outcome(requestId: string, options?: OperationOptions): Promise<RequestOutcome>;
+
   /** The keys behind `prefix`, through codecs. @throws {DatabaseError} INVALID_ARGUMENT */
   readonly keyspace: KeyspaceMaker;
   status(options?: OperationOptions): Promise<ClusterStatus>;

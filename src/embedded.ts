@@ -1,62 +1,55 @@
 /**
- * The Database in the process of its node: the same interface as the remote one,
- * with no socket between. Promises over the service's callbacks.
+ * The Database in the process of its node: the same as the remote one, with no
+ * socket between. Promises over the service's callbacks.
  *
  * Deadlines are the service's business. A signal gives up the waiting, not the
  * work: a write handed to the service may be applied, and its error says so.
  */
-import type {
-  BatchOperation,
-  BatchResult,
-  Bytes,
-  Database,
-  DeleteResult,
-  KeyRecord,
-  KeyspaceMaker,
-  ListOptions,
-  OperationOptions,
-  PutOptions,
-  PutResult,
-  Range,
-} from "./database.js";
 import { assert } from "./assert.js";
 import { watchAbort } from "./client/abort-watch.js";
-import { listPages, type Page } from "./client/list.js";
-import { newRequestId } from "./client/request-id.js";
+import { BackedDatabase } from "./client/backed-database.js";
+import type { At, Backend, KeyPage } from "./client/backend.js";
+import { type Answered, runQuery } from "./client/query.js";
 import {
-  aborted,
-  batchRequest,
-  batchResultOf,
-  checkKey,
-  checkRange,
-  closed,
-  deleteRangeRequest,
-  deleteRequest,
-  deleteResultOf,
-  keyOf,
   type KeyRange,
-  outcomeUnknown,
   PAGE_SIZE_MAX,
-  putRequest,
-  putResultOf,
   recordOf,
-  requestIdOf,
-  throwIf,
+  TIMEOUT_MS_DEFAULT,
   timeoutMsOf,
 } from "./client/request.js";
-import { keyspaceMaker } from "./client/typed-keyspace.js";
+import { aborted, closed, outcomeUnknown } from "./client/failures.js";
+import { requestIdOf } from "./client/request-id.js";
+import type { AdminAction } from "./codec/admin-action.js";
+import type { AnswerDetail } from "./codec/client-message.js";
+import {
+  decodeFound,
+  encodeFound,
+  FOUND_KIND,
+  type FoundFor,
+  type Query,
+} from "./codec/client-query.js";
+import type { OperationOptions } from "./database.js";
 import { DatabaseError } from "./errors.js";
-import type { ClusterStatus, NodeService, StoreView } from "./node/service.js";
-import type { Request, RequestResult } from "./store/command.js";
-import { checkRequest } from "./store/limits.js";
+import type {
+  AdminResult,
+  ClusterStatus,
+  NodeInfo,
+  NodeService,
+  StoreView,
+} from "./node/service.js";
+import { type Entry, LogIndex, type Term } from "./raft/types.js";
+import type { KeyValue, Limits, Request, RequestResult } from "./store/command.js";
+
+/** What `open` gives: the Database, and the cluster's inside. */
+export type EmbeddedDatabase = BackedDatabase;
 
 /**
  * The Database over a node of this process.
  *
  * @param close stops the node, which answers what it still has; called once
  */
-export function databaseOver(service: NodeService, close: () => Promise<void>): Database {
-  return new EmbeddedDatabase(service, close);
+export function databaseOver(service: NodeService, close: () => Promise<void>): EmbeddedDatabase {
+  return new BackedDatabase(new EmbeddedBackend(service, close));
 }
 
 /** An operation handed to the service and not answered yet. */
@@ -65,65 +58,107 @@ interface Pending {
   reject(error: DatabaseError): void;
 }
 
-class EmbeddedDatabase implements Database {
+class EmbeddedBackend implements Backend {
+  readonly limits: Limits;
+  readonly timeoutMs: number = TIMEOUT_MS_DEFAULT;
   readonly #service: NodeService;
   readonly #stop: () => Promise<void>;
   readonly #pending = new Set<Pending>();
-  readonly keyspace: KeyspaceMaker = keyspaceMaker(this);
   #closing: Promise<void> | undefined;
 
   constructor(service: NodeService, stop: () => Promise<void>) {
+    this.limits = service.limits;
     this.#service = service;
     this.#stop = stop;
   }
 
-  async get(key: Bytes, options?: OperationOptions): Promise<KeyRecord | undefined> {
-    const bytes = keyOf(key);
-    throwIf(checkKey(bytes, this.#service.limits));
-    return this.#read((store) => recordOf(store.get(bytes)), options);
+  async execute(
+    request: Request,
+    _detail: AnswerDetail,
+    options: OperationOptions | undefined,
+  ): Promise<RequestResult> {
+    const timeoutMs = timeoutMsOf(options);
+    return this.#run(requestIdOf(request), options, (done) => {
+      this.#service.execute(request, timeoutMs, done);
+    });
   }
 
-  async put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
-    const request = putRequest(newRequestId(), key, value, options?.only);
-    return putResultOf(request, await this.#execute(request, options));
+  async get(
+    key: Uint8Array,
+    options: OperationOptions | undefined,
+  ): Promise<At<KeyValue | undefined>> {
+    return this.#read((store) => recordOf(store.get(key)), options);
   }
 
-  async delete(key: Bytes, options?: OperationOptions): Promise<DeleteResult> {
-    const request = deleteRequest(newRequestId(), key);
-    return deleteResultOf(request, await this.#execute(request, options));
+  async page(
+    { from, end }: KeyRange,
+    countMax: number,
+    options: OperationOptions | undefined,
+  ): Promise<At<KeyPage>> {
+    return this.#read((store) => {
+      const { keyValues, more } = store.range(from, end, countMax, PAGE_SIZE_MAX);
+      return { keyValues: keyValues.map((keyValue) => recordOf(keyValue)), more };
+    }, options);
   }
 
-  async deleteRange(range: Range, options?: OperationOptions): Promise<DeleteResult> {
-    const request = deleteRangeRequest(newRequestId(), range);
-    return deleteResultOf(request, await this.#execute(request, options));
+  async query<Q extends Query>(
+    query: Q,
+    options: OperationOptions | undefined,
+  ): Promise<At<FoundFor<Q>>> {
+    const timeoutMs = timeoutMsOf(options);
+    let giveUp: (() => void) | undefined;
+    try {
+      const answered = await this.#run<Answered>(undefined, options, (done) => {
+        giveUp = runQuery(this.#service, query, timeoutMs, done);
+      });
+      // What was found is the store's; as over a socket, the asker gets his own.
+      const found = decodeFound(encodeFound(answered.found));
+      assert(found.kind === FOUND_KIND[query.kind], "what is found fits its question");
+      return { revision: answered.revision, found: found as FoundFor<Q> };
+    } finally {
+      giveUp?.();
+    }
   }
 
-  async batch(
-    operations: readonly BatchOperation[],
-    options?: OperationOptions,
-  ): Promise<BatchResult> {
-    const request = batchRequest(newRequestId(), operations);
-    return batchResultOf(request, await this.#execute(request, options));
-  }
-
-  list(range: Range = {}, options: ListOptions = {}): AsyncIterableIterator<KeyRecord> {
-    return listPages(range, options.limit, (keys, countMax) => this.#page(keys, countMax, options));
-  }
-
-  async status(options?: OperationOptions): Promise<ClusterStatus> {
+  async status(options: OperationOptions | undefined): Promise<ClusterStatus> {
     const timeoutMs = timeoutMsOf(options);
     return this.#run(undefined, options, (done) => {
       this.#service.status(timeoutMs, done);
     });
   }
 
+  async administer(
+    action: AdminAction,
+    options: OperationOptions | undefined,
+  ): Promise<AdminResult> {
+    const timeoutMs = timeoutMsOf(options);
+    return this.#run(undefined, options, (done) => {
+      this.#service.administer(action, timeoutMs, done);
+    });
+  }
+
+  async info(options: OperationOptions | undefined): Promise<NodeInfo> {
+    return this.#now(options, () => this.#service.info());
+  }
+
+  async readLog(
+    from: number,
+    sizeMax: number,
+    options: OperationOptions | undefined,
+  ): Promise<readonly Entry[]> {
+    return this.#now(options, () => this.#service.readLog(LogIndex(from), sizeMax));
+  }
+
+  async checksumAt(
+    index: number,
+    options: OperationOptions | undefined,
+  ): Promise<{ readonly term: Term; readonly checksum: number } | undefined> {
+    return this.#now(options, () => this.#service.checksumAt(LogIndex(index)));
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   async #close(): Promise<void> {
@@ -137,31 +172,27 @@ class EmbeddedDatabase implements Database {
     }
   }
 
-  async #execute(request: Request, options: OperationOptions | undefined): Promise<RequestResult> {
-    const timeoutMs = timeoutMsOf(options);
-    throwIf(checkRequest(request, this.#service.limits));
-    return this.#run(requestIdOf(request), options, (done) => {
-      this.#service.execute(request, timeoutMs, done);
+  /** What this node alone knows, at once. */
+  async #now<T>(options: OperationOptions | undefined, look: () => T): Promise<T> {
+    timeoutMsOf(options);
+    const { found } = await this.#run<{ readonly found: T }>(undefined, options, (done) => {
+      done(undefined, { found: look() });
     });
-  }
-
-  async #page(range: KeyRange, countMax: number, options: ListOptions): Promise<Page> {
-    throwIf(checkRange(range, this.#service.limits));
-    return this.#read((store) => {
-      const { keyValues, more } = store.range(range.from, range.end, countMax, PAGE_SIZE_MAX);
-      return { records: keyValues.map((keyValue) => recordOf(keyValue)), more };
-    }, options);
+    return found;
   }
 
   /** @param look runs while the store may be looked at */
-  async #read<T>(look: (store: StoreView) => T, options: OperationOptions | undefined): Promise<T> {
+  async #read<T>(
+    look: (store: StoreView) => T,
+    options: OperationOptions | undefined,
+  ): Promise<At<T>> {
     const timeoutMs = timeoutMsOf(options);
-    const { found } = await this.#run<{ readonly found: T }>(undefined, options, (done) => {
+    return this.#run<At<T>>(undefined, options, (done) => {
       this.#service.read(timeoutMs, (error, store) => {
-        done(error, store === undefined ? undefined : { found: look(store) });
+        const at = store && { revision: store.revision, found: look(store) };
+        done(error, at);
       });
     });
-    return found;
   }
 
   /** Hands an operation to the service, and settles it by its answer or its signal. */

@@ -8,25 +8,10 @@
 export { open, type OpenOptions } from "./open.js";
 export { connect, type ConnectOptions, type RemoteDatabase } from "./client/remote-database.js";
 export { startNode, type NodeOptions, type RunningNode } from "./server.js";
-export type {
-  BatchOperation,
-  BatchResult,
-  Bytes,
-  Codec,
-  Database,
-  DeleteResult,
-  KeyRecord,
-  Keyspace,
-  KeyspaceMaker,
-  KeyspaceOperation,
-  KeyspaceRange,
-  ListOptions,
-  OperationOptions,
-  PutOptions,
-  PutResult,
-  Range,
-  TypedRecord,
-} from "./database.js";
+export type * from "./database.js";
+export type * from "./lease.js";
+export type * from "./transaction.js";
+export type * from "./watch.js";
 export { codecs } from "./value-codecs.js";
 export type { ClusterStatus, NodeInfo, NodeStatus } from "./node/service.js";
 export {

@@ -23,9 +23,11 @@ const FLOOR_1 = [...FLOOR_0, "src/raft", "src/store"];
 const FLOOR_2 = [...FLOOR_1, "src/codec"];
 const FLOOR_3 = [...FLOOR_2, "src/storage", "src/transport"];
 const FLOOR_4 = [...FLOOR_3, "src/node"];
+/** What a user holds: interfaces, in files by their ideas. */
+const DATABASE = ["src/database", "src/transaction", "src/lease", "src/watch"];
 const FLOOR_5 = [
   ...FLOOR_4,
-  "src/database",
+  ...DATABASE,
   "src/value-codecs",
   "src/embedded",
   "src/open",
@@ -49,7 +51,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "src/storage": { rooms: FLOOR_2, packages: ["proper-lockfile"], nodeModules: true },
   "src/transport": { rooms: FLOOR_2, packages: [], nodeModules: true },
   "src/node": { rooms: FLOOR_3, packages: [], nodeModules: true },
-  "src/database": { rooms: FLOOR_4, packages: [], nodeModules: true },
+  "src/database": { rooms: [...FLOOR_4, ...DATABASE], packages: [], nodeModules: true },
+  "src/transaction": { rooms: DATABASE, packages: [], nodeModules: false },
+  "src/lease": { rooms: DATABASE, packages: [], nodeModules: false },
+  "src/watch": { rooms: DATABASE, packages: [], nodeModules: false },
   // avsc is loaded when a codec first needs it.
   "src/value-codecs": { rooms: ["src/database"], packages: ["avsc"], nodeModules: false },
   "src/embedded": { rooms: FLOOR_5, packages: [], nodeModules: true },
@@ -61,7 +66,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "src/index": { rooms: FLOOR_5, packages: [], nodeModules: false },
   // Not through src/index: a short command must not load the node.
   "src/console": {
-    rooms: ["src/index", "src/database", "src/client", ...FLOOR_0],
+    rooms: ["src/index", ...DATABASE, "src/client", ...FLOOR_0],
     entries: ["src/codec/block", "src/node/service", "src/raft/types", "src/storage/offline-log"],
     packages: ["@oclif/core", "cli-progress"],
     nodeModules: true,

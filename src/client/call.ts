@@ -12,7 +12,7 @@ import { FOUND_KIND } from "../codec/client-query.js";
 import { DatabaseError } from "../errors.js";
 import { watchAbort } from "./abort-watch.js";
 import type { NativeConnection } from "./native-connection.js";
-import { aborted, outcomeUnknown } from "./request.js";
+import { aborted, outcomeUnknown } from "./failures.js";
 
 type Without<T, Key extends string> = T extends unknown ? Omit<T, Key> : never;
 /** A request before it has an id and knows how much time is left. */

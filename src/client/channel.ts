@@ -24,7 +24,7 @@ import {
   NativeConnection,
   type NativeConnectionOwner,
 } from "./native-connection.js";
-import { aborted, closed } from "./request.js";
+import { aborted, closed } from "./failures.js";
 
 /** Refusals that prove that nothing was applied and may be different the next time. */
 const TRY_AGAIN: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "BUSY", "UNAVAILABLE"]);

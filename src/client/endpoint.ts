@@ -4,7 +4,7 @@
  *   endpoint := host ":" port        host := name | IPv4 | "[" IPv6 "]"
  */
 import { isIPv6 } from "node:net";
-import { invalid } from "./request.js";
+import { invalid } from "./failures.js";
 
 export interface Endpoint {
   readonly host: string;

@@ -9,9 +9,11 @@ export interface Page {
   readonly records: readonly KeyRecord[];
   /** whether keys beyond the last one follow in the range */
   readonly more: boolean;
+  /** where the next page begins, when that is not behind the last record */
+  readonly nextFrom?: Uint8Array;
 }
 
-/** @param readPage at least one key when there is one, at most `countMax` */
+/** @param readPage at least one key when there is one, or `nextFrom`; at most `countMax` */
 export async function* listPages(
   range: Range,
   limit: number | undefined,
@@ -21,13 +23,16 @@ export async function* listPages(
   let { from } = rangeOf(range);
   const { end } = rangeOf(range);
   while (left > 0) {
-    const { records, more } = await readPage({ from, end }, Math.min(left, PAGE_COUNT_MAX));
-    for (const record of records) {
+    const page = await readPage({ from, end }, Math.min(left, PAGE_COUNT_MAX));
+    for (const record of page.records) {
+      if (left === 0) return;
       yield record;
       left -= 1;
     }
-    const last = records.at(-1);
-    if (!more || last === undefined) return;
-    from = keyAfter(last.key);
+    const last = page.records.at(-1);
+    if (!page.more) return;
+    if (page.nextFrom !== undefined) from = page.nextFrom;
+    else if (last === undefined) return;
+    else from = keyAfter(last.key);
   }
 }

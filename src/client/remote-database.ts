@@ -1,58 +1,35 @@
 /**
  * The Database of a cluster behind a socket, over the native client protocol.
  *
- * Connects when first used, to one node at a time. Every write carries a request
- * id of its own; when its outcome is unknown, the error tells it. The limits of
- * keys and values are the node's: what exceeds them is refused there.
+ * Connects when first used. Every write carries a request id of its own; when its
+ * outcome is unknown, the error tells it. The limits of keys and values are the
+ * node's: what exceeds them is refused there.
  */
-import type {
-  BatchOperation,
-  BatchResult,
-  Bytes,
-  Database,
-  DeleteResult,
-  KeyRecord,
-  KeyspaceMaker,
-  ListOptions,
-  OperationOptions,
-  PutOptions,
-  PutResult,
-  Range,
-} from "../database.js";
+import { assert } from "../assert.js";
 import type { AdminAction } from "../codec/admin-action.js";
 import { type AnswerDetail, CLIENT_REQUEST_SIZE_MAX } from "../codec/client-message.js";
-import { assert } from "../assert.js";
+import { FOUND_KIND, type FoundFor, type Query } from "../codec/client-query.js";
+import type { OperationOptions } from "../database.js";
 import type { AdminResult, ClusterStatus, NodeInfo } from "../node/service.js";
 import { type Entry, Term } from "../raft/types.js";
-import type { Limits, Request, RequestResult } from "../store/command.js";
-import { checkRequest } from "../store/limits.js";
+import type { KeyValue, Limits, Request, RequestResult } from "../store/command.js";
+import { BackedDatabase } from "./backed-database.js";
+import type { At, Backend, KeyPage } from "./backend.js";
 import type { Answer, CallRequest } from "./call.js";
 import { Channel } from "./channel.js";
 import { parseEndpoints } from "./endpoint.js";
 import { parseClusterStatus, parseNodeInfo, readBlocks } from "./inspection.js";
-import { listPages, type Page } from "./list.js";
-import { newRequestId } from "./request-id.js";
 import {
-  batchRequest,
-  batchResultOf,
-  checkKey,
-  checkRange,
   checkTimeoutMs,
-  deleteRangeRequest,
-  deleteRequest,
-  deleteResultOf,
-  invalid,
-  keyOf,
   type KeyRange,
   PAGE_SIZE_MAX,
-  putRequest,
-  putResultOf,
-  requestIdOf,
-  throwIf,
   TIMEOUT_MS_DEFAULT,
   timeoutMsOf,
 } from "./request.js";
-import { keyspaceMaker } from "./typed-keyspace.js";
+import { requestIdOf } from "./request-id.js";
+
+/** What `connect` gives: the Database, and the cluster's inside. */
+export type RemoteDatabase = BackedDatabase;
 
 export interface ConnectOptions {
   /** client addresses of nodes, host:port; tried in this order */
@@ -91,19 +68,20 @@ const SENDABLE: Limits = {
  * @throws {DatabaseError} INVALID_ARGUMENT when an endpoint is no address
  */
 export function connect(options: ConnectOptions | readonly string[]): RemoteDatabase {
-  return new RemoteDatabase("endpoints" in options ? options : { endpoints: options });
+  const given = "endpoints" in options ? options : { endpoints: options };
+  return new BackedDatabase(new RemoteBackend(given));
 }
 
-export class RemoteDatabase implements Database {
+class RemoteBackend implements Backend {
+  readonly limits: Limits = SENDABLE;
+  readonly timeoutMs: number;
   readonly #channel: Channel;
-  readonly #timeoutMs: number;
-  readonly keyspace: KeyspaceMaker = keyspaceMaker(this);
   #closing: Promise<void> | undefined;
 
   /** @throws {DatabaseError} INVALID_ARGUMENT */
   constructor(options: ConnectOptions) {
     const { timeoutMs, connectTimeoutMs, silenceTimeoutMs, unreachableTimeoutMs } = options;
-    this.#timeoutMs = checkTimeoutMs(timeoutMs ?? TIMEOUT_MS_DEFAULT, "timeoutMs");
+    this.timeoutMs = checkTimeoutMs(timeoutMs ?? TIMEOUT_MS_DEFAULT, "timeoutMs");
     this.#channel = new Channel(parseEndpoints(options.endpoints), {
       connectMs: checkTimeoutMs(connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT, "connectTimeoutMs"),
       silenceMs: checkTimeoutMs(silenceTimeoutMs ?? SILENCE_TIMEOUT_MS_DEFAULT, "silenceTimeoutMs"),
@@ -114,124 +92,93 @@ export class RemoteDatabase implements Database {
     });
   }
 
-  async get(key: Bytes, options?: OperationOptions): Promise<KeyRecord | undefined> {
-    const bytes = keyOf(key);
-    throwIf(checkKey(bytes, SENDABLE));
-    const answer = await this.#call({ kind: "get", key: bytes }, options);
+  async execute(
+    request: Request,
+    detail: AnswerDetail,
+    options: OperationOptions | undefined,
+  ): Promise<RequestResult> {
+    const call = { kind: "execute", answer: detail, request } as const;
+    const answer = await this.#call(call, options, requestIdOf(request));
+    assert(answer.kind === "executed" || answer.kind === "answered", "an answer fits its request");
+    return answer.result;
+  }
+
+  async get(
+    key: Uint8Array,
+    options: OperationOptions | undefined,
+  ): Promise<At<KeyValue | undefined>> {
+    const answer = await this.#call({ kind: "get", key }, options);
     assert(answer.kind === "got", "an answer fits its request");
-    return answer.keyValue;
+    return { revision: answer.revision, found: answer.keyValue };
   }
 
-  async put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult> {
-    const request = putRequest(newRequestId(), key, value, options?.only);
-    return putResultOf(request, await this.#execute(request, "previous", options));
+  async page(
+    { from, end }: KeyRange,
+    countMax: number,
+    options: OperationOptions | undefined,
+  ): Promise<At<KeyPage>> {
+    const call = { kind: "range", from, end, countMax, sizeMax: PAGE_SIZE_MAX } as const;
+    const answer = await this.#call(call, options);
+    assert(answer.kind === "page", "an answer fits its request");
+    const { revision, keyValues, more } = answer;
+    return { revision, found: { keyValues, more } };
   }
 
-  async delete(key: Bytes, options?: OperationOptions): Promise<DeleteResult> {
-    const request = deleteRequest(newRequestId(), key);
-    return deleteResultOf(request, await this.#execute(request, "counts", options));
+  async query<Q extends Query>(
+    query: Q,
+    options: OperationOptions | undefined,
+  ): Promise<At<FoundFor<Q>>> {
+    const answer = await this.#call({ kind: "query", query }, options);
+    assert(answer.kind === "found", "an answer fits its request");
+    const { revision, found } = answer;
+    assert(found.kind === FOUND_KIND[query.kind], "what is found fits its question");
+    return { revision, found: found as FoundFor<Q> };
   }
 
-  async deleteRange(range: Range, options?: OperationOptions): Promise<DeleteResult> {
-    const request = deleteRangeRequest(newRequestId(), range);
-    return deleteResultOf(request, await this.#execute(request, "counts", options));
-  }
-
-  async batch(
-    operations: readonly BatchOperation[],
-    options?: OperationOptions,
-  ): Promise<BatchResult> {
-    const request = batchRequest(newRequestId(), operations);
-    return batchResultOf(request, await this.#execute(request, "counts", options));
-  }
-
-  list(range: Range = {}, options: ListOptions = {}): AsyncIterableIterator<KeyRecord> {
-    return listPages(range, options.limit, (keys, countMax) => this.#page(keys, countMax, options));
-  }
-
-  async status(options?: OperationOptions): Promise<ClusterStatus> {
+  async status(options: OperationOptions | undefined): Promise<ClusterStatus> {
     const answer = await this.#call({ kind: "status" }, options);
     assert(answer.kind === "statusOf", "an answer fits its request");
     return parseClusterStatus(answer.json);
   }
 
-  /**
-   * Changes members or the leader; resolves when it is done, with the index of the
-   * log where it stands. Errors beside the usual: CHANGE_REFUSED.
-   */
-  async administer(action: AdminAction, options?: OperationOptions): Promise<AdminResult> {
+  async administer(
+    action: AdminAction,
+    options: OperationOptions | undefined,
+  ): Promise<AdminResult> {
     const answer = await this.#call({ kind: "administer", action }, options);
     assert(answer.kind === "administered", "an answer fits its request");
     return { index: answer.index };
   }
 
-  /** The node that this client is connected to, alone, as it is now. */
-  async info(options?: OperationOptions): Promise<NodeInfo> {
+  async info(options: OperationOptions | undefined): Promise<NodeInfo> {
     const answer = await this.#call({ kind: "info" }, options);
     assert(answer.kind === "infoOf", "an answer fits its request");
     return parseNodeInfo(answer.json);
   }
 
-  /**
-   * Entries of the log of the node that this client is connected to, consecutive
-   * from `from`: at least one if it holds it, then as many as fit in `sizeMax`
-   * bytes (at most 1 MiB). Each is checked against its predecessor.
-   */
   async readLog(
     from: number,
-    sizeMax: number = PAGE_SIZE_MAX,
-    options?: OperationOptions,
+    sizeMax: number,
+    options: OperationOptions | undefined,
   ): Promise<readonly Entry[]> {
-    if (!(Number.isSafeInteger(from) && from >= 1)) throw invalid("a log starts at index 1");
-    if (!(Number.isSafeInteger(sizeMax) && sizeMax >= 1)) throw invalid("sizeMax is a size");
     const answer = await this.#call({ kind: "readLog", from, sizeMax }, options);
     assert(answer.kind === "logPage", "an answer fits its request");
     return readBlocks(answer.blocks, answer.previousChecksum);
   }
 
-  /** Checksum and term at `index` of that node's log; undefined when it does not hold it. */
   async checksumAt(
     index: number,
-    options?: OperationOptions,
+    options: OperationOptions | undefined,
   ): Promise<{ readonly term: Term; readonly checksum: number } | undefined> {
-    if (!(Number.isSafeInteger(index) && index >= 0)) throw invalid("a log index is not negative");
     const answer = await this.#call({ kind: "checksumAt", index }, options);
     assert(answer.kind === "checksumOf", "an answer fits its request");
     return answer.held ? { term: Term(answer.term), checksum: answer.checksum } : undefined;
   }
 
-  /**
-   * Ends at once. What was not sent fails as CLOSED, a write that was sent and has
-   * no answer yet as OUTCOME_UNKNOWN. Idempotent.
-   */
+  /** Ends at once. What was not sent fails as CLOSED, a write that was sent and has no answer yet as OUTCOME_UNKNOWN. */
   close(): Promise<void> {
     this.#closing ??= this.#channel.close();
     return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #execute(
-    request: Request,
-    detail: AnswerDetail,
-    options: OperationOptions | undefined,
-  ): Promise<RequestResult> {
-    throwIf(checkRequest(request, SENDABLE));
-    const call = { kind: "execute", answer: detail, request } as const;
-    const answer = await this.#call(call, options, requestIdOf(request));
-    assert(answer.kind === "executed", "an answer fits its request");
-    return answer.result;
-  }
-
-  async #page(range: KeyRange, countMax: number, options: ListOptions): Promise<Page> {
-    throwIf(checkRange(range, SENDABLE));
-    const { from, end } = range;
-    const call = { kind: "range", from, end, countMax, sizeMax: PAGE_SIZE_MAX } as const;
-    const answer = await this.#call(call, options);
-    assert(answer.kind === "page", "an answer fits its request");
-    return { records: answer.keyValues, more: answer.more };
   }
 
   #call(
@@ -239,7 +186,7 @@ export class RemoteDatabase implements Database {
     options: OperationOptions | undefined,
     requestId?: string,
   ): Promise<Answer> {
-    const timeoutMs = timeoutMsOf(options, this.#timeoutMs);
+    const timeoutMs = timeoutMsOf(options, this.timeoutMs);
     return this.#channel.call(request, { timeoutMs, signal: options?.signal, requestId });
   }
 }

@@ -4,6 +4,7 @@
  * into the system's generator.
  */
 import { randomFillSync } from "node:crypto";
+import type { Request } from "../store/command.js";
 
 const REQUEST_ID_SIZE = 16;
 const DRAWN_COUNT = 256;
@@ -19,4 +20,9 @@ export function newRequestId(): Uint8Array {
   }
   used += REQUEST_ID_SIZE;
   return drawn.slice(used - REQUEST_ID_SIZE, used);
+}
+
+/** Hex, or undefined when the request carries no id. */
+export function requestIdOf(request: Request): string | undefined {
+  return request.id.length === 0 ? undefined : Buffer.from(request.id).toString("hex");
 }

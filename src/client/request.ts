@@ -17,18 +17,22 @@ import type {
   Range,
 } from "../database.js";
 import { CLIENT_TIMEOUT_MS_MAX } from "../codec/client-message.js";
-import { DatabaseError, type DatabaseErrorOptions } from "../errors.js";
+import { DatabaseError } from "../errors.js";
+import type { ExpiryOptions } from "../lease.js";
+import { invalid } from "./failures.js";
 import type {
-  Command,
-  CommandResult,
+  Delete,
+  DeleteRange,
   KeyValue,
   Limits,
+  Put,
   PutCondition,
   Request,
   RequestResult,
 } from "../store/command.js";
-import { isKeyCommand } from "../store/command.js";
 import { prefixEnd } from "../store/key-order.js";
+import { expiryOf } from "./expiry.js";
+import { appliedResults } from "./rejection.js";
 
 export const TIMEOUT_MS_DEFAULT = 5000;
 /** A page of `list` holds at most this many keys … */
@@ -117,9 +121,9 @@ export function putRequest(
   id: Uint8Array,
   key: Bytes,
   value: Bytes,
-  only: "if-absent" | "if-present" | undefined,
+  options: ExpiryOptions & { readonly only?: "if-absent" | "if-present" } = {},
 ): Request {
-  return { id, commands: [putCommand(key, value, only)] };
+  return { id, commands: [putCommand(key, value, options)] };
 }
 
 export function deleteRequest(id: Uint8Array, key: Bytes): Request {
@@ -127,11 +131,16 @@ export function deleteRequest(id: Uint8Array, key: Bytes): Request {
 }
 
 export function deleteRangeRequest(id: Uint8Array, range: Range): Request {
+  return { id, commands: [deleteRangeCommand(range)] };
+}
+
+/** @throws {DatabaseError} INVALID_ARGUMENT */
+export function deleteRangeCommand(range: Range): DeleteRange {
   // A forgotten variable must not delete everything.
   if (range.prefix === undefined && range.from === undefined && range.to === undefined)
     throw invalid('deleteRange names no range: every key is { prefix: "" }');
   const { from, end } = rangeOf(range);
-  return { id, commands: [{ kind: "deleteRange", key: from, end }] };
+  return { kind: "deleteRange", key: from, end };
 }
 
 export function batchRequest(id: Uint8Array, operations: readonly BatchOperation[]): Request {
@@ -139,10 +148,11 @@ export function batchRequest(id: Uint8Array, operations: readonly BatchOperation
   return { id, commands: operations.map(batchCommand) };
 }
 
-function batchCommand(operation: BatchOperation): Command {
+/** @throws {DatabaseError} INVALID_ARGUMENT */
+export function batchCommand(operation: BatchOperation): Put | Delete {
   switch (operation.kind) {
     case "put":
-      return putCommand(operation.key, operation.value, operation.only);
+      return putCommand(operation.key, operation.value, operation);
     case "delete":
       return { kind: "delete", key: keyOf(operation.key) };
     default:
@@ -150,13 +160,15 @@ function batchCommand(operation: BatchOperation): Command {
   }
 }
 
-function putCommand(
+export function putCommand(
   key: Bytes,
   value: Bytes,
-  only: "if-absent" | "if-present" | undefined,
-): Command {
-  const condition = conditionOf(only);
-  return { kind: "put", key: keyOf(key), value: bytesOf(value, "value"), condition };
+  options: ExpiryOptions & { readonly only?: "if-absent" | "if-present" },
+): Put {
+  const condition = conditionOf(options.only);
+  const put = { kind: "put", key: keyOf(key), value: bytesOf(value, "value"), condition } as const;
+  const expiry = expiryOf(options);
+  return expiry === undefined ? put : { ...put, expiry };
 }
 
 function conditionOf(only: "if-absent" | "if-present" | undefined): PutCondition {
@@ -208,102 +220,16 @@ export function batchResultOf(request: Request, result: RequestResult): BatchRes
   return { revision: result.revision, deleted: results.map(({ deletedCount }) => deletedCount) };
 }
 
-/** @throws {DatabaseError} when the request was rejected: nothing was applied */
-function appliedResults(request: Request, result: RequestResult): readonly CommandResult[] {
-  if (result.kind === "rejected") throw rejection(request, result);
-  if (result.results.length !== request.commands.length)
-    throw new DatabaseError("PROTOCOL", "the answer does not fit the request", {
-      outcome: "applied",
-      requestId: requestIdOf(request),
-    });
-  return result.results;
-}
-
-function rejection(
-  request: Request,
-  { reason, commandIndex, current }: Extract<RequestResult, { kind: "rejected" }>,
-): DatabaseError {
-  const command = request.commands[commandIndex];
-  const key =
-    command !== undefined && isKeyCommand(command) ? `key ${describe(command.key)}` : "a key";
-  const options: DatabaseErrorOptions = { requestId: requestIdOf(request) };
-  switch (reason) {
-    case "condition-failed": {
-      const state =
-        current === undefined ? "is absent" : `is present since revision ${current.createRevision}`;
-      return new DatabaseError("CONDITION_FAILED", `condition failed: ${key} ${state}`, options);
-    }
-    case "value-too-large":
-      return new DatabaseError("VALUE_TOO_LARGE", `${key}: the value would be too large`, options);
-    case "not-an-integer":
-      return new DatabaseError("INVALID_ARGUMENT", `${key} does not hold an integer`, options);
-    case "overflow":
-      return new DatabaseError("INVALID_ARGUMENT", `${key}: the sum leaves 64 bits`, options);
-    default:
-      return new DatabaseError("CONDITION_FAILED", `the request was refused: ${reason}`, options);
-  }
-}
-
 /** The record of a key in a user's own bytes. */
 export function recordOf(keyValue: KeyValue): KeyRecord;
 export function recordOf(keyValue: KeyValue | undefined): KeyRecord | undefined;
 export function recordOf(keyValue: KeyValue | undefined): KeyRecord | undefined {
   if (keyValue === undefined) return undefined;
-  return {
-    key: new Uint8Array(keyValue.key),
-    value: new Uint8Array(keyValue.value),
-    createRevision: keyValue.createRevision,
-    modRevision: keyValue.modRevision,
-    version: keyValue.version,
-  };
-}
-
-/** Hex, or undefined when the request carries no id. */
-export function requestIdOf(request: Request): string | undefined {
-  return request.id.length === 0 ? undefined : Buffer.from(request.id).toString("hex");
-}
-
-/** A key for people: JSON text when it is UTF-8, hex otherwise; cut when long. */
-function describe(key: Uint8Array): string {
-  const shown = Buffer.from(key.subarray(0, 64));
-  const text = shown.toString("utf8");
-  const more = key.length > shown.length ? "…" : "";
-  const isText = more !== "" || Buffer.from(text, "utf8").equals(shown);
-  return isText && !text.includes("\ufffd")
-    ? JSON.stringify(text) + more
-    : `0x${shown.toString("hex")}${more}`;
+  const { key, value } = keyValue;
+  return { ...keyValue, key: new Uint8Array(key), value: new Uint8Array(value) };
 }
 
 function typeName(value: unknown): string {
   if (value === null) return "null";
   return Array.isArray(value) ? "an array" : typeof value;
-}
-
-export function invalid(message: string): DatabaseError {
-  return new DatabaseError("INVALID_ARGUMENT", message);
-}
-
-/** The error of an operation on a closed database, or of one that closing cut short. */
-export function closed(): DatabaseError {
-  return new DatabaseError("CLOSED", "the database is closed");
-}
-
-export function throwIf(error: DatabaseError | undefined): void {
-  if (error !== undefined) throw error;
-}
-
-/** The error of an operation given up by its signal before anything was sent. */
-export function aborted(signal: AbortSignal): DatabaseError {
-  return new DatabaseError("ABORTED", "aborted by its signal", { cause: signal.reason });
-}
-
-/** The error of a write whose effect nobody can tell from here. */
-export function outcomeUnknown(
-  requestId: string | undefined,
-  reason: string,
-  cause?: unknown,
-): DatabaseError {
-  const name = requestId === undefined ? "" : ` (request ${requestId})`;
-  const message = `${reason}: the write may or may not have been applied${name}`;
-  return new DatabaseError("OUTCOME_UNKNOWN", message, { requestId, cause });
 }

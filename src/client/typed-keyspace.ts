@@ -26,7 +26,8 @@ import type {
 import { DatabaseError } from "../errors.js";
 import { prefixEnd } from "../store/key-order.js";
 import { codecs } from "../value-codecs.js";
-import { bytesOf, invalid } from "./request.js";
+import { bytesOf } from "./request.js";
+import { invalid } from "./failures.js";
 
 /** Makes keyspaces of `database`, whose prefixes stand behind `parent`. */
 export function keyspaceMaker(

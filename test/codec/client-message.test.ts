@@ -26,7 +26,7 @@ function isProtocolError(error: unknown): boolean {
 
 describe("codec: native client messages", () => {
   it("the preamble begins with a byte that is no RESP and no HTTP", () => {
-    assert.equal(Buffer.from(CLIENT_PREAMBLE).toString("latin1"), "\0BALSA\x01\n");
+    assert.equal(Buffer.from(CLIENT_PREAMBLE).toString("latin1"), "\0BALSA\x02\n");
   });
 
   it("every request reads back as it was written", () => {

@@ -12,13 +12,8 @@
  * and the answer is dropped.
  */
 import { assert, unreachable } from "../../assert.js";
-import {
-  checkKey,
-  checkRange,
-  invalid,
-  PAGE_COUNT_MAX,
-  PAGE_SIZE_MAX,
-} from "../../client/request.js";
+import { checkKey, checkRange, PAGE_COUNT_MAX, PAGE_SIZE_MAX } from "../../client/request.js";
+import { invalid } from "../../client/failures.js";
 import { type Answered, runQuery } from "../../client/query.js";
 import {
   CLIENT_PREAMBLE,
