@@ -239,7 +239,10 @@ export interface Keyspace<K, V> {
   /** `{}` is every key of the keyspace. */
   deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<DeleteResult>;
   /** In the byte order of the encoded keys, page by page, as the database's `list`. */
-  list(range?: KeyspaceRange<K>, options?: ListOptions): AsyncIterableIterator<TypedRecord<K, V>>;
+  list(
+    range?: KeyspaceRange<K>,
+    options?: ListOptions,
+  ): AsyncIterableIterator<TypedRecord<K, V>, void, undefined>;
   /** All operations or none, one revision. */
   batch(
     operations: readonly KeyspaceOperation<K, V>[],
@@ -260,7 +263,7 @@ export interface Database extends AsyncDisposable {
    * In byte order, page by page. Each page is linearizable; the whole is one moment
    * only when a revision is named. The timeout is that of each page.
    */
-  list(range?: Range, options?: ListOptions): AsyncIterableIterator<KeyRecord>;
+  list(range?: Range, options?: ListOptions): AsyncIterableIterator<KeyRecord, void, undefined>;
   /** All operations or none, one revision. A key may appear more than once: in order. */
   batch(operations: readonly BatchOperation[], options?: OperationOptions): Promise<BatchResult>;
   /** Sets a key that is absent. */
@@ -301,14 +304,14 @@ export interface Database extends AsyncDisposable {
   /** The newest revision at a moment, by the log's time. @throws {DatabaseError} REVISION_COMPACTED */
   revisionAt(time: Date | number, options?: OperationOptions): Promise<number>;
   /** A key's changes, as far back as they are kept. */
-  history(key: Bytes, options?: HistoryOptions): AsyncIterableIterator<KeyChange>;
+  history(key: Bytes, options?: HistoryOptions): AsyncIterableIterator<KeyChange, void, undefined>;
   /** What is not the same at revision `from` and at `to` (default: now), in byte order. Holds all of it in memory. */
   diff(
     range: Range,
     from: number,
     to?: number,
     options?: OperationOptions,
-  ): AsyncIterableIterator<KeyDifference>;
+  ): AsyncIterableIterator<KeyDifference, void, undefined>;
   /**
    * Makes the range what it was at `revision`, by one new request: history is never
    * rewritten. Keys come back without their leases.
@@ -319,7 +322,7 @@ export interface Database extends AsyncDisposable {
   /** Forgets the history before `revision`, on every node: it cannot be read any more. */
   compact(revision: number, options?: OperationOptions): Promise<void>;
   /** Changes of the range as they are made, from the next on or from a revision of the past. */
-  watch(range: Range, options?: WatchOptions): AsyncIterableIterator<WatchEvent>;
+  watch(range: Range, options?: WatchOptions): AsyncIterableIterator<WatchEvent, void, undefined>;
 
   /** Grants a lease, and keeps it alive. */
   lease(options: LeaseOptions): Promise<Lease>;

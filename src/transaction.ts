@@ -35,7 +35,10 @@ export interface TransactionBody {
   /** A key as it was when the transaction began, or as this transaction has set it (revisions 0 then). */
   get(key: Bytes, options?: OperationOptions): Promise<KeyRecord | undefined>;
   /** Keys of that moment with the own writes, in byte order. */
-  list(range?: Range, options?: TransactionListOptions): AsyncIterableIterator<KeyRecord>;
+  list(
+    range?: Range,
+    options?: TransactionListOptions,
+  ): AsyncIterableIterator<KeyRecord, void, undefined>;
   put(key: Bytes, value: Bytes, options?: TransactionPutOptions): Promise<void>;
   delete(key: Bytes, options?: OperationOptions): Promise<void>;
   /** The range must name at least one bound. */

@@ -7,14 +7,20 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import type { Bytes, Database, KeyRecord, Range } from "../src/database.js";
 import { DatabaseError, type ErrorCode } from "../src/errors.js";
 import { DEFAULT_LIMITS } from "../src/store/command.js";
+import { describeHistory } from "./history-contract.js";
+import { describeLeases } from "./lease-contract.js";
 import { describeKeyspaces } from "./keyspace-contract.js";
 import { rejectsWith } from "./rejections.js";
+import { describeTransactions } from "./transaction-contract.js";
+import { describeWatches } from "./watch-contract.js";
 
 /** A Database to be tried, and how to clear up behind it. */
 export interface DatabaseFixture {
   readonly database: Database;
   /** Makes the node take requests and answer nothing; where it can be done. */
   readonly stall?: () => void;
+  /** Lets so many milliseconds pass by the leader's clock; where it can be done. */
+  readonly passTime?: (ms: number) => void;
   /** Clears up what stands behind the database; called after it was closed. */
   readonly cleanUp: () => Promise<void>;
 }
@@ -22,6 +28,8 @@ export interface DatabaseFixture {
 export interface DatabaseContractOptions {
   /** whether the fixtures have `stall` */
   readonly canStall: boolean;
+  /** whether the fixtures have `passTime` */
+  readonly canPassTime: boolean;
 }
 
 const text = (bytes: Uint8Array | undefined): string | undefined =>
@@ -57,6 +65,14 @@ export function describeDatabaseContract(
     describeWrites(() => db);
     describeListing(() => db);
     describeKeyspaces(() => db);
+    describeHistory(() => db);
+    describeTransactions(() => db);
+    describeWatches(() => db);
+    const passTime = (): ((ms: number) => void) => {
+      assert.ok(fixture.passTime !== undefined);
+      return fixture.passTime;
+    };
+    describeLeases(() => db, options.canPassTime ? passTime : undefined);
     describeEnds(() => fixture);
     if (options.canStall) describeStall(() => fixture);
   });

@@ -123,7 +123,10 @@ export class BackedDatabase implements Database {
     return batchResultOf(request, await this.#execute(request, "counts", options));
   }
 
-  list(range: Range = {}, options: ListOptions = {}): AsyncIterableIterator<KeyRecord> {
+  list(
+    range: Range = {},
+    options: ListOptions = {},
+  ): AsyncIterableIterator<KeyRecord, void, undefined> {
     return listPages(range, options.limit, (keys, countMax) => this.#page(keys, countMax, options));
   }
 
@@ -193,7 +196,10 @@ export class BackedDatabase implements Database {
     return found.number ?? revision;
   }
 
-  history(key: Bytes, options: HistoryOptions = {}): AsyncIterableIterator<KeyChange> {
+  history(
+    key: Bytes,
+    options: HistoryOptions = {},
+  ): AsyncIterableIterator<KeyChange, void, undefined> {
     return historyOf(this.#backend, keyOf(key), options);
   }
 
@@ -202,7 +208,7 @@ export class BackedDatabase implements Database {
     from: number,
     to?: number,
     options?: OperationOptions,
-  ): AsyncIterableIterator<KeyDifference> {
+  ): AsyncIterableIterator<KeyDifference, void, undefined> {
     return differences(this.#backend, rangeOf(range), { from, to }, options);
   }
 
@@ -223,7 +229,10 @@ export class BackedDatabase implements Database {
     await this.#control({ kind: "compact", revision: wholeRevision(revision) }, options);
   }
 
-  watch(range: Range, options: WatchOptions = {}): AsyncIterableIterator<WatchEvent> {
+  watch(
+    range: Range,
+    options: WatchOptions = {},
+  ): AsyncIterableIterator<WatchEvent, void, undefined> {
     return watchChanges(this.#backend, rangeOf(range), options);
   }
 

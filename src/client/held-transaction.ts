@@ -138,7 +138,10 @@ class HeldTransaction implements Transaction {
     return found.keyValue;
   }
 
-  list(range: Range = {}, options: TransactionListOptions = {}): AsyncIterableIterator<KeyRecord> {
+  list(
+    range: Range = {},
+    options: TransactionListOptions = {},
+  ): AsyncIterableIterator<KeyRecord, void, undefined> {
     return listPages(range, options.limit, async ({ from, end }, countMax) => {
       throwIf(checkRange({ from, end }, this.#backend.limits));
       const { found } = await this.#backend.query(

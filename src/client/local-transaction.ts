@@ -117,7 +117,10 @@ class LocalTransaction implements TransactionBody {
     return record;
   }
 
-  list(range: Range = {}, options: TransactionListOptions = {}): AsyncIterableIterator<KeyRecord> {
+  list(
+    range: Range = {},
+    options: TransactionListOptions = {},
+  ): AsyncIterableIterator<KeyRecord, void, undefined> {
     return listPages(range, options.limit, async (keys, countMax) => {
       this.#assertOpen();
       throwIf(checkRange(keys, this.#backend.limits));

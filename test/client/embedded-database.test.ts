@@ -16,11 +16,14 @@ function open(): Promise<DatabaseFixture> {
     stall: () => {
       service.mood = "stalled";
     },
+    passTime: (ms) => {
+      service.passTime(ms);
+    },
     cleanUp: () => Promise.resolve(),
   });
 }
 
-describeDatabaseContract("embedded", open, { canStall: true });
+describeDatabaseContract("embedded", open, { canStall: true, canPassTime: true });
 
 describe("client: the embedded database", () => {
   it("a write given up after it was handed over is unknown, and may be applied", async () => {

@@ -16,6 +16,9 @@ async function open(): Promise<DatabaseFixture> {
     stall: () => {
       service.mood = "stalled";
     },
+    passTime: (ms) => {
+      service.passTime(ms);
+    },
     cleanUp: async () => {
       service.stop();
       await door.close();
@@ -23,4 +26,4 @@ async function open(): Promise<DatabaseFixture> {
   };
 }
 
-describeDatabaseContract("remote", open, { canStall: true });
+describeDatabaseContract("remote", open, { canStall: true, canPassTime: true });

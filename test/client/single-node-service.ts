@@ -217,6 +217,17 @@ export class SingleNodeService implements NodeService {
     for (const { run } of reversed ? held.reverse() : held) run();
   }
 
+  /** As a leader does when time has passed: what is due is proposed and applied. */
+  passTime(ms: number): void {
+    this.time += ms;
+    for (let due = this.store.dueRequest(this.time); due !== undefined;) {
+      this.#append(due);
+      this.store.apply(due, this.time);
+      due = this.store.dueRequest(this.time);
+    }
+    this.#waits.serve(this.store);
+  }
+
   /** As a node that closes: what waits is refused, and nothing more is taken. */
   stop(): void {
     this.#stopped = true;

@@ -49,7 +49,7 @@ describe("a real cluster", function () {
         cleanUp: () => Promise.resolve(),
       });
     },
-    { canStall: false },
+    { canStall: false, canPassTime: false },
   );
 
   it("serves ioredis on every node, and what one writes the others read", async () => {
