@@ -18,6 +18,7 @@ import type { At, Backend, KeyPage } from "./backend.js";
 import type { Answer, CallRequest } from "./call.js";
 import { Channel } from "./channel.js";
 import { parseEndpoints } from "./endpoint.js";
+import { durationOf } from "./expiry.js";
 import { parseClusterStatus, parseNodeInfo, readBlocks } from "./inspection.js";
 import {
   checkTimeoutMs,
@@ -27,6 +28,7 @@ import {
   timeoutMsOf,
 } from "./request.js";
 import { requestIdOf } from "./request-id.js";
+import { ClientSession } from "./session.js";
 
 /** What `connect` gives: the Database, and the cluster's inside. */
 export type RemoteDatabase = BackedDatabase;
@@ -48,10 +50,18 @@ export interface ConnectOptions {
    * default: until their own deadline, so that a restarted cluster is waited for
    */
   readonly unreachableTimeoutMs?: number;
+  /**
+   * Writes that are cut off are sent again, and applied once: each goes through a
+   * session of the cluster that knows them by their numbers. Costs the first write a
+   * round trip more, and each some bytes of the log. Default false
+   */
+  readonly exactlyOnce?: boolean | { readonly ttlMs: number };
 }
 
 const CONNECT_TIMEOUT_MS_DEFAULT = 1000;
 const SILENCE_TIMEOUT_MS_DEFAULT = 2000;
+/** After so long without a write a session ends, and the next write opens another. Milliseconds. */
+const SESSION_TTL_MS_DEFAULT = 300_000;
 
 /** What can be sent at all; a node's own limits are lower. */
 const SENDABLE_SIZE_MAX = CLIENT_REQUEST_SIZE_MAX - 64 * 1024;
@@ -76,6 +86,7 @@ class RemoteBackend implements Backend {
   readonly limits: Limits = SENDABLE;
   readonly timeoutMs: number;
   readonly #channel: Channel;
+  readonly #session: ClientSession | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws {DatabaseError} INVALID_ARGUMENT */
@@ -90,9 +101,28 @@ class RemoteBackend implements Backend {
           ? Infinity
           : checkTimeoutMs(unreachableTimeoutMs, "unreachableTimeoutMs"),
     });
+    const { exactlyOnce = false } = options;
+    if (exactlyOnce === false) return;
+    const ttlMs = exactlyOnce === true ? SESSION_TTL_MS_DEFAULT : exactlyOnce.ttlMs;
+    this.#session = new ClientSession(durationOf(ttlMs, "exactlyOnce.ttlMs"), (request, leftMs) =>
+      this.#send(request, "whole", { timeoutMs: leftMs }),
+    );
   }
 
   async execute(
+    request: Request,
+    detail: AnswerDetail,
+    options: OperationOptions | undefined,
+  ): Promise<RequestResult> {
+    if (this.#session === undefined) return this.#send(request, detail, options);
+    const { signal } = options ?? {};
+    const deadline = performance.now() + timeoutMsOf(options, this.timeoutMs);
+    const send = (marked: Request, timeoutMs: number): Promise<RequestResult> =>
+      this.#send(marked, detail, { ...options, timeoutMs });
+    return this.#session.execute(request, send, { deadline, signal });
+  }
+
+  async #send(
     request: Request,
     detail: AnswerDetail,
     options: OperationOptions | undefined,
