@@ -57,6 +57,8 @@ export class Channel implements NativeConnectionOwner {
   /** refused; to be tried again later */
   readonly #resting = new Set<Call>();
   #connection: NativeConnection | undefined;
+  /** to take the place of the connection as soon as it is ready */
+  #successor: NativeConnection | undefined;
   /** left for another node, but still owing answers */
   readonly #leaving = new Set<NativeConnection>();
   /** of the endpoint to dial next */
@@ -103,6 +105,19 @@ export class Channel implements NativeConnectionOwner {
     });
   }
 
+  /** Where calls go now; undefined while there is no connection that is ready. */
+  get endpoint(): Endpoint | undefined {
+    return this.#connection?.ready === true ? this.#connection.endpoint : undefined;
+  }
+
+  /** Moves to another of its endpoints, once that answers; until then, and if it does not, nothing changes. */
+  prefer(endpoint: Endpoint): void {
+    if (this.#closed || this.#successor !== undefined || this.endpoint === endpoint) return;
+    assert(this.#endpoints.includes(endpoint), "a channel stays with its endpoints");
+    this.#successor = new NativeConnection(endpoint, this.#timeouts, this);
+    this.#wakeAt(this.#successor.check(performance.now()));
+  }
+
   /** Settles every call, closes every connection. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -110,6 +125,7 @@ export class Channel implements NativeConnectionOwner {
     this.#timer = undefined;
     const connections = [...this.#leaving];
     if (this.#connection !== undefined) connections.push(this.#connection);
+    if (this.#successor !== undefined) connections.push(this.#successor);
     const error = closed();
     for (const connection of connections) connection.close(error);
     for (const call of this.#calls) call.reject(error);
@@ -120,6 +136,7 @@ export class Channel implements NativeConnectionOwner {
   }
 
   onReady(connection: NativeConnection): void {
+    if (connection === this.#successor) this.#succeed(connection);
     this.#failureCount = 0;
     this.#unreachableSince = undefined;
     this.#lastFailures.delete(connection.endpoint);
@@ -147,6 +164,16 @@ export class Channel implements NativeConnectionOwner {
     return true;
   }
 
+  #succeed(connection: NativeConnection): void {
+    const before = this.#connection;
+    this.#successor = undefined;
+    this.#connection = connection;
+    this.#endpointIndex = this.#endpoints.indexOf(connection.endpoint);
+    if (before === undefined) return;
+    this.#leaving.add(before);
+    this.#dropIfLeft(before);
+  }
+
   onGoodbye(connection: NativeConnection): void {
     if (connection === this.#connection) this.#moveOn(connection);
     this.#sendSoon();
@@ -155,6 +182,7 @@ export class Channel implements NativeConnectionOwner {
   onClosed(connection: NativeConnection, error: DatabaseError): void {
     for (const call of connection.sentCalls()) this.#onCutOff(call, error);
     this.#leaving.delete(connection);
+    if (connection === this.#successor) this.#successor = undefined;
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     if (this.#closed) return;
@@ -313,7 +341,7 @@ export class Channel implements NativeConnectionOwner {
     this.#alarmAt = Infinity;
     const now = performance.now();
     let next = Infinity;
-    for (const connection of [this.#connection, ...this.#leaving])
+    for (const connection of [this.#connection, this.#successor, ...this.#leaving])
       if (connection !== undefined) next = Math.min(next, connection.check(now));
     for (const call of this.#calls) {
       if (call.deadline <= now) {

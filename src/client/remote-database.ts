@@ -19,6 +19,7 @@ import type { Answer, CallRequest } from "./call.js";
 import { Channel } from "./channel.js";
 import { parseEndpoints } from "./endpoint.js";
 import { durationOf } from "./expiry.js";
+import { LeaderFollower } from "./leader-follower.js";
 import { parseClusterStatus, parseNodeInfo, readBlocks } from "./inspection.js";
 import {
   checkTimeoutMs,
@@ -50,6 +51,11 @@ export interface ConnectOptions {
    * default: until their own deadline, so that a restarted cluster is waited for
    */
   readonly unreachableTimeoutMs?: number;
+  /**
+   * Whether reads are spread over all endpoints, which answers them all alike: reads
+   * are linearizable on any node. Default true
+   */
+  readonly balanceReads?: boolean;
   /**
    * Writes that are cut off are sent again, and applied once: each goes through a
    * session of the cluster that knows them by their numbers. Costs the first write a
@@ -85,7 +91,12 @@ export function connect(options: ConnectOptions | readonly string[]): RemoteData
 class RemoteBackend implements Backend {
   readonly limits: Limits = SENDABLE;
   readonly timeoutMs: number;
+  /** for all but reads; it looks for the leader */
   readonly #channel: Channel;
+  readonly #follower: LeaderFollower;
+  /** for reads, each beginning at another endpoint; at least one */
+  readonly #readChannels: readonly Channel[];
+  #readCount = 0;
   readonly #session: ClientSession | undefined;
   #closing: Promise<void> | undefined;
 
@@ -93,14 +104,23 @@ class RemoteBackend implements Backend {
   constructor(options: ConnectOptions) {
     const { timeoutMs, connectTimeoutMs, silenceTimeoutMs, unreachableTimeoutMs } = options;
     this.timeoutMs = checkTimeoutMs(timeoutMs ?? TIMEOUT_MS_DEFAULT, "timeoutMs");
-    this.#channel = new Channel(parseEndpoints(options.endpoints), {
+    const endpoints = parseEndpoints(options.endpoints);
+    const timeouts = {
       connectMs: checkTimeoutMs(connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT, "connectTimeoutMs"),
       silenceMs: checkTimeoutMs(silenceTimeoutMs ?? SILENCE_TIMEOUT_MS_DEFAULT, "silenceTimeoutMs"),
       unreachableMs:
         unreachableTimeoutMs === undefined
           ? Infinity
           : checkTimeoutMs(unreachableTimeoutMs, "unreachableTimeoutMs"),
-    });
+    };
+    this.#channel = new Channel(endpoints, timeouts);
+    this.#follower = new LeaderFollower(this.#channel, endpoints, () => this.status(undefined));
+    this.#readChannels = [
+      this.#channel,
+      ...(options.balanceReads === false ? [] : endpoints.slice(1)).map(
+        (_, i) => new Channel(rotated(endpoints, i + 1), timeouts),
+      ),
+    ];
     const { exactlyOnce = false } = options;
     if (exactlyOnce === false) return;
     const ttlMs = exactlyOnce === true ? SESSION_TTL_MS_DEFAULT : exactlyOnce.ttlMs;
@@ -114,6 +134,7 @@ class RemoteBackend implements Backend {
     detail: AnswerDetail,
     options: OperationOptions | undefined,
   ): Promise<RequestResult> {
+    this.#follower.onWrite();
     if (this.#session === undefined) return this.#send(request, detail, options);
     const { signal } = options ?? {};
     const deadline = performance.now() + timeoutMsOf(options, this.timeoutMs);
@@ -137,7 +158,7 @@ class RemoteBackend implements Backend {
     key: Uint8Array,
     options: OperationOptions | undefined,
   ): Promise<At<KeyValue | undefined>> {
-    const answer = await this.#call({ kind: "get", key }, options);
+    const answer = await this.#read({ kind: "get", key }, options);
     assert(answer.kind === "got", "an answer fits its request");
     return { revision: answer.revision, found: answer.keyValue };
   }
@@ -148,7 +169,7 @@ class RemoteBackend implements Backend {
     options: OperationOptions | undefined,
   ): Promise<At<KeyPage>> {
     const call = { kind: "range", from, end, countMax, sizeMax: PAGE_SIZE_MAX } as const;
-    const answer = await this.#call(call, options);
+    const answer = await this.#read(call, options);
     assert(answer.kind === "page", "an answer fits its request");
     const { revision, keyValues, more } = answer;
     return { revision, found: { keyValues, more } };
@@ -158,7 +179,7 @@ class RemoteBackend implements Backend {
     query: Q,
     options: OperationOptions | undefined,
   ): Promise<At<FoundFor<Q>>> {
-    const answer = await this.#call({ kind: "query", query }, options);
+    const answer = await this.#read({ kind: "query", query }, options);
     assert(answer.kind === "found", "an answer fits its request");
     const { revision, found } = answer;
     assert(found.kind === FOUND_KIND[query.kind], "what is found fits its question");
@@ -207,16 +228,32 @@ class RemoteBackend implements Backend {
 
   /** Ends at once. What was not sent fails as CLOSED, a write that was sent and has no answer yet as OUTCOME_UNKNOWN. */
   close(): Promise<void> {
-    this.#closing ??= this.#channel.close();
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#readChannels.map((channel) => channel.close()));
+  }
+
+  #read(request: CallRequest, options: OperationOptions | undefined): Promise<Answer> {
+    const channel = this.#readChannels[this.#readCount % this.#readChannels.length];
+    this.#readCount += 1;
+    return this.#call(request, options, undefined, channel);
   }
 
   #call(
     request: CallRequest,
     options: OperationOptions | undefined,
     requestId?: string,
+    channel = this.#channel,
   ): Promise<Answer> {
     const timeoutMs = timeoutMsOf(options, this.timeoutMs);
-    return this.#channel.call(request, { timeoutMs, signal: options?.signal, requestId });
+    return channel.call(request, { timeoutMs, signal: options?.signal, requestId });
   }
+}
+
+/** The same, beginning at another one. */
+function rotated<T>(items: readonly T[], by: number): readonly T[] {
+  return [...items.slice(by), ...items.slice(0, by)];
 }

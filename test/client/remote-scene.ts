@@ -54,6 +54,11 @@ export class RemoteScene {
     return client;
   }
 
+  /** Something else that is to be closed. */
+  onClose(close: () => Promise<void>): void {
+    this.#closers.push(close);
+  }
+
   async close(): Promise<void> {
     for (const close of this.#closers.reverse()) await close();
   }
