@@ -18,7 +18,7 @@ export function simulateElection(
   const random = (stream: string): ReturnType<typeof randomStream> => randomStream(seed, stream);
   let nodes: readonly SimulatedNode[] = [];
   const network = new SimulatedNetwork({
-    ...{ scheduler, random: random("network"), ids },
+    ...{ scheduler, random: random("network"), ids, asBytes: false },
     faults: {
       delayMs: [0.1, 5],
       dropProbability: 0,

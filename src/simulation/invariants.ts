@@ -102,7 +102,11 @@ export class Invariants {
   }
 
   #noteFlushed(parts: AssembledNode, known: Known, flushedIndex: LogIndex): void {
+    const top = known.flushed.length - 1;
     if (flushedIndex < known.flushedIndex) known.flushed.length = flushedIndex + 1;
+    known.flushedIndex = flushedIndex;
+    // Checksums are chained: with the last one all agree.
+    if (flushedIndex === top && known.flushed[top] === this.#checksum(parts, top)) return;
     // A suffix that was replaced has other checksums: walk back to where they agree.
     let agreed = Math.min(flushedIndex, known.flushed.length - 1);
     while (agreed > 0 && known.flushed[agreed] !== this.#checksum(parts, agreed)) agreed -= 1;
@@ -110,7 +114,6 @@ export class Invariants {
     for (let index = agreed + 1; index <= flushedIndex; index += 1) {
       known.flushed.push(this.#checksum(parts, index) ?? 0);
     }
-    known.flushedIndex = flushedIndex;
   }
 
   /** What a snapshot holds is committed, and so the one history. */

@@ -47,51 +47,113 @@ interface Event {
   match: Event | undefined;
 }
 
+/** A decision of the search, and what else could have been decided. */
+interface Frame<State> {
+  /** before the decision */
+  readonly state: State;
+  readonly choices: readonly Event[];
+  /** of the next choice to try; the one before it is the one that stands */
+  at: number;
+}
+
 export function checkLinearizable<State, Input, Output>(
   model: Model<State, Input, Output>,
   history: readonly Operation<Input, Output>[],
   statesMax = 1_000_000,
 ): Verdict<Input, Output> {
   const head = eventList(history);
-  const done = new Uint32Array(Math.ceil(history.length / 32));
-  const seen = new Set<string>();
-  const stack: { readonly call: Event; readonly state: State }[] = [];
+  const done = new DoneSet(history.length);
+  const seen = new Seen();
+  const stack: Frame<State>[] = [];
+  let unexplained = history.filter(({ output }) => output !== undefined).length;
   let state = model.initial;
-  let event = head.after;
   let deepest = -1;
   let stuckAt = 0;
-  while (head.after !== undefined) {
-    assert(event !== undefined, "every call in the list has its return behind it");
-    if (event.isCall) {
-      const { input, output } = operationAt(history, event.operation);
-      const next = model.apply(state, input, output);
-      if (next !== undefined && isNew(seen, done, event.operation, model.nameOf(next))) {
-        if (seen.size > statesMax) return { kind: "undecided" };
-        stack.push({ call: event, state });
-        state = next;
-        setBit(done, event.operation);
-        lift(event);
-        event = head.after;
-      } else {
-        event = event.after;
-      }
-      continue;
-    }
-    // A return whose call is not explained yet: go back on the last decision.
-    if (stack.length > deepest) {
+  const isKnown = (call: Event): boolean =>
+    operationAt(history, call.operation).output !== undefined;
+  const after = (call: Event): State | undefined => {
+    const { input, output } = operationAt(history, call.operation);
+    return model.apply(state, input, output);
+  };
+  // What nobody has the answer of need not have happened.
+  while (unexplained > 0) {
+    let choices = choicesOf(head, history, state, after);
+    if (choices.length > 1 && !seen.add(done, model.nameOf(state))) choices = [];
+    if (seen.size > statesMax) return { kind: "undecided" };
+    if (choices.length === 0 && stack.length > deepest) {
       deepest = stack.length;
-      stuckAt = event.operation;
+      stuckAt = firstReturn(head).operation;
     }
-    const last = stack.pop();
-    if (last === undefined) {
-      return { kind: "violation", stuckAt: operationAt(history, stuckAt) };
+    let frame: Frame<State> = { state, choices, at: 0 };
+    while (frame.at === frame.choices.length) {
+      // Nothing leads on from here: go back on the last decision.
+      const last = stack.pop();
+      if (last === undefined) {
+        return { kind: "violation", stuckAt: operationAt(history, stuckAt) };
+      }
+      const call = eventAt(last.choices, last.at - 1);
+      done.flip(call.operation);
+      unlift(call);
+      if (isKnown(call)) unexplained += 1;
+      frame = last;
     }
-    state = last.state;
-    clearBit(done, last.call.operation);
-    unlift(last.call);
-    event = last.call.after;
+    const call = eventAt(frame.choices, frame.at);
+    frame.at += 1;
+    stack.push(frame);
+    state = frame.state;
+    const next = after(call);
+    assert(next !== undefined, "a choice is possible");
+    state = next;
+    done.flip(call.operation);
+    lift(call);
+    if (isKnown(call)) unexplained -= 1;
   }
   return { kind: "linearizable" };
+}
+
+/**
+ * What may come next in an order: whatever was called before the first return.
+ *
+ * Something that changes nothing and fits (a read) may always come first, and
+ * leaves no choice. What has an answer is tried before what has none, and the
+ * sooner it returned the sooner.
+ */
+function choicesOf<State, Input, Output>(
+  head: Event,
+  history: readonly Operation<Input, Output>[],
+  state: State,
+  after: (call: Event) => State | undefined,
+): readonly Event[] {
+  const choices: Event[] = [];
+  for (let event = head.after; event?.isCall === true; event = event.after) {
+    const next = after(event);
+    if (next === undefined) continue;
+    if (next === state && operationAt(history, event.operation).output !== undefined)
+      return [event];
+    choices.push(event);
+  }
+  if (choices.length < 2) return choices;
+  const returnedAt = (event: Event): number => operationAt(history, event.operation).returnedAt;
+  return choices.sort((a, b) => compare(returnedAt(a), returnedAt(b)));
+}
+
+/** Infinite ones are equal. */
+function compare(a: number, b: number): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function firstReturn(head: Event): Event {
+  let event = head.after;
+  while (event?.isCall === true) event = event.after;
+  assert(event !== undefined, "every call in the list has its return behind it");
+  return event;
+}
+
+function eventAt(events: readonly Event[], at: number): Event {
+  const event = events[at];
+  assert(event !== undefined, "the decision was among the choices");
+  return event;
 }
 
 /** Calls and returns in the order of time; at equal times calls come first, so that they overlap. */
@@ -148,33 +210,72 @@ function operationAt<Input, Output>(
   return operation;
 }
 
-/** Whether this set of operations (with `operation`) has not led to this state before. */
-function isNew(seen: Set<string>, done: Uint32Array, operation: number, name: string): boolean {
-  setBit(done, operation);
-  const key = `${nameOfSet(done)}|${name}`;
-  clearBit(done, operation);
-  if (seen.has(key)) return false;
-  seen.add(key);
-  return true;
+/** A set of operations, with a hash that follows it. */
+class DoneSet {
+  readonly #words: Uint32Array;
+  hash = 0;
+
+  constructor(count: number) {
+    this.#words = new Uint32Array(Math.ceil(count / 32));
+  }
+
+  /** Takes an operation in, or out again. */
+  flip(operation: number): void {
+    const word = operation >> 5;
+    this.#words[word] = (this.#words[word] ?? 0) ^ (1 << (operation & 31));
+    this.hash ^= scatter(operation);
+  }
+
+  /** What is done is a beginning without holes and a little around its end: only that is copied. */
+  copy(): { readonly from: number; readonly words: Uint32Array } {
+    const words = this.#words;
+    let from = 0;
+    while (from < words.length && words[from] === 0xffff_ffff) from += 1;
+    let to = words.length;
+    while (to > from && words[to - 1] === 0) to -= 1;
+    return { from, words: words.slice(from, to) };
+  }
 }
 
-/** What is done is a beginning without holes, and a little around its end: only that is spelled out. */
-function nameOfSet(bits: Uint32Array): string {
-  let low = 0;
-  while (low < bits.length && bits[low] === 0xffff_ffff) low += 1;
-  let high = bits.length;
-  while (high > low && bits[high - 1] === 0) high -= 1;
-  let name = String(low);
-  for (let word = low; word < high; word += 1) name += `,${(bits[word] ?? 0).toString(36)}`;
-  return name;
+interface SeenSet {
+  readonly from: number;
+  readonly words: Uint32Array;
+  readonly state: number;
+  /** of the same hash, seen before this one */
+  readonly next: SeenSet | undefined;
 }
 
-function setBit(bits: Uint32Array, index: number): void {
-  bits[index >> 5] = (bits[index >> 5] ?? 0) | (1 << (index & 31));
+/** Pairs of (operations done, state). Found by hash, told apart exactly. */
+class Seen {
+  readonly #byHash = new Map<number, SeenSet>();
+  readonly #states = new Map<string, number>();
+  size = 0;
+
+  /** @returns whether the pair is new */
+  add(done: DoneSet, name: string): boolean {
+    let state = this.#states.get(name);
+    if (state === undefined) this.#states.set(name, (state = this.#states.size));
+    const hash = done.hash ^ scatter(~state);
+    const { from, words } = done.copy();
+    const first = this.#byHash.get(hash);
+    for (let set = first; set !== undefined; set = set.next) {
+      if (set.state === state && set.from === from && areEqual(set.words, words)) return false;
+    }
+    this.#byHash.set(hash, { from, words, state, next: first });
+    this.size += 1;
+    return true;
+  }
 }
 
-function clearBit(bits: Uint32Array, index: number): void {
-  bits[index >> 5] = (bits[index >> 5] ?? 0) & ~(1 << (index & 31));
+/** A number's bits spread over all 32. */
+function scatter(number: number): number {
+  let hash = Math.imul(number ^ 0x9e3779b1, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}
+
+function areEqual(a: Uint32Array, b: Uint32Array): boolean {
+  return a.length === b.length && a.every((word, i) => word === b[i]);
 }
 
 // ---- the model of one key ---------------------------------------------------

@@ -1,6 +1,7 @@
 /**
- * The simulated network: messages as bytes, delayed, reordered, repeated, lost,
- * and cut off one way or both, all by chance from the seed.
+ * The simulated network: messages delayed, reordered, repeated, lost, and cut off
+ * one way or both, all by chance from the seed. In some worlds they travel as
+ * bytes, in the others as they are, which is faster: nobody may change a message.
  *
  * Harsher than TCP: the order of a connection is not kept, and Raft's own messages
  * may come twice; the core must not depend on either. Forwarded requests come at
@@ -29,6 +30,7 @@ export class SimulatedNetwork {
   readonly #attached = new Map<NodeId, SimulatedTransport>();
   /** "from>to" */
   readonly #cut = new Set<string>();
+  readonly #asBytes: boolean;
   faults: NetworkFaults;
   /** tells the world about a delivery before it happens; false withholds it (a paused node) */
   readonly #deliver: (to: NodeId, task: () => void) => void;
@@ -38,12 +40,15 @@ export class SimulatedNetwork {
     readonly random: RandomStream;
     readonly ids: readonly NodeId[];
     readonly faults: NetworkFaults;
+    /** whether every message is written and read as the codec has it; default true */
+    readonly asBytes?: boolean;
     readonly deliver: (to: NodeId, task: () => void) => void;
   }) {
     this.#scheduler = options.scheduler;
     this.#random = options.random;
     this.#ids = options.ids;
     this.faults = options.faults;
+    this.#asBytes = options.asBytes ?? true;
     this.#deliver = options.deliver;
   }
 
@@ -67,7 +72,7 @@ export class SimulatedNetwork {
   }
 
   isCut(from: NodeId, to: NodeId): boolean {
-    return this.#cut.has(`${from}>${to}`);
+    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`);
   }
 
   othersOf(id: NodeId): readonly NodeId[] {
@@ -82,14 +87,16 @@ export class SimulatedNetwork {
     if (this.#attached.get(from.id) !== from) return;
     const { faults } = this;
     if (this.#random.chance(faults.dropProbability)) return;
-    const bytes = encodePeerMessage(message);
+    const bytes = this.#asBytes ? encodePeerMessage(message) : undefined;
     const repeated = this.#random.chance(faults.duplicateProbability);
     const copies = repeated && !message.kind.startsWith("forward") ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       this.#scheduler.after(this.#delay(), () => {
         if (this.isCut(from.id, to)) return;
         this.#deliver(to, () => {
-          this.#attached.get(to)?.receive(from.id, from.incarnationId, bytes);
+          // Whoever receives it has bytes of its own, as a socket would give them.
+          const received = bytes === undefined ? message : decodePeerMessage(bytes.slice());
+          this.#attached.get(to)?.receive(from.id, from.incarnationId, received);
         });
       });
     }
@@ -125,12 +132,12 @@ class SimulatedTransport implements Transport {
     this.attach(handler);
   }
 
-  receive(from: NodeId, incarnationId: string, bytes: Uint8Array): void {
+  receive(from: NodeId, incarnationId: string, message: PeerMessage): void {
     if (this.#told.get(from) !== incarnationId) {
       this.#told.set(from, incarnationId);
       this.#handler?.onPeerIncarnation(from, incarnationId);
     }
-    this.#handler?.onMessage(decodePeerMessage(bytes));
+    this.#handler?.onMessage(message);
   }
 
   send(to: NodeId, message: PeerMessage): void {

@@ -83,6 +83,7 @@ class Simulation {
   readonly #faults: Faults;
   readonly #network: SimulatedNetwork;
   readonly #nodes: readonly SimulatedNode[];
+  readonly #byId: ReadonlyMap<NodeId, SimulatedNode>;
   readonly #workload: Workload;
   readonly #invariants: Invariants;
   readonly #trace: string[] = [];
@@ -103,6 +104,7 @@ class Simulation {
       random: random("network"),
       ids,
       faults: this.#faults.network,
+      asBytes: random("wire").chance(0.25),
       deliver: (to, task) => {
         this.#deliver(to, task);
       },
@@ -135,6 +137,7 @@ class Simulation {
           },
         }),
     );
+    this.#byId = new Map(this.#nodes.map((node) => [node.id, node]));
     this.#invariants = new Invariants(this.#nodes);
     const { leftOut = [] } = options;
     if (leftOut.includes("network")) this.#network.faults = CALM;
@@ -218,7 +221,7 @@ class Simulation {
   }
 
   #deliver(to: NodeId, task: () => void): void {
-    const node = this.#nodes.find(({ id }) => id === to);
+    const node = this.#byId.get(to);
     node?.run(node.life, task);
   }
 
