@@ -73,7 +73,11 @@ async function hunt() {
       { length: Number(values.workers) },
       () =>
         new Promise((resolve, reject) => {
-          const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) });
+          const worker = new Worker(new URL(import.meta.url), {
+            argv: process.argv.slice(2),
+            // Lives leave much garbage behind that dies young.
+            resourceLimits: { maxYoungGenerationSizeMb: 96 },
+          });
           const ask = () => {
             if (next > last || isOver() || failedSeed !== undefined) {
               void worker.terminate().then(resolve);

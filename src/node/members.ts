@@ -14,7 +14,7 @@ export class Members {
   /** addresses of members that were: a leader still has to tell them that they are gone */
   readonly #known = new Map<NodeId, string>();
   #configuration: Configuration | undefined;
-  #contacts = "";
+  #contacts: readonly NodeId[] = [];
 
   /** @param founding host:port by id, as the node was started with */
   constructor(founding: ReadonlyMap<string, string>, transport: Transport) {
@@ -27,10 +27,9 @@ export class Members {
     const { configuration } = raft;
     if (!isDue && configuration === this.#configuration) return;
     const ids = raft.contacts;
-    const contacts = ids.join(" ");
-    if (configuration === this.#configuration && contacts === this.#contacts) return;
+    if (configuration === this.#configuration && areEqual(ids, this.#contacts)) return;
     this.#configuration = configuration;
-    this.#contacts = contacts;
+    this.#contacts = ids;
     for (const { id, address } of configuration.records ?? []) {
       if (address !== "") this.#known.set(id, address);
     }
@@ -56,4 +55,8 @@ export class Members {
     ];
     return members.some((id) => this.addressOf(id) === address);
   }
+}
+
+function areEqual(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
 }

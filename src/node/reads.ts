@@ -89,6 +89,7 @@ export class Reads {
 
   /** Fails what is past its deadline; a read has no effect to be unsure of. */
   expire(now: number, leaderKnown: boolean): void {
+    if (this.#waiting.length + this.#asked.size + this.#indexed.length === 0) return;
     const error = leaderKnown
       ? new DatabaseError("TIMEOUT", "the read was not confirmed by a majority in time")
       : new DatabaseError("NO_LEADER", "no leader is known: try again");

@@ -248,13 +248,14 @@ export class Raft {
    */
   get contacts(): readonly NodeId[] {
     const { membership, role, id, commitIndex } = this.#state;
-    const ids = new Set(membership.members);
-    for (const member of membership.membersAt(commitIndex)) ids.add(member);
-    const leader = knownLeader(this.#state);
-    if (leader !== undefined) ids.add(leader);
-    if (role.role === "leader") for (const peer of role.progress.keys()) ids.add(peer);
-    ids.delete(id);
-    return [...ids];
+    const ids = membership.members.filter((member) => member !== id);
+    const add = (other: NodeId | undefined): void => {
+      if (other !== undefined && other !== id && !ids.includes(other)) ids.push(other);
+    };
+    if (membership.index > commitIndex) membership.membersAt(commitIndex).forEach(add);
+    add(knownLeader(this.#state));
+    if (role.role === "leader") for (const peer of role.progress.keys()) add(peer);
+    return ids;
   }
 
   /** The configuration in force at `index`, and the entry that brought it: what a snapshot there carries. */

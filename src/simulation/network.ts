@@ -95,7 +95,7 @@ export class SimulatedNetwork {
         if (this.isCut(from.id, to)) return;
         this.#deliver(to, () => {
           // Whoever receives it has bytes of its own, as a socket would give them.
-          const received = bytes === undefined ? message : decodePeerMessage(bytes.slice());
+          const received = bytes === undefined ? message : decodePeerMessage(new Uint8Array(bytes));
           this.#attached.get(to)?.receive(from.id, from.incarnationId, received);
         });
       });

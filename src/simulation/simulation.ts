@@ -156,7 +156,7 @@ class Simulation {
       clientCount: Math.min(shape.integer(2, 8), options.clientCountMax ?? Infinity),
       keyCount: emphasis.includes("contention") ? 1 : shape.integer(1, 6),
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
-      thinkMsMax: shape.pick([5, 50]),
+      thinkMsMax: shape.pick([20, 60, 200]),
       timeoutMs: 1000,
     });
   }

@@ -21,7 +21,6 @@
  * witness (witness.ts); a sealed one ends with its last marker.
  */
 import { createHash } from "node:crypto";
-import { assert } from "../assert.js";
 import { MalformedRow, RowReader, writeLong } from "../codec/row.js";
 import { LOG_SCHEMA_VERSION, ROW_SCHEMA } from "../codec/schema.js";
 import { LogIndex, Term } from "../raft/types.js";
@@ -52,8 +51,19 @@ export interface SegmentStart {
   readonly previousTerm: Term;
 }
 
+/** Those that were asked for before. */
+const markers = new WeakMap<SegmentStart, Uint8Array>();
+
 /** The sync marker: bound to what the segment chains to, so that no other segment's bytes match. */
 export function syncMarker(start: SegmentStart): Uint8Array {
+  const known = markers.get(start);
+  if (known !== undefined) return known;
+  const marker = markerOf(start);
+  markers.set(start, marker);
+  return marker;
+}
+
+function markerOf(start: SegmentStart): Uint8Array {
   const words = [
     "balsa segment",
     start.clusterId,
@@ -67,46 +77,53 @@ export function syncMarker(start: SegmentStart): Uint8Array {
 
 /** A segment's header, marker included. */
 export function segmentHeader(start: SegmentStart): Uint8Array {
-  const parts = [
-    HEADER_PREFIX,
-    entryBytes("balsa.cluster", start.clusterId),
-    entryBytes("balsa.firstIndex", String(start.firstIndex)),
-    entryBytes("balsa.previousChecksum", checksumText(start.previousChecksum)),
-    entryBytes("balsa.previousTerm", String(start.previousTerm)),
-    longBytes(0),
-    syncMarker(start),
-  ];
-  const header = new Uint8Array(Buffer.concat(parts));
-  assert(header.length <= HEADER_SIZE_MAX, "a header fits its bound");
-  return header;
+  const { clusterId, firstIndex, previousChecksum, previousTerm } = start;
+  const header = Buffer.alloc(HEADER_PREFIX.length + HEADER_REST_SIZE_MAX);
+  header.set(HEADER_PREFIX);
+  let end = HEADER_PREFIX.length;
+  end = writeEntry(header, end, "balsa.cluster", clusterId);
+  end = writeEntry(header, end, "balsa.firstIndex", String(firstIndex));
+  end = writeEntry(header, end, "balsa.previousChecksum", checksumText(previousChecksum));
+  end = writeEntry(header, end, "balsa.previousTerm", String(previousTerm));
+  end = writeLong(header, end, 0);
+  header.set(syncMarker(start), end);
+  return new Uint8Array(header.subarray(0, end + MARKER_SIZE));
 }
 
 function checksumText(checksum: number): string {
   return checksum.toString(16).padStart(8, "0");
 }
 
-function longBytes(value: number): Uint8Array {
-  const bytes = new Uint8Array(10);
-  return bytes.subarray(0, writeLong(bytes, 0, value));
+/** One entry of the metadata, of ASCII. @returns the offset behind it */
+function writeEntry(
+  target: Buffer,
+  offset: number,
+  key: (typeof KEYS)[number],
+  value: string,
+): number {
+  return writeText(target, writeText(target, offset, key), value);
 }
 
-function entryBytes(key: (typeof KEYS)[number], value: string): Uint8Array {
-  return Buffer.concat([textBytes(key), textBytes(value)]);
+function writeText(target: Buffer, offset: number, text: string): number {
+  const start = writeLong(target, offset, text.length);
+  return start + target.write(text, start, "latin1");
 }
 
-function textBytes(text: string): Uint8Array {
-  const bytes = Buffer.from(text);
-  return Buffer.concat([longBytes(bytes.length), bytes]);
-}
+/** bytes: of what stands in a header behind its prefix */
+const HEADER_REST_SIZE_MAX = 512;
 
 /** What every header of this version begins with. */
-const HEADER_PREFIX = Buffer.concat([
-  MAGIC,
-  longBytes(KEYS.length),
-  entryBytes("avro.schema", JSON.stringify(ROW_SCHEMA)),
-  entryBytes("avro.codec", "null"),
-  entryBytes("balsa.version", String(LOG_SCHEMA_VERSION)),
-]);
+const HEADER_PREFIX = headerPrefix();
+
+function headerPrefix(): Uint8Array {
+  const prefix = Buffer.alloc(HEADER_SIZE_MAX - HEADER_REST_SIZE_MAX);
+  prefix.set(MAGIC);
+  let end = writeLong(prefix, MAGIC.length, KEYS.length);
+  end = writeEntry(prefix, end, "avro.schema", JSON.stringify(ROW_SCHEMA));
+  end = writeEntry(prefix, end, "avro.codec", "null");
+  end = writeEntry(prefix, end, "balsa.version", String(LOG_SCHEMA_VERSION));
+  return new Uint8Array(prefix.subarray(0, end));
+}
 
 export type HeaderRead =
   | { readonly kind: "header"; readonly start: SegmentStart; readonly size: number }
