@@ -76,7 +76,7 @@ async function hunt() {
           const worker = new Worker(new URL(import.meta.url), {
             argv: process.argv.slice(2),
             // Lives leave much garbage behind that dies young.
-            resourceLimits: { maxYoungGenerationSizeMb: 96 },
+            resourceLimits: { maxYoungGenerationSizeMb: 48 },
           });
           const ask = () => {
             if (next > last || isOver() || failedSeed !== undefined) {

@@ -1,7 +1,9 @@
 /**
  * Is a history linearizable? Wing and Gong's search (1993) with Lowe's
  * memoisation (2017): try every order of operations that respects real time, and
- * never the same (set of operations done, state) twice.
+ * never the same (set of operations done, state) twice. Two rules keep the search
+ * short: what changes nothing and fits comes first, and what may never have
+ * happened stands only where the next operation needs it.
  *
  * A history of many keys is checked key by key: linearizability is local
  * (Herlihy and Wing 1990).
@@ -67,6 +69,8 @@ export function checkLinearizable<State, Input, Output>(
   const stack: Frame<State>[] = [];
   let unexplained = history.filter(({ output }) => output !== undefined).length;
   let state = model.initial;
+  /** what the state was before the last operation, when nobody knows whether that happened */
+  let idle: { readonly state: State } | undefined;
   let deepest = -1;
   let stuckAt = 0;
   const isKnown = (call: Event): boolean =>
@@ -78,7 +82,8 @@ export function checkLinearizable<State, Input, Output>(
   // What nobody has the answer of need not have happened.
   while (unexplained > 0) {
     let choices = choicesOf(head, history, state, after);
-    if (choices.length > 1 && !seen.add(done, model.nameOf(state))) choices = [];
+    if (idle !== undefined) choices = choices.filter(isServedBy(model, history, idle, state));
+    else if (choices.length > 1 && !seen.add(done, model.nameOf(state))) choices = [];
     if (seen.size > statesMax) return { kind: "undecided" };
     if (choices.length === 0 && stack.length > deepest) {
       deepest = stack.length;
@@ -103,6 +108,7 @@ export function checkLinearizable<State, Input, Output>(
     state = frame.state;
     const next = after(call);
     assert(next !== undefined, "a choice is possible");
+    idle = isKnown(call) ? undefined : { state };
     state = next;
     done.flip(call.operation);
     lift(call);
@@ -135,6 +141,26 @@ function choicesOf<State, Input, Output>(
   if (choices.length < 2) return choices;
   const returnedAt = (event: Event): number => operationAt(history, event.operation).returnedAt;
   return choices.sort((a, b) => compare(returnedAt(a), returnedAt(b)));
+}
+
+/**
+ * Something that nobody has the answer of is put into an order only where the
+ * next one needs it: where that one would not fit, or would lead elsewhere, had
+ * it not happened. In all other places it may as well be left out.
+ */
+function isServedBy<State, Input, Output>(
+  model: Model<State, Input, Output>,
+  history: readonly Operation<Input, Output>[],
+  without: { readonly state: State },
+  state: State,
+): (call: Event) => boolean {
+  return (call) => {
+    const { input, output } = operationAt(history, call.operation);
+    const other = model.apply(without.state, input, output);
+    const next = model.apply(state, input, output);
+    if (other === undefined || next === undefined) return other !== next;
+    return model.nameOf(other) !== model.nameOf(next);
+  };
 }
 
 /** Infinite ones are equal. */
