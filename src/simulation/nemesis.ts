@@ -210,7 +210,7 @@ export class Nemesis {
       node.crash(kind);
       const { life } = node;
       this.#world.scheduler.after(1 + random.next() * 100, () => {
-        if (node.life !== life || node.isUp) return;
+        if (!this.#isFaulty || node.life !== life || node.isUp) return;
         this.#world.note(`${node.id} restarts`);
         node.start();
       });
@@ -220,7 +220,7 @@ export class Nemesis {
   #restartLater(node: SimulatedNode, random: RandomStream): void {
     const { life } = node;
     this.#world.scheduler.after(50 + random.next() * 1500, () => {
-      if (node.life !== life || node.isUp) return;
+      if (!this.#isFaulty || node.life !== life || node.isUp) return;
       this.#world.note(`${node.id} restarts`);
       node.start();
     });
@@ -241,7 +241,7 @@ export class Nemesis {
     node.pause();
     const { life } = node;
     this.#world.scheduler.after(random.next() * 1500, () => {
-      if (node.life !== life || !node.isPaused) return;
+      if (!this.#isFaulty || node.life !== life || !node.isPaused) return;
       this.#world.note(`${node.id} resumes`);
       node.resume();
     });

@@ -45,6 +45,7 @@ export function shrink(options: SimulationOptions, lifeCountMax = 200): Shrunk {
   // It need not go on for longer than until it failed.
   attempt({ durationMs: Math.ceil(best.result.simulatedMs) });
   leaveOut(["network"]);
+  leaveOut(["frozen"]);
   for (let clients = 1; clients <= 4; clients *= 2) if (attempt({ clientCountMax: clients })) break;
   for (let size = Math.ceil(best.result.deeds.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let at = 0; at < best.result.deeds.length && lifeCount < lifeCountMax;) {

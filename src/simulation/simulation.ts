@@ -4,13 +4,15 @@
  * were told.
  *
  *   faults    clients work while nodes crash, lose power, pause, and are cut off
- *   healing   everything is repaired; the cluster must serve again within a bound
+ *   healing   everything is repaired, or all but a minority that stays away for
+ *             ever; the cluster must serve again within a bound
  *   rest      all replicas are equal; the clients' history is linearizable
  *
  * The same seed gives the same life, event for event; `traceHash` says so.
  */
 import type { NodeId } from "../raft/types.js";
 import { NodeId as nodeId } from "../raft/types.js";
+import { freezeSome } from "./frozen.js";
 import { Invariants } from "./invariants.js";
 import { drawFaults, type Emphasis, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
 import { SimulatedNetwork, type NetworkFaults } from "./network.js";
@@ -26,8 +28,9 @@ export interface SimulationOptions {
   /** simulated milliseconds under faults; default 5000 */
   readonly durationMs?: number;
   /**
-   * what does not happen: deeds of the nemesis by name (`SimulationResult.deeds`), and
-   * "network" for a network that neither loses, repeats nor delays; default: nothing
+   * what does not happen: deeds of the nemesis by name (`SimulationResult.deeds`),
+   * "network" for a network that neither loses, repeats nor delays, and "frozen" for a
+   * minority that does not come back at the end; default: nothing
    */
   readonly leftOut?: readonly string[];
   /** faults and habits that are there whatever the seed says; default: none */
@@ -71,6 +74,8 @@ const PROBE_CLIENT = 99;
 const EVENT_COUNT_MAX = 500_000;
 /** A healed cluster must serve again within this. Milliseconds. */
 const HEALING_MS_MAX = 20_000;
+/** What operators had asked for is done or refused by then. Milliseconds. */
+const ADMINISTRATION_MS_MAX = 2000;
 
 export function simulate(options: SimulationOptions): SimulationResult {
   return new Simulation(options).run();
@@ -86,6 +91,9 @@ class Simulation {
   readonly #byId: ReadonlyMap<NodeId, SimulatedNode>;
   readonly #workload: Workload;
   readonly #invariants: Invariants;
+  readonly #wiped = new Set<NodeId>();
+  /** who does not come back */
+  #frozen: ReadonlySet<SimulatedNode> = new Set();
   readonly #trace: string[] = [];
   #traceHash = hashText("balsa");
 
@@ -148,6 +156,7 @@ class Simulation {
       },
       onWiped: (id: NodeId): void => {
         this.#invariants.onWiped(id);
+        this.#wiped.add(id);
       },
     };
     this.#nemesis = new Nemesis(world, this.#faults, leftOut);
@@ -192,6 +201,7 @@ class Simulation {
     this.#nemesis.start();
     this.#runUntil(this.#options.durationMs ?? 5000);
     this.#heal();
+    this.#freeze();
     this.#awaitService();
     this.#workload.stop();
     this.#awaitRest();
@@ -239,12 +249,27 @@ class Simulation {
     }
   }
 
-  /** Who takes part, as the node knows that has applied most. */
+  /** In half of all lives a minority does not heal with the others. */
+  #freeze(): void {
+    const random = randomStream(this.#options.seed, "frozen");
+    if (random.chance(0.5) || this.#options.leftOut?.includes("frozen") === true) return;
+    // A change under way may need one that would be given up.
+    if (this.#faults.administration) this.#runUntil(this.#scheduler.now + ADMINISTRATION_MS_MAX);
+    this.#frozen = freezeSome({
+      ...{ random, nodes: this.#nodes, wiped: this.#wiped, network: this.#network },
+      note: (line) => {
+        this.#note(line);
+      },
+    });
+  }
+
+  /** Who takes part and is well, as the node knows of them that has applied most. */
   get #members(): readonly SimulatedNode[] {
+    const well = this.#nodes.filter((node) => !this.#frozen.has(node));
     const applied = (node: SimulatedNode): number => node.parts?.raft.appliedIndex ?? -1;
-    const [most] = this.#nodes.toSorted((a, b) => applied(b) - applied(a));
+    const [most] = well.toSorted((a, b) => applied(b) - applied(a));
     const { voters = [], learners = [] } = most?.parts?.raft.configuration ?? {};
-    return this.#nodes.filter(({ id }) => voters.includes(id) || learners.includes(id));
+    return well.filter(({ id }) => voters.includes(id) || learners.includes(id));
   }
 
   /** A write through each member must be acknowledged within the bound. */
