@@ -23,3 +23,9 @@ export {
   type RegisterInput,
   type RegisterOutput,
 } from "./linearizability.js";
+export {
+  checkSerializable,
+  type ListOperation,
+  type ListTransaction,
+  type SerializabilityVerdict,
+} from "./serializability.js";
