@@ -56,6 +56,8 @@ export type ErrorCode =
   | "WRONG_DIRECTORY"
   /** the peer or client speaks another protocol, version or cluster, or breaks the rules */
   | "PROTOCOL"
+  /** the node's disk has no room for the write: not applied, safe to retry; it goes on by itself when there is room */
+  | "DISK_FULL"
   /** a write or sync failed: the node stops */
   | "STORAGE_FAILED"
   /** an address could not be listened on */
@@ -92,7 +94,13 @@ export interface DatabaseErrorOptions extends ErrorOptions {
   readonly requestId?: string | undefined;
 }
 
-const RETRYABLE: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "UNAVAILABLE", "BUSY", "TIMEOUT"]);
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
+  "NO_LEADER",
+  "UNAVAILABLE",
+  "BUSY",
+  "TIMEOUT",
+  "DISK_FULL",
+]);
 
 /** Thrown to users of the library. Codes are stable; messages are not. */
 export class DatabaseError extends Error {

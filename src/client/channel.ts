@@ -27,9 +27,14 @@ import {
 import { aborted, closed } from "./failures.js";
 
 /** Refusals that prove that nothing was applied and may be different the next time. */
-const TRY_AGAIN: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "BUSY", "UNAVAILABLE"]);
+const TRY_AGAIN: ReadonlySet<ErrorCode> = new Set([
+  "NO_LEADER",
+  "BUSY",
+  "UNAVAILABLE",
+  "DISK_FULL",
+]);
 /** Refusals that another node might not give. */
-const TRY_ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "UNAVAILABLE"]);
+const TRY_ELSEWHERE: ReadonlySet<ErrorCode> = new Set(["NO_LEADER", "UNAVAILABLE", "DISK_FULL"]);
 
 const REST_MS_MIN = 20;
 const REST_MS_MAX = 250;

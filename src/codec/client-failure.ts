@@ -51,6 +51,7 @@ const ERROR_CODES: Readonly<Record<ErrorCode, true>> = {
   DIRECTORY_IN_USE: true,
   WRONG_DIRECTORY: true,
   PROTOCOL: true,
+  DISK_FULL: true,
   STORAGE_FAILED: true,
   ADDRESS_UNAVAILABLE: true,
   CODEC_FAILED: true,

@@ -47,6 +47,7 @@ const EXIT_BY_CODE: Readonly<Record<ErrorCode, number>> = {
   DIRECTORY_IN_USE: EXIT.directoryInUse,
   WRONG_DIRECTORY: EXIT.usage,
   PROTOCOL: EXIT.unexpected,
+  DISK_FULL: EXIT.unavailable,
   STORAGE_FAILED: EXIT.unexpected,
   ADDRESS_UNAVAILABLE: EXIT.unexpected,
   CODEC_FAILED: EXIT.unexpected,
@@ -66,6 +67,7 @@ const TRY_BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
   DIVERGENCE: "balsa log compare, to see where the replicas part",
   DIRECTORY_IN_USE: "stop the process that owns the directory, or give another --data",
   WRONG_DIRECTORY: "give the node its own --data directory (and the same --cluster as ever)",
+  DISK_FULL: "make room on the node's disk: it goes on by itself; nothing was applied",
   STORAGE_FAILED: "check the disk, its free space and the directory's permissions",
   ADDRESS_UNAVAILABLE: "free the port, or choose another --peer or --client address",
 };

@@ -17,7 +17,8 @@ import { DatabaseError } from "../errors.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
-import { Term, type Entry, type LogIndex, type NodeId, type RoleChange } from "../raft/types.js";
+import type { LogIndex } from "../raft/types.js";
+import { Term, type Entry, type NodeId, type RoleChange } from "../raft/types.js";
 import type { HardStateFile } from "../storage/hard-state.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import type { RequestResult } from "../store/command.js";
@@ -27,10 +28,12 @@ import type { SnapshotDirectory } from "../storage/snapshot-directory.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { divergenceError } from "./divergence.js";
+import { Persistence } from "./persistence.js";
 import { Snapshots } from "./snapshots.js";
 import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
 import { RevisionWaits } from "./revision-waits.js";
+import { TICK_MS } from "./settings.js";
 import { isRelayed, Requests, settle, type PendingWrite, type RelayedWrite } from "./requests.js";
 
 export interface DriverParts {
@@ -70,13 +73,8 @@ export type DriverMessage = Message | Forward | ForwardAccepted | ForwardRefused
 
 /** Commands of one block; bounds the positions of an entry. */
 const BLOCK_REQUESTS_MAX = 16_384;
-/** A flush on the event loop is fine while the disk answers within this. Milliseconds. */
-const FLUSH_ON_LOOP_MS_MAX = 1;
-/** A leader with so few writes under way waits for a disk as fast as this. Milliseconds. */
-const LONE_FLUSH_MS_MAX = 0.6;
+/** So few writes under way are next to nobody waiting. */
 const LONE_WRITES_MAX = 4;
-/** How fast the measured flush time follows the disk. */
-const FLUSH_AVERAGE_WEIGHT = 0.1;
 /** A read round without an answer for this long was lost. Milliseconds. */
 const READ_ROUND_LOST_MS = 250;
 /** How long a leader keeps a forwarded request that it finds no room for. Milliseconds. */
@@ -91,6 +89,8 @@ const UPKEEP_MS_MAX = 5000;
 const FORWARD_HOLD_MS = 20;
 /** Bytes of blocks applied in one turn before peers and clients have theirs. */
 const APPLY_SIZE_PER_TURN_MAX = 32 * 1024;
+/** Elections that may pass before a leader without room refuses writes: another one may lead by then. */
+const FULL_DISK_ELECTIONS = 2;
 /** Between two looks at the deadlines. Milliseconds. */
 const EXPIRY_INTERVAL_MS = 50;
 
@@ -110,11 +110,7 @@ export class Driver {
   #nextForwardId: number;
   /** a leader refused a forwarded request: nothing is forwarded before this, by the clock */
   #forwardHeldUntil = 0;
-  /** a flush beside the loop is under way */
-  #flushing = false;
-  /** the newest Ready whose entries were appended but not handed to a flush */
-  #unflushedPersistId = 0;
-  #flushAverageMs = 0;
+  readonly #persistence: Persistence;
   readonly #snapshots: Snapshots;
   /** what this leader proposed by itself is not applied yet */
   #upkeepUnderWay = false;
@@ -139,8 +135,24 @@ export class Driver {
         this.fail(error);
       },
     });
+    this.#persistence = this.#makePersistence();
     this.#nextForwardId = firstForwardId(parts.random);
     this.#appliedIndex = parts.raft.status().appliedIndex;
+  }
+
+  #makePersistence(): Persistence {
+    const { id, raft, log, hardState, clock, flushesOnLoop, notice } = this.#parts;
+    return new Persistence({
+      ...{ id, raft, log, hardState, clock, flushesOnLoop, notice },
+      isLone: () => !this.requests.hasMoreOpenThan(LONE_WRITES_MAX),
+      onFlushed: () => {
+        if (this.#inTurn) this.#scheduleTurn();
+        else this.#turn();
+      },
+      fail: (error) => {
+        this.fail(error);
+      },
+    });
   }
 
   get appliedIndex(): LogIndex {
@@ -149,7 +161,7 @@ export class Driver {
 
   /** Time of the last flushes, milliseconds, moving average; 0 before the first. */
   get flushAverageMs(): number {
-    return this.#flushAverageMs;
+    return this.#persistence.flushAverageMs;
   }
 
   // ---- inputs -------------------------------------------------------------
@@ -182,6 +194,7 @@ export class Driver {
     }
     this.#proposeUpkeep();
     this.#snapshots.look();
+    this.#persistence.tick();
     this.#isMembersDue = true;
     this.#turn();
   }
@@ -225,6 +238,7 @@ export class Driver {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#persistence.stop();
     this.requests.close();
     this.reads.close();
     this.revisionWaits.close();
@@ -258,11 +272,12 @@ export class Driver {
       this.#carryOutAll();
       // What is to be sent travels before the own disk is waited for.
       this.#parts.transport.flush();
-      if (this.#flushAppended()) {
+      if (this.#persistence.flushAppended()) {
         this.#carryOutAll();
         this.#parts.transport.flush();
       }
       this.#parts.log.noteFlushed();
+      this.#persistence.lookForRoom();
       this.#parts.members.follow(this.#parts.raft, this.#isMembersDue);
       this.#isMembersDue = false;
     } catch (error) {
@@ -301,14 +316,12 @@ export class Driver {
       this.fail(divergenceError(ready.divergence));
       return;
     }
-    const { log, hardState, transport } = this.#parts;
+    const { transport } = this.#parts;
     // 1. Persist. The term is durable before any entry of that term.
-    if (ready.hardState !== undefined) hardState.write(ready.hardState);
-    if (ready.truncateFrom !== undefined) log.truncateSuffix(ready.truncateFrom);
-    if (ready.entries.length > 0) log.append(ready.entries);
+    this.#persistence.write(ready);
     // 2. Send: none of it speaks of what is not flushed.
     for (const { to, message } of ready.messages) transport.send(to, message);
-    if (ready.persistId !== 0) this.#persist(ready);
+    if (ready.persistId !== 0) this.#persistence.persist(ready);
     // 3. Apply.
     for (const entry of ready.committed) this.#apply(entry);
     if (ready.committed.length > 0) this.#parts.raft.applied(this.#appliedIndex);
@@ -321,80 +334,13 @@ export class Driver {
     if (ready.snapshotChunks.length > 0) this.#snapshots.onChunks(ready.snapshotChunks);
   }
 
-  /** Sees to it that `persisted` comes back when all of this Ready is flushed. */
-  #persist(ready: Ready): void {
-    if (ready.entries.length === 0 && this.#unflushedPersistId === 0 && !this.#flushing) {
-      // Hard state and truncation are durable when their calls return.
-      this.#parts.raft.persisted(ready.persistId);
-      return;
-    }
-    this.#unflushedPersistId = ready.persistId;
-    const isLeader = this.#parts.raft.role === "leader";
-    if (isLeader || this.#flushing || !this.#mayFlushOnLoop(FLUSH_ON_LOOP_MS_MAX)) return;
-    // A follower has nothing better to do than to wait for a fast disk.
-    this.#flushOnLoop();
-  }
-
-  /**
-   * Flushes what was appended in this turn: on the loop when next to nobody waits
-   * for anything else and the disk is fast, beside it otherwise.
-   * @returns whether it is flushed already
-   */
-  #flushAppended(): boolean {
-    if (this.#stopped || this.#flushing || this.#unflushedPersistId === 0) return false;
-    const isLone = !this.requests.hasMoreOpenThan(LONE_WRITES_MAX);
-    if (isLone && this.#mayFlushOnLoop(LONE_FLUSH_MS_MAX)) {
-      this.#flushOnLoop();
-      return true;
-    }
-    this.#flushBesideLoop();
-    return false;
-  }
-
-  #mayFlushOnLoop(averageMsMax: number): boolean {
-    return this.#parts.flushesOnLoop && this.#flushAverageMs <= averageMsMax;
-  }
-
-  /** Without the two hand-overs to a thread and back. */
-  #flushOnLoop(): void {
-    const persistId = this.#unflushedPersistId;
-    this.#unflushedPersistId = 0;
-    const startedAt = this.#parts.clock.now();
-    this.#parts.log.flush();
-    this.#measureFlush(startedAt);
-    this.#parts.raft.persisted(persistId);
-  }
-
-  #flushBesideLoop(): void {
-    const persistId = this.#unflushedPersistId;
-    this.#unflushedPersistId = 0;
-    this.#flushing = true;
-    const startedAt = this.#parts.clock.now();
-    this.#parts.log.flushLater((error) => {
-      this.#flushing = false;
-      if (this.#stopped) return;
-      if (error !== undefined) {
-        this.fail(error);
-        return;
-      }
-      this.#measureFlush(startedAt);
-      this.#parts.raft.persisted(persistId);
-      if (this.#inTurn) this.#scheduleTurn();
-      else this.#turn();
-    });
-  }
-
-  #measureFlush(startedAt: number): void {
-    const took = this.#parts.clock.now() - startedAt;
-    this.#flushAverageMs += (took - this.#flushAverageMs) * FLUSH_AVERAGE_WEIGHT;
-  }
-
   // ---- writes -------------------------------------------------------------
 
   #mayGather(): boolean {
     const { raft, blocksInFlightMax, id, clock } = this.#parts;
-    // While leadership is handed over, requests wait for whoever leads then.
-    if (raft.isTransferring) return false;
+    // While leadership is handed over, requests wait for whoever leads then. Without room
+    // on the own disk neither a leader nor a follower would come to know what became of them.
+    if (raft.isTransferring || this.#persistence.isFull) return false;
     if (raft.role === "leader") return raft.lastIndex - this.#appliedIndex < blocksInFlightMax;
     if (raft.leader === undefined || raft.leader === id) return false;
     return clock.now() >= this.#forwardHeldUntil;
@@ -402,6 +348,7 @@ export class Driver {
 
   /** Queued writes become a block here, or go to the leader. */
   #gather(): void {
+    this.#refuseForRoom();
     while (this.requests.queuedCount > 0 && this.#mayGather()) {
       const { raft } = this.#parts;
       if (raft.role === "leader") {
@@ -409,6 +356,20 @@ export class Driver {
       } else if (raft.leader !== undefined) {
         this.#forward(raft.leader);
       }
+    }
+  }
+
+  /** A node without room says so; not at once, for a leader may yet hand over. */
+  #refuseForRoom(): void {
+    const { raft, electionTicks } = this.#parts;
+    if (!this.#persistence.isFull) return;
+    const isAlone = raft.configuration.voters.length === 1;
+    const graceMs = isAlone ? 0 : FULL_DISK_ELECTIONS * electionTicks * TICK_MS;
+    const refusal = this.#persistence.refusal(graceMs);
+    if (refusal === undefined) return;
+    for (const write of this.requests.take(Infinity, Infinity)) {
+      if (!isRelayed(write)) settle(write, refusal, undefined);
+      else this.#refuse(write, raft.role === "leader" ? "busy" : "not-leader");
     }
   }
 
@@ -546,7 +507,7 @@ export class Driver {
   /** Expiries and the like: decided by the leader's clock, done by the log (law 1). */
   #proposeUpkeep(): void {
     const { raft, store, clock } = this.#parts;
-    if (raft.role !== "leader" || this.#upkeepUnderWay) return;
+    if (raft.role !== "leader" || this.#upkeepUnderWay || this.#persistence.isFull) return;
     const now = Math.floor(clock.wallTime());
     if (now < (store.nextDueTime ?? Infinity)) return;
     const request = store.dueRequest(now);
@@ -596,7 +557,7 @@ export class Driver {
     // They came before whatever is queued now.
     this.requests.putBack(dead);
     this.#announce(entry.index);
-    this.#snapshots.onApplied(entry.index, commandCount, entry.block.length);
+    this.#snapshots.onApplied(entry, commandCount);
   }
 
   /** Nodes whose clients wait for this entry need not wait for the next heartbeat. */

@@ -204,14 +204,18 @@ export class Node implements NodeService, TransportHandler {
   readLog(from: LogIndex, sizeMax: number): readonly Entry[] {
     const { log, raft } = this.#parts;
     // What is not committed may still be replaced: only the committed part is history.
-    const last = LogIndex(Math.min(log.lastIndex, raft.status().commitIndex));
+    // And what is not flushed may be elsewhere only.
+    const { commitIndex, flushedIndex } = raft.status();
+    const last = LogIndex(Math.min(log.lastIndex, commitIndex, flushedIndex));
     const first = LogIndex(Math.max(from, log.firstIndex));
     return first > last ? [] : log.read(first, last, sizeMax);
   }
 
   checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {
-    const { log } = this.#parts;
-    if (index < log.firstIndex || index > log.lastIndex) return undefined;
+    const { log, raft } = this.#parts;
+    if (index < log.firstIndex || index > Math.min(log.lastIndex, raft.flushedIndex)) {
+      return undefined;
+    }
     return { term: log.term(index), checksum: log.checksum(index) };
   }
 

@@ -7,6 +7,9 @@
  *   installing  parts → file, checked and durable → rows into a state beside the
  *               one that serves, a slice at a time → both swapped in at once
  *
+ * Neither is owed to anybody: what finds no room on the disk, or no descriptor, is
+ * given up, and comes again when the next one is due.
+ *
  * A snapshot is taken after a count of commands or bytes, counted along the log
  * and never by a clock, so that replicas take the same ones and their files are equal.
  */
@@ -14,13 +17,14 @@ import type { SnapshotHead } from "../codec/snapshot.js";
 import { DatabaseError } from "../errors.js";
 import type { SnapshotChunk } from "../raft/ready.js";
 import type { Raft } from "../raft/raft.js";
-import { LogIndex, type SnapshotInfo } from "../raft/types.js";
+import { LogIndex, type Entry, type SnapshotInfo } from "../raft/types.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import {
   SNAPSHOTS_KEPT_MIN,
   type SnapshotDirectory,
   type SnapshotWriter,
 } from "../storage/snapshot-directory.js";
+import { isShortage, shortage } from "../storage/shortage.js";
 import type { SnapshotReader } from "../storage/snapshot-file.js";
 import type { StateRestore } from "../store/state-restore.js";
 import type { StateView } from "../store/state-view.js";
@@ -74,6 +78,8 @@ export class Snapshots {
   #bytesSince = 0;
   #taking: Taking | undefined;
   #installing: Installing | undefined;
+  /** the last part that came found no room, and that was said */
+  #isReceivingShort = false;
   #closed = false;
   #sliceScheduled = false;
 
@@ -81,54 +87,55 @@ export class Snapshots {
     this.#parts = parts;
   }
 
-  /** An entry was applied; `commandCount` and `size` of its block. Call in log order, right behind it. */
-  onApplied(index: LogIndex, commandCount: number, size: number): void {
+  /** An entry of `commandCount` commands was applied. Call in log order, right behind it. */
+  onApplied(entry: Entry, commandCount: number): void {
     this.#commandsSince += commandCount;
-    this.#bytesSince += size;
+    this.#bytesSince += entry.block.length;
     const { entriesMax, bytesMax } = this.#parts;
     if (this.#commandsSince < entriesMax && this.#bytesSince < bytesMax) return;
     // Counted anew whether or not there is time for one now: where snapshots stand depends on the log alone.
     this.#commandsSince = 0;
     this.#bytesSince = 0;
-    if (this.#taking === undefined && this.#installing === undefined) this.#take(index);
+    if (this.#taking === undefined && this.#installing === undefined) this.#take(entry);
   }
 
   /** Called with every tick. */
   look(): void {
     const taking = this.#taking;
-    if (taking?.stage === "written")
+    if (taking?.stage === "written") {
       this.#guard(() => {
         this.#finish(taking);
-      });
+      }, this.#giveUpTaking);
+    }
   }
 
   /** Parts of a leader's snapshot. */
   onChunks(chunks: readonly SnapshotChunk[]): void {
-    for (const chunk of chunks)
+    for (const chunk of chunks) {
       this.#guard(() => {
         this.#onChunk(chunk);
-      });
+      }, this.#onReceivingShort);
+    }
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#abortTaking();
-    this.#installing?.reader?.close();
-    this.#installing = undefined;
+    this.#giveUpInstalling();
     this.#parts.directory.close();
   }
 
   // ---- taking ---------------------------------------------------------------
 
-  #take(index: LogIndex): void {
-    const { raft, log, store, directory, clusterId } = this.#parts;
+  #take({ index, term, checksum }: Entry): void {
+    const { raft, store, directory, clusterId } = this.#parts;
     const inForce = raft.configurationAt(index);
     const head: SnapshotHead = {
       clusterId,
       index,
-      term: log.term(index),
-      checksum: log.checksum(index),
+      term,
+      checksum,
       revision: store.revision,
       time: store.logTime,
       configuration: inForce.configuration,
@@ -136,10 +143,26 @@ export class Snapshots {
     };
     // The view is of this moment; the file waits for the next slice.
     const view = store.openView();
-    this.#guard(() => {
-      this.#taking = { view, writer: directory.begin(head), stage: "writing" };
-      this.#scheduleSlice();
-    });
+    this.#guard(
+      () => {
+        this.#taking = { view, writer: directory.begin(head), stage: "writing" };
+        this.#scheduleSlice();
+      },
+      (error) => {
+        view.close();
+        this.#parts.notice(`no snapshot of entry ${index} is taken: ${error.message}`);
+      },
+    );
+  }
+
+  readonly #giveUpTaking = (error: DatabaseError): void => {
+    const taking = this.#taking;
+    this.#abortTaking();
+    if (taking !== undefined) this.#onGivenUp(taking, error);
+  };
+
+  #onGivenUp({ writer }: Taking, error: DatabaseError): void {
+    this.#parts.notice(`the snapshot of entry ${writer.head.index} is given up: ${error.message}`);
   }
 
   #writeSlice(taking: Taking): void {
@@ -162,22 +185,32 @@ export class Snapshots {
   #finish(taking: Taking): void {
     // What is in a snapshot is in the log on this very disk too: a crash must not find a log that ends before it.
     if (this.#parts.raft.flushedIndex < taking.writer.head.index) return;
-    taking.stage = "syncing";
     taking.writer.finish((error, snapshot) => {
       if (this.#taking === taking) this.#taking = undefined;
       if (this.#closed) return;
-      if (error !== undefined) this.#parts.fail(error);
-      else if (snapshot !== undefined)
-        this.#guard(() => {
-          this.#onTaken(snapshot);
-        });
+      if (snapshot !== undefined) {
+        this.#onTaken(snapshot);
+      } else if (isShortage(error)) {
+        taking.writer.abort();
+        this.#onGivenUp(taking, error);
+      } else if (error !== undefined) {
+        this.#parts.fail(error);
+      }
     });
+    taking.stage = "syncing";
   }
 
   #onTaken(snapshot: SnapshotInfo): void {
     const { notice } = this.#parts;
     notice(`snapshot of entry ${snapshot.index} taken, ${snapshot.size} bytes`);
-    this.#compact();
+    this.#guard(
+      () => {
+        this.#compact();
+      },
+      (error) => {
+        notice(`the log is compacted later: ${error.message}`);
+      },
+    );
   }
 
   /** The log goes back to the older of the snapshots that are kept, and to what a living follower still needs. */
@@ -197,6 +230,7 @@ export class Snapshots {
     if (taking === undefined) return;
     this.#taking = undefined;
     taking.view.close();
+    // One that is being synced goes its way alone.
     if (taking.stage !== "syncing") taking.writer.abort();
   }
 
@@ -212,10 +246,25 @@ export class Snapshots {
       return;
     }
     const receiver = directory.receive(snapshot);
-    if (data.length > 0) receiver.write(offset, data);
+    if (data.length > 0) {
+      receiver.write(offset, data);
+      this.#isReceivingShort = false;
+    }
     if (receiver.isComplete) this.#verify(receiver);
     raft.snapshotStored(snapshot, receiver.offset);
     wake();
+  }
+
+  /** The leader asks again. */
+  readonly #onReceivingShort = (error: DatabaseError): void => {
+    this.#giveUpInstalling();
+    if (!this.#isReceivingShort) this.#parts.notice(`a snapshot is not received: ${error.message}`);
+    this.#isReceivingShort = true;
+  };
+
+  #giveUpInstalling(): void {
+    this.#installing?.reader?.close();
+    this.#installing = undefined;
   }
 
   #verify(receiver: ReturnType<SnapshotDirectory["receive"]>): void {
@@ -223,11 +272,13 @@ export class Snapshots {
     const installing: Installing = { snapshot, reader: undefined, restore: undefined };
     const isWhole = receiver.finish((error) => {
       if (this.#closed) return;
-      if (error !== undefined) this.#parts.fail(error);
-      else
+      if (isShortage(error)) this.#onReceivingShort(error);
+      else if (error !== undefined) this.#parts.fail(error);
+      else {
         this.#guard(() => {
           this.#load(installing);
-        });
+        }, this.#onReceivingShort);
+      }
     });
     if (isWhole) this.#installing = installing;
     else
@@ -292,16 +343,18 @@ export class Snapshots {
       this.#guard(() => {
         if (this.#installing !== undefined) this.#restoreSlice(this.#installing);
         else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking);
-      });
+      }, this.#giveUpTaking);
     });
   }
 
-  /** What the disk does wrong stops the node; our own mistakes stop the process. */
-  #guard(work: () => void): void {
+  /** What is short is put off; what the disk does wrong stops the node; our own mistakes stop the process. */
+  #guard(work: () => void, putOff: (error: DatabaseError) => void): void {
     try {
       work();
     } catch (error) {
-      if (error instanceof DatabaseError) this.#parts.fail(error);
+      const short = isShortage(error) ? error : shortage(error, "a snapshot");
+      if (short !== undefined) putOff(short);
+      else if (error instanceof DatabaseError) this.#parts.fail(error);
       else if (isSystemError(error)) {
         const message = `a snapshot could not be written or read: ${error.message}`;
         this.#parts.fail(new DatabaseError("STORAGE_FAILED", message, { cause: error }));

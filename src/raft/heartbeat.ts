@@ -27,7 +27,8 @@ export function tickLeader(state: RaftState, leader: LeaderState): void {
     becomeFollower(state, currentTerm(state), undefined, "quorum-lost");
     return;
   }
-  if (isDiskStalled(state, leader) && handOver(state, leader, "disk-stall")) return;
+  const isOvertaken = isDiskStalled(state, leader) && isOutrun(state, leader);
+  if (isOvertaken && handOver(state, leader, "disk-stall")) return;
   tickTransfer(state, leader);
   recordIncarnations(state, leader);
   forgetLeavers(state, leader);
@@ -62,6 +63,14 @@ function isDiskStalled(state: RaftState, leader: LeaderState): boolean {
   leader.flushStallTicks = isWaiting ? leader.flushStallTicks + 1 : 0;
   leader.flushedBefore = flushedIndex;
   return leader.flushStallTicks >= state.options.electionTicks;
+}
+
+/** Whether a living voter has more on its disk: nobody else would do better (all disks may be full). */
+function isOutrun(state: RaftState, leader: LeaderState): boolean {
+  return state.membership.voters.some((voter) => {
+    const matchIndex = leader.progress.get(voter)?.matchIndex ?? 0;
+    return matchIndex > state.log.flushedIndex && isAlive(state, leader, voter);
+  });
 }
 
 export function broadcastHeartbeat(state: RaftState, leader: LeaderState): void {

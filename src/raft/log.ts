@@ -45,6 +45,8 @@ export class RaftLog {
   #handedIndex: LogIndex;
   #flushedIndex: LogIndex;
   #truncateFrom: LogIndex | undefined;
+  /** the disk has no room: nothing is handed out until `resume` */
+  #isHeld = false;
   /** where a snapshot made the log start anew */
   #base: { readonly index: LogIndex; readonly term: Term; readonly checksum: number } | undefined;
   #flushes: Flush[] = [];
@@ -162,11 +164,35 @@ export class RaftLog {
     this.#handedIndex = base.index;
     this.#flushedIndex = base.index;
     this.#truncateFrom = undefined;
+    this.#isHeld = false;
     // What was under way vouches for nothing that comes after.
     for (const flush of this.#flushes) flush.lastIndex = 0;
   }
 
+  /**
+   * The disk has no room for what was handed out from `from` on, nor, unless
+   * `isTruncated`, to drop its own log from there: no flush vouches for it, and it
+   * is handed out again after `resume`.
+   */
+  hold(from: LogIndex, isTruncated: boolean): void {
+    assert(from > this.#flushedIndex, "what is flushed was written");
+    assert(from <= this.#handedIndex + 1, "only what was handed out can find no room");
+    this.#handedIndex = LogIndex(from - 1);
+    if (!isTruncated) this.#truncateFrom = LogIndex(Math.min(this.#truncateFrom ?? from, from));
+    for (const flush of this.#flushes) flush.lastIndex = Math.min(flush.lastIndex, from - 1);
+    this.#isHeld = true;
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+  }
+
   hasChange(): boolean {
+    if (this.#isHeld) return false;
     return this.#truncateFrom !== undefined || this.lastIndex > this.#handedIndex;
   }
 

@@ -293,6 +293,25 @@ export class Raft {
     this.#onLogMoved();
   }
 
+  /**
+   * The disk has no room for the entries from `from` on that Readies have asked to
+   * persist, nor, unless `isTruncated`, to drop its own log from there. Nobody is
+   * told of them by this node; they come again after `resumeWriting`.
+   */
+  notWritten(from: LogIndex, isTruncated: boolean): void {
+    this.#state.log.hold(from, isTruncated);
+  }
+
+  /** Whether entries wait for room on the disk. */
+  get isWritingHeld(): boolean {
+    return this.#state.log.isHeld;
+  }
+
+  /** There may be room now. */
+  resumeWriting(): void {
+    this.#state.log.resume();
+  }
+
   /** The state machine has applied everything up to `index`. */
   applied(index: LogIndex): void {
     const state = this.#state;

@@ -7,7 +7,8 @@
  *
  *   1. persist  hand `hardState`, `truncateFrom` and `entries` to the disk, in
  *               that order (a term is durable before its entries); when all of
- *               it is flushed, come back with `persisted(ready.persistId)`
+ *               it is flushed, come back with `persisted(ready.persistId)`;
+ *               what finds no room is told by `notWritten` before that
  *   2. send     every message of `messages`, at once: none of them speaks of
  *               anything that is not flushed, except a leader's AppendEntries,
  *               whose entries may travel while the leader's own disk works

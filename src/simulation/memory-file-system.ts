@@ -15,6 +15,10 @@
  * What was synced is never touched. Directories are durable when made. A failed
  * datasync leaves the file's contents unsynced for ever, as Linux does: a later
  * one succeeds and makes nothing durable.
+ *
+ * It may be given a size (`limit`): then files grow only while there is room, and
+ * a write that finds too little takes what there is before it fails. Overwriting
+ * needs no room.
  */
 import { dirname, normalize } from "node:path/posix";
 import { assert } from "../assert.js";
@@ -46,7 +50,7 @@ export interface Operation {
   readonly count: number;
 }
 
-export type FailureCode = "EIO" | "ENOSPC" | "EMFILE" | "EACCES" | "EROFS";
+export type FailureCode = "EIO" | "ENOSPC" | "EDQUOT" | "EMFILE" | "EACCES" | "EROFS";
 
 /** Decides about a call: an error's code to fail with, or undefined to let it pass. */
 export type Failures = (operation: Operation) => FailureCode | undefined;
@@ -59,6 +63,7 @@ export class Halted extends Error {
 const ERROR_TEXTS: Readonly<Record<string, string>> = {
   EIO: "i/o error",
   ENOSPC: "no space left on device",
+  EDQUOT: "disk quota exceeded",
   EMFILE: "too many open files",
   EACCES: "permission denied",
   EROFS: "read-only file system",
@@ -66,6 +71,26 @@ const ERROR_TEXTS: Readonly<Record<string, string>> = {
   EEXIST: "file already exists",
   EBADF: "bad file descriptor",
 };
+
+/** The system's own name of the call that fails, where it is another one. */
+const SYSCALLS: Readonly<Partial<Record<OperationKind, string>>> = {
+  writeLater: "write",
+  truncate: "ftruncate",
+  size: "fstat",
+  datasync: "fdatasync",
+  datasyncLater: "fdatasync",
+  list: "scandir",
+  exists: "access",
+  makeDirectory: "mkdir",
+  remove: "unlink",
+  syncDirectory: "fsync",
+};
+
+/** Syncing a directory needs a descriptor of it first. */
+function syscallOf(kind: OperationKind, code: FailureCode): string {
+  if (kind === "syncDirectory" && code === "EMFILE") return "open";
+  return SYSCALLS[kind] ?? kind;
+}
 
 function systemError(code: string, syscall: string, path: string): Error {
   const message = `${code}: ${ERROR_TEXTS[code] ?? "failed"}, ${syscall} '${path}'`;
@@ -259,6 +284,10 @@ interface FileHost {
   /** Counts the call, fails it when that was wished for. */
   enter(kind: OperationKind, path: string, short?: () => void): void;
   defer(run: () => void): void;
+  /** Bytes that files may grow by. */
+  room(): number;
+  /** Counts open files. */
+  opened(change: 1 | -1): void;
   readonly epoch: number;
 }
 
@@ -276,6 +305,7 @@ class MemoryFile implements File {
     this.#host = host;
     this.#epoch = host.epoch;
     this.#writable = writable;
+    host.opened(1);
   }
 
   read(target: Uint8Array, position: number): number {
@@ -290,13 +320,23 @@ class MemoryFile implements File {
       this.#inode.write(source.subarray(0, source.length >> 1), position);
     });
     this.#assertWritable();
-    this.#inode.write(source, position);
+    this.#put(source, position);
+  }
+
+  /** Writes as much as there is room for. @throws ENOSPC when that is not all */
+  #put(source: Uint8Array, position: number): void {
+    const end = Math.min(position + source.length, this.#inode.size + this.#host.room());
+    const fitting = Math.max(0, Math.min(source.length, end - position));
+    if (fitting > 0 || source.length === 0) {
+      this.#inode.write(source.subarray(0, fitting), position);
+    }
+    if (fitting < source.length) throw systemError("ENOSPC", "write", this.path);
   }
 
   writeLater(source: Uint8Array, position: number, done: (error: Error | undefined) => void): void {
     this.#assertWritable();
     this.#later("writeLater", done, () => {
-      this.#inode.write(source, position);
+      this.#put(source, position);
     });
   }
 
@@ -333,6 +373,7 @@ class MemoryFile implements File {
   }
 
   close(): void {
+    if (!this.#closed && this.#epoch === this.#host.epoch) this.#host.opened(-1);
     this.#closed = true;
   }
 
@@ -362,7 +403,12 @@ class MemoryFile implements File {
       failure = error;
     }
     this.#host.defer(() => {
-      if (failure === undefined) effect();
+      try {
+        if (failure === undefined) effect();
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        failure = error;
+      }
       done(failure);
     });
   }
@@ -378,6 +424,8 @@ export class MemoryFileSystem implements FileSystem {
   #operationCount = 0;
   #failures: Failures | undefined;
   #haltAt: number | undefined;
+  #sizeMax = Infinity;
+  #openCount = 0;
   #epoch = 0;
   readonly #host: FileHost;
 
@@ -390,6 +438,10 @@ export class MemoryFileSystem implements FileSystem {
     this.#host = {
       enter,
       defer,
+      opened: (change) => {
+        this.#openCount += change;
+      },
+      room: () => this.#sizeMax - (this.#sizeMax === Infinity ? 0 : this.usedSize),
       get epoch() {
         return epoch();
       },
@@ -418,6 +470,26 @@ export class MemoryFileSystem implements FileSystem {
     return done;
   }
 
+  /** Files that are open. */
+  get openCount(): number {
+    return this.#openCount;
+  }
+
+  /** Bytes of all files. */
+  get usedSize(): number {
+    const inodes = new Set<Inode>();
+    for (const { names } of this.#directories.values())
+      for (const inode of names.values()) inodes.add(inode);
+    let size = 0;
+    for (const inode of inodes) size += inode.size;
+    return size;
+  }
+
+  /** Files together take no more than `sizeMax` bytes from now on; Infinity: as much as they like. */
+  limit(sizeMax: number): void {
+    this.#sizeMax = sizeMax;
+  }
+
   /** Asks `failures` about every call from now on; undefined: nothing fails. */
   fail(failures: Failures | undefined): void {
     this.#failures = failures;
@@ -431,6 +503,7 @@ export class MemoryFileSystem implements FileSystem {
   /** The power goes and comes back: open files are dead, completions never come, memory is what was on disk. */
   crash(random: () => number): void {
     this.#epoch += 1;
+    this.#openCount = 0;
     this.#deferred.length = 0;
     this.#haltAt = undefined;
     const inodes = new Set<Inode>();
@@ -445,6 +518,7 @@ export class MemoryFileSystem implements FileSystem {
   /** The process is killed and the machine lives: what was written stays, synced or not. */
   kill(): void {
     this.#epoch += 1;
+    this.#openCount = 0;
     this.#deferred.length = 0;
     this.#haltAt = undefined;
   }
@@ -535,7 +609,7 @@ export class MemoryFileSystem implements FileSystem {
     const code = this.#failures?.({ kind, path, count: this.#operationCount });
     if (code === undefined) return;
     if (code === "ENOSPC") short?.();
-    throw systemError(code, kind, path);
+    throw systemError(code, syscallOf(kind, code), path);
   }
 
   #directory(path: string, syscall: string, asked: string): Directory {

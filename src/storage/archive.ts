@@ -47,13 +47,11 @@ export class Archive {
     this.#retention = retention;
   }
 
-  /** Takes sealed segments out of the log, oldest first. Durable when the directory is synced. */
-  take(sealedNames: readonly string[]): void {
-    for (const name of sealedNames) {
-      const path = `${this.#directory}/${name}`;
-      if (this.#retention.keep === "none") this.#fileSystem.remove(path);
-      else this.#fileSystem.rename(path, `${this.#directory}/${PREFIX}${name}`);
-    }
+  /** Takes a sealed segment, the oldest, out of the log. Durable when the directory is synced. */
+  take(sealedName: string): void {
+    const path = `${this.#directory}/${sealedName}`;
+    if (this.#retention.keep === "none") this.#fileSystem.remove(path);
+    else this.#fileSystem.rename(path, `${this.#directory}/${PREFIX}${sealedName}`);
   }
 
   /** @param first the log's first segment; @param newestTime of its last one, milliseconds since 1970 */

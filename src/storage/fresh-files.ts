@@ -7,6 +7,7 @@
  * them by a crash is removed by recovery.
  */
 import type { File, FileSystem } from "./file-system.js";
+import { shortage } from "./shortage.js";
 
 const CHUNK_SIZE = 1024 * 1024;
 /** synced one by one, so that a flush of the log never waits behind a whole segment of zeros */
@@ -81,6 +82,17 @@ export class FreshFiles {
       this.#ahead = undefined;
       return ahead;
     }
+    try {
+      return this.#make(size);
+    } catch (error) {
+      // what is being made ahead takes the room, and can be spared
+      if (ahead === undefined || shortage(error, "") === undefined) throw error;
+      this.#drop();
+      return this.#make(size);
+    }
+  }
+
+  #make(size: number): FreshFile {
     const path = this.#nextPath();
     const file = this.#fileSystem.open(path, "create");
     try {

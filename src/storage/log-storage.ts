@@ -6,6 +6,10 @@
  * of the calls, and a flush covers all that came before it. A failed write or
  * flush poisons the log: every later call fails with STORAGE_FAILED, nothing is
  * retried, the node stops.
+ *
+ * A shortage does not: DISK_FULL, or BUSY when too many files are open. Of an
+ * append a part may have been written then (lastIndex tells), each entry whole or
+ * not at all; any other call has done nothing that doing it again would not do.
  */
 import type { Entry, LogIndex, LogReader, Term } from "../raft/types.js";
 
@@ -17,7 +21,7 @@ export interface LogBase {
 }
 
 export interface LogStorage extends LogReader {
-  /** Writes entries behind lastIndex (contiguous, chained). Not durable yet. @throws {DatabaseError} STORAGE_FAILED */
+  /** Writes entries behind lastIndex (contiguous, chained). Not durable yet. @throws {DatabaseError} DISK_FULL, BUSY, STORAGE_FAILED */
   append(entries: readonly Entry[]): void;
   /** Drops everything from `from` (inclusive, >= firstIndex); durable when it returns. */
   truncateSuffix(from: LogIndex): void;

@@ -4,8 +4,9 @@
  * Everything is written behind its last block, over zeros that are on disk, and
  * every flush leaves a record in its witness (witness.ts, which also says what
  * recovery makes of it). Invariants kept here: behind `end` there are only zeros
- * up to the witness; a record's `durableEnd` never speaks of bytes that were not
- * synced before it was written.
+ * up to the witness, and what a failed write has left there is zeros again, on
+ * disk, before the next one; a record's `durableEnd` never speaks of bytes that
+ * were not synced before it was written.
  */
 import { assert, AssertionError } from "../assert.js";
 import type { File, FileSystem } from "./file-system.js";
@@ -39,7 +40,7 @@ export interface InstallOptions {
 
 /**
  * Makes a fresh file the open segment: its content and a witness of it are
- * durable before the name is, and the name is durable on return.
+ * durable before it has the name, which is for the caller to make durable.
  */
 export function installOpenSegment(options: InstallOptions): OpenSegment {
   const { fileSystem, directory, name, fresh, marker } = options;
@@ -48,7 +49,6 @@ export function installOpenSegment(options: InstallOptions): OpenSegment {
   const segment = new OpenSegment(path, fresh, marker, end);
   fresh.file.datasync();
   fileSystem.rename(fresh.path, path);
-  fileSystem.syncDirectory(directory);
   return segment;
 }
 
@@ -60,6 +60,9 @@ export class OpenSegment {
   /** everything before it is durable */
   #durableEnd: number;
   #end: number;
+  /** how far a failed write may have left bytes behind `end`; never less than it */
+  #spoiledEnd: number;
+  #sealed = false;
   /** what is not durable yet, or, while a flush is under way, what came after it began */
   #unflushed: TrailingZeros;
   /** changes with every cut, so that a flush that began before one is known as such */
@@ -81,6 +84,7 @@ export class OpenSegment {
     this.#fileSize = fresh.size;
     this.#marker = marker;
     this.#end = end;
+    this.#spoiledEnd = end;
     this.#durableEnd = end;
     this.#unflushed = new TrailingZeros(end);
     this.#writeWitness({ durableEnd: end, batchEnd: end, trailingZeros: 0 });
@@ -97,23 +101,43 @@ export class OpenSegment {
     return this.#durableEnd === this.#end;
   }
 
+  /** Whether its file was cut to its log: nothing is written to it any more. */
+  get sealed(): boolean {
+    return this.#sealed;
+  }
+
   /** How many bytes of log fit. */
   get capacity(): number {
     return this.#fileSize - WITNESS_PAGE_SIZE;
   }
 
-  /** Writes whole blocks with their markers behind the last one. On failure puts the zeros back if it can. */
+  /** Writes whole blocks with their markers behind the last one: all of them, or it fails and the log ends where it did. */
   write(bytes: Uint8Array): void {
+    assert(!this.#sealed, "a sealed segment is not written to");
     assert(this.#end + bytes.length <= this.capacity, "blocks fit the open segment");
     assert(bytes.length > MARKER_SIZE, "a block has bytes");
+    this.#mend();
     try {
       this.file.write(bytes, this.#end);
     } catch (error) {
-      this.#tryZero(this.#end, this.#end + bytes.length);
+      this.#spoiledEnd = this.#end + bytes.length;
+      this.#tryZero(this.#end, this.#spoiledEnd);
       throw error;
     }
     this.#unflushed.add(bytes);
     this.#end += bytes.length;
+    this.#spoiledEnd = this.#end;
+  }
+
+  /**
+   * Where a write has failed there are zeros again, and on disk: or a sector that
+   * the next flush does not reach would hold bytes that no one expects there.
+   */
+  #mend(): void {
+    if (this.#spoiledEnd === this.#end) return;
+    this.#zero(this.#end, this.#spoiledEnd);
+    this.file.datasync();
+    this.#spoiledEnd = this.#end;
   }
 
   flush(): void {
@@ -159,8 +183,9 @@ export class OpenSegment {
    */
   cut(end: number): void {
     assert(end <= this.#end, "a cut is within the log");
+    assert(!this.#sealed, "a sealed segment is not cut");
     if (end > this.#durableEnd) this.flush();
-    const oldEnd = this.#end;
+    const oldEnd = this.#spoiledEnd;
     this.#epoch += 1;
     for (const step of ["disown", "zero"] as const) {
       if (step === "zero") this.#zero(end, oldEnd);
@@ -169,21 +194,31 @@ export class OpenSegment {
       this.#syncedSlot = this.#writtenSlot;
     }
     this.#end = end;
+    this.#spoiledEnd = end;
     this.#durableEnd = end;
     this.#unflushed = new TrailingZeros(end);
   }
 
-  /** Flushes, then cuts the file to its log, durably. The caller renames and closes it. */
+  /** Flushes, then cuts the file to its log, durably. The caller renames it. Idempotent. */
   seal(): void {
+    if (this.#sealed) return;
     this.flush();
     this.file.truncate(this.#end);
+    this.#sealed = true;
     this.file.datasync();
+    this.#spoiledEnd = this.#end;
+  }
+
+  /** Gives the file away; a flush under way completes without a word to the witness. */
+  release(): File {
+    this.#epoch += 1;
+    this.#unnotedGeneration = undefined;
+    return this.file;
   }
 
   /** Closes the file; a flush under way completes without a word to the witness. */
   close(): void {
-    this.#epoch += 1;
-    this.file.close();
+    this.release().close();
   }
 
   /** The record that goes with a flush: what it covers, should it finish. */

@@ -1,8 +1,10 @@
 /**
  * Sealed segments opened for reading: a few at a time, so that a long log does
- * not use up the process' descriptors.
+ * not use up the process' descriptors; and one at least from the beginning, so
+ * that a process without descriptors can still read: one file goes, another comes.
  */
 import type { File, FileSystem } from "./file-system.js";
+import { shortage } from "./shortage.js";
 
 const OPEN_FILES_MAX = 8;
 const COPY_SIZE = 1024 * 1024;
@@ -20,15 +22,33 @@ export class SegmentFiles {
 
   /** Valid until the next call. */
   get(name: string): File {
-    const known = this.#files.get(name);
-    const file = known ?? this.#fileSystem.open(`${this.#directory}/${name}`, "read");
+    const file = this.#files.get(name) ?? this.#open(name);
+    this.add(name, file);
+    return file;
+  }
+
+  /** A segment's file that is open already. */
+  add(name: string, file: File): void {
     this.#files.delete(name);
     this.#files.set(name, file);
-    if (this.#files.size > OPEN_FILES_MAX) {
-      const oldest = this.#files.keys().next();
-      if (oldest.done !== true) this.forget(oldest.value);
+    if (this.#files.size > OPEN_FILES_MAX) this.#forgetOldest();
+  }
+
+  #open(name: string): File {
+    for (;;) {
+      try {
+        return this.#fileSystem.open(`${this.#directory}/${name}`, "read");
+      } catch (error) {
+        if (shortage(error, "") === undefined || !this.#forgetOldest()) throw error;
+      }
     }
-    return file;
+  }
+
+  /** @returns whether there was one */
+  #forgetOldest(): boolean {
+    const oldest = this.#files.keys().next();
+    if (oldest.done !== true) this.forget(oldest.value);
+    return oldest.done !== true;
   }
 
   forget(name: string): void {

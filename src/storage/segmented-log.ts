@@ -25,7 +25,9 @@
  *            newest first, the directory synced after each
  *
  * So at every moment the names on disk are those of the log or of one step
- * before, and doing a step twice does nothing.
+ * before, and doing a step twice does nothing. A step that meets a shortage
+ * (shortage.ts) leaves the log before or after it, and is done again when the
+ * call is; what has changed in the directory is durable before anything else.
  */
 import { assert, AssertionError } from "../assert.js";
 import { Archive, type Retention } from "./archive.js";
@@ -49,7 +51,8 @@ import {
 } from "./segment.js";
 import { copyStart, SegmentFiles } from "./segment-files.js";
 import { SegmentIndex } from "./segment-index.js";
-import { damaged, SegmentScanner } from "./segment-scanner.js";
+import { readEntries } from "./segment-scanner.js";
+import { isShortage, shortage } from "./shortage.js";
 
 const NO_BASE: LogBase = { index: LogIndex(0), term: Term(0), checksum: 0 };
 const STAGING_SIZE = 64 * 1024;
@@ -93,6 +96,8 @@ export class SegmentedLog implements LogStorage {
   readonly #files: SegmentFiles;
   #staging = Buffer.allocUnsafeSlow(STAGING_SIZE);
   #failure: DatabaseError | undefined;
+  /** names were changed, and that is not durable yet */
+  #isDirectorySyncDue = false;
   #closed = false;
 
   private constructor(options: SegmentedLogOptions) {
@@ -129,8 +134,14 @@ export class SegmentedLog implements LogStorage {
   } {
     assert(/^[0-9a-f]{32}$/.test(options.clusterId), "a cluster id is 32 hex digits");
     const log = new SegmentedLog(options);
-    const report = log.#guard("recovery", () => log.#recover(options));
-    return { log, report };
+    try {
+      const report = log.#guard("recovering", () => log.#recover(options));
+      return { log, report };
+    } catch (error) {
+      log.#abandon();
+      // a node that has no log yet cannot wait for its room
+      throw isShortage(error) ? log.#fail("recovering", error.cause) : error;
+    }
   }
 
   get firstIndex(): LogIndex {
@@ -175,6 +186,7 @@ export class SegmentedLog implements LogStorage {
 
   append(entries: readonly Entry[]): void {
     this.#guard("writing", () => {
+      this.#settleDirectory();
       let staged: Entry[] = [];
       let stagedSize = 0;
       for (const entry of entries) {
@@ -198,8 +210,11 @@ export class SegmentedLog implements LogStorage {
 
   truncateSuffix(from: LogIndex): void {
     assert(from >= this.firstIndex, "only what is held is truncated");
-    if (from > this.lastIndex) return;
     this.#guard("truncating", () => {
+      this.#settleDirectory();
+      if (from > this.lastIndex) return;
+      const tail = this.#segments.at(-1);
+      if (this.#open?.sealed === true && tail !== undefined) this.#seal(tail);
       for (;;) {
         const last = this.#segments.at(-1);
         if (last === undefined || last.index.firstIndex < from) break;
@@ -216,33 +231,37 @@ export class SegmentedLog implements LogStorage {
 
   compactTo(index: LogIndex): void {
     this.#guard("compacting", () => {
-      let next = this.#segments[1];
-      let count = 0;
+      this.#settleDirectory();
+      const isNeedless = (next: Segment | undefined): next is Segment =>
+        next !== undefined && next.index.firstIndex <= index + 1;
       // The last one stays: it says where the log ends.
-      while (next !== undefined && next.index.firstIndex <= index + 1) {
-        count += 1;
-        next = this.#segments[count + 1];
-      }
-      if (count === 0) return;
-      const names = this.#segments.splice(0, count).map(({ sealedName }) => {
+      for (let next = this.#segments[1]; isNeedless(next); next = this.#segments[1]) {
+        const { sealedName } = this.#segments[0] ?? {};
         assert(sealedName !== undefined, "only the last segment is open");
         this.#files.forget(sealedName);
-        return sealedName;
-      });
-      this.#archive.take(names);
+        this.#archive.take(sealedName);
+        this.#isDirectorySyncDue = true;
+        this.#segments.shift();
+        this.#base = next.index.start;
+      }
+      if (!this.#isDirectorySyncDue) return;
       const [first, last] = [this.#segments[0], this.#segments.at(-1)];
       assert(first !== undefined && last !== undefined, "the last segment stays");
       this.#archive.prune(this.#fileOf(first), this.#fileOf(last));
-      this.#fileSystem.syncDirectory(this.#directory);
-      this.#base = first.index.start;
+      this.#settleDirectory();
     });
   }
 
   reset(base: LogBase): void {
-    this.#guard("resetting", () => {
-      this.#removeAll();
-      this.#base = this.#startBehind(base);
-    });
+    try {
+      this.#guard("resetting", () => {
+        this.#removeAll();
+        this.#base = this.#startBehind(base);
+      });
+    } catch (error) {
+      // what comes next rests on it
+      throw isShortage(error) ? this.#fail("resetting", error.cause) : error;
+    }
   }
 
   #removeAll(): void {
@@ -253,6 +272,7 @@ export class SegmentedLog implements LogStorage {
 
   flush(): void {
     this.#guard("flushing", () => {
+      this.#settleDirectory();
       this.#open?.flush();
     });
   }
@@ -260,6 +280,7 @@ export class SegmentedLog implements LogStorage {
   flushLater(done: (error: Error | undefined) => void): void {
     try {
       this.#guard("flushing", () => {
+        this.#settleDirectory();
         const open = this.#open;
         if (open === undefined) this.#flushed(undefined, done);
         else
@@ -274,7 +295,7 @@ export class SegmentedLog implements LogStorage {
   }
 
   noteFlushed(): void {
-    this.#open?.noteFlushed();
+    if (this.#open?.sealed === false) this.#open.noteFlushed();
   }
 
   #flushed(error: Error | undefined, done: (error: Error | undefined) => void): void {
@@ -291,13 +312,21 @@ export class SegmentedLog implements LogStorage {
           if (last?.sealedName === undefined && last !== undefined) this.#seal(last);
         });
       }
+    } catch (error) {
+      // an open segment is as good for recovery
+      if (!isShortage(error)) throw error;
     } finally {
-      this.#closed = true;
-      this.#freshFiles.close();
-      this.#open?.close();
-      this.#open = undefined;
-      this.#files.close();
+      this.#abandon();
     }
+  }
+
+  /** Lets go of every file. */
+  #abandon(): void {
+    this.#closed = true;
+    this.#freshFiles.close();
+    this.#open?.close();
+    this.#open = undefined;
+    this.#files.close();
   }
 
   // Recovery
@@ -323,6 +352,8 @@ export class SegmentedLog implements LogStorage {
       this.#base = this.#startBehind(base);
     }
     if (this.#open === undefined) this.#prepareNext();
+    const newest = this.#segments.findLast(({ sealedName }) => sealedName !== undefined);
+    if (newest?.sealedName !== undefined) this.#files.get(newest.sealedName);
     const damage = tail?.damage;
     return {
       entryCount: this.lastIndex - this.firstIndex + 1,
@@ -349,8 +380,8 @@ export class SegmentedLog implements LogStorage {
     assert(segment !== undefined, "the open segment is the last one");
     if (tail.index.count === 0) {
       this.#fileSystem.remove(path);
-      this.#fileSystem.syncDirectory(this.#directory);
       this.#segments.pop();
+      this.#syncDirectory();
       return;
     }
     const old = this.#fileSystem.open(path, "read");
@@ -370,22 +401,18 @@ export class SegmentedLog implements LogStorage {
   /** Whether `size` bytes of blocks go behind what the last segment holds. */
   #fits(size: number): boolean {
     const open = this.#open;
-    if (open === undefined) return false;
+    if (open === undefined || open.sealed) return false;
     return open.end + size <= this.#segmentSize;
   }
 
   /** Sees to it that the next block, of `size` bytes with its marker, has an open segment to go to. */
   #makeRoom(size: number): void {
+    const tail = this.#segments.at(-1);
+    if (tail !== undefined && tail.sealedName === undefined) this.#seal(tail);
     const last = this.#segments.at(-1);
-    if (last !== undefined) {
-      const within = last.index.end + size <= this.#segmentSize;
-      if (last.sealedName === undefined) {
-        assert(!within, "a block that fits goes into the open segment");
-        this.#seal(last);
-      } else if (within) {
-        this.#reopen(last, last.sealedName, last.index.end);
-        return;
-      }
+    if (last?.sealedName !== undefined && last.index.end + size <= this.#segmentSize) {
+      this.#reopen(last, last.sealedName, last.index.end);
+      return;
     }
     const start = {
       clusterId: this.#clusterId,
@@ -408,8 +435,9 @@ export class SegmentedLog implements LogStorage {
   /** Makes the open segment's file. @param size bytes of log that it must have room for at least */
   #install(segment: Segment, fill: (file: File) => number, size: number): OpenSegment {
     const fresh = this.#freshFiles.take(openFileSize(Math.max(size, this.#segmentSize)));
+    let installed: OpenSegment | undefined;
     try {
-      return installOpenSegment({
+      installed = installOpenSegment({
         fileSystem: this.#fileSystem,
         directory: this.#directory,
         name: openSegmentName(segment.index.firstIndex),
@@ -417,9 +445,13 @@ export class SegmentedLog implements LogStorage {
         fresh,
         fill,
       });
+      this.#syncDirectory();
+      return installed;
     } catch (error) {
       fresh.file.close();
-      this.#freshFiles.discard(fresh.path);
+      // the log may take another way from here, and would find it in its place
+      if (installed !== undefined) this.#fileSystem.remove(installed.path);
+      else this.#freshFiles.discard(fresh.path);
       throw error;
     }
   }
@@ -434,11 +466,11 @@ export class SegmentedLog implements LogStorage {
     const sealedName = sealedSegmentName(index.firstIndex, index.lastIndex);
     open.seal();
     this.#fileSystem.rename(open.path, `${this.#directory}/${sealedName}`);
-    this.#fileSystem.syncDirectory(this.#directory);
     index.shrink();
     this.#segments[this.#segments.length - 1] = { ...segment, sealedName };
-    open.close();
     this.#open = undefined;
+    this.#files.add(sealedName, open.release());
+    this.#syncDirectory();
   }
 
   /** Makes the sealed last segment the open one again, with its content up to `end`. */
@@ -447,25 +479,36 @@ export class SegmentedLog implements LogStorage {
     this.#open = this.#install(segment, (file) => copyStart(sealed, file, end), end);
     this.#segments[this.#segments.length - 1] = { ...segment, sealedName: undefined };
     this.#removeSealed(sealedName);
+    this.#syncDirectory();
   }
 
   #removeLast(segment: Segment): void {
     if (segment.sealedName === undefined) {
       const open = this.#openSegment();
       this.#fileSystem.remove(open.path);
-      this.#fileSystem.syncDirectory(this.#directory);
       open.close();
       this.#open = undefined;
     } else {
       this.#removeSealed(segment.sealedName);
     }
     this.#segments.pop();
+    this.#syncDirectory();
   }
 
   #removeSealed(name: string): void {
     this.#files.forget(name);
     this.#fileSystem.remove(`${this.#directory}/${name}`);
+  }
+
+  /** Makes what has changed in the directory durable; owed to whatever comes next when there is no descriptor for it. */
+  #syncDirectory(): void {
+    this.#isDirectorySyncDue = true;
     this.#fileSystem.syncDirectory(this.#directory);
+    this.#isDirectorySyncDue = false;
+  }
+
+  #settleDirectory(): void {
+    if (this.#isDirectorySyncDue) this.#syncDirectory();
   }
 
   // Writing
@@ -528,42 +571,30 @@ export class SegmentedLog implements LogStorage {
     return sealedName === undefined ? this.#openSegment().file : this.#files.get(sealedName);
   }
 
-  /** Reads `count` entries of one segment with one read, and checks them again. */
   #readFrom(segment: Segment, from: number, count: number): readonly Entry[] {
     const { index, marker, sealedName } = segment;
-    const file = this.#fileOf(segment);
-    const offset = index.offset(from);
-    const limit = index.offset(from + count);
     const previous = LogIndex(from - 1);
-    const scanner = new SegmentScanner({
-      file,
+    return readEntries({
+      name: sealedName ?? openSegmentName(index.firstIndex),
+      file: this.#fileOf(segment),
       marker,
-      offset,
-      limit,
+      offset: index.offset(from),
+      limit: index.offset(from + count),
       position: {
         index: LogIndex(from),
         term: this.term(previous),
         previousChecksum: this.checksum(previous),
       },
-      windowSize: limit - offset,
+      count,
     });
-    const entries: Entry[] = [];
-    while (entries.length < count) {
-      const step = scanner.next();
-      if (step.kind !== "entry") {
-        const name = sealedName ?? openSegmentName(index.firstIndex);
-        const reason = step.kind === "bad" ? step.reason : "the log ends";
-        const fault = { offset: scanner.offset, index: LogIndex(from + entries.length), reason };
-        throw damaged(name, fault, "it was good before");
-      }
-      entries.push(step.entry);
-    }
-    return entries;
   }
 
   // Failure
 
-  /** Runs one operation. Whatever the world does wrong in it ends the log's life; corruption found by reading does not. */
+  /**
+   * Runs one operation. Whatever the world does wrong in it ends the log's life,
+   * but for a shortage; corruption found by reading does not end it either.
+   */
   #guard<T>(doing: string, operation: () => T): T {
     if (this.#closed) throw new DatabaseError("CLOSED", "the log is closed");
     if (this.#failure !== undefined) throw this.#failed(this.#failure);
@@ -571,7 +602,7 @@ export class SegmentedLog implements LogStorage {
       return operation();
     } catch (error) {
       if (error instanceof DatabaseError || error instanceof AssertionError) throw error;
-      throw this.#fail(doing, error);
+      throw shortage(error, `${doing} the log in ${this.#directory}`) ?? this.#fail(doing, error);
     }
   }
 

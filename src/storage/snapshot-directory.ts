@@ -17,6 +17,7 @@ import { DatabaseError } from "../errors.js";
 import { LogIndex, Term, type SnapshotInfo, type SnapshotSource } from "../raft/types.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File, FileSystem } from "./file-system.js";
+import { shortage } from "./shortage.js";
 import { SnapshotBody, SnapshotReader } from "./snapshot-file.js";
 
 /** Snapshots kept at least: should one be damaged, the log goes back to the other. */
@@ -82,9 +83,25 @@ export class SnapshotDirectory implements SnapshotSource {
     return this.#noteNewest({ index, term, checksum, size, fileChecksum });
   }
 
+  /** @throws {DatabaseError} STORAGE_FAILED */
   read(snapshot: SnapshotInfo, offset: number, sizeMax: number): Uint8Array | undefined {
     const name = this.#names.find(({ index, term }) => isOf(snapshot, index, term));
     if (name === undefined) return undefined;
+    try {
+      return this.#readFrom(name, snapshot, offset, sizeMax);
+    } catch (error) {
+      // Too many open files: as good as not held, for now.
+      if (shortage(error, "") !== undefined) return undefined;
+      throw failure("reading", this.#directory, error);
+    }
+  }
+
+  #readFrom(
+    name: SnapshotName,
+    snapshot: SnapshotInfo,
+    offset: number,
+    sizeMax: number,
+  ): Uint8Array | undefined {
     const file = this.#fileSystem.open(`${this.#directory}/${name.file}`, "read");
     try {
       if (file.size() !== snapshot.size) return undefined;
@@ -95,26 +112,30 @@ export class SnapshotDirectory implements SnapshotSource {
     }
   }
 
-  /** Begins to write one of the own state. At most one at a time. */
+  /** Begins to write one of the own state. At most one at a time. @throws Node's own errors, and leaves nothing then */
   begin(head: SnapshotHead): SnapshotWriter {
     const path = `${this.#directory}/${fileName(head.index, head.term)}.tmp`;
-    return new SnapshotWriter(
-      this.#fileSystem.open(path, "create"),
-      head,
-      (file, info, done) => {
-        this.#keep(file, path, info, done);
-      },
-      () => {
-        this.#fileSystem.remove(path);
-      },
-    );
+    const file = this.#fileSystem.open(path, "create");
+    const keep = (_: File, info: SnapshotInfo, done: Done): void => {
+      this.#keep(file, path, info, done);
+    };
+    const remove = (): void => {
+      this.#fileSystem.remove(path);
+    };
+    try {
+      return new SnapshotWriter(file, head, keep, remove);
+    } catch (error) {
+      file.close();
+      remove();
+      throw error;
+    }
   }
 
   /** What is received of `snapshot`: what there is of it already, or an empty beginning. */
   receive(snapshot: SnapshotInfo): SnapshotReceiver {
     const file = partName(snapshot);
     if (this.#receiver?.name === file) return this.#receiver;
-    this.#receiver?.close();
+    this.close();
     const path = `${this.#directory}/${file}`;
     for (const name of this.#fileSystem.list(this.#directory)) {
       // Another one is of no use any more.
@@ -141,6 +162,7 @@ export class SnapshotDirectory implements SnapshotSource {
     if (doomed.length === 0) return;
     for (const { file } of doomed) this.#fileSystem.remove(`${this.#directory}/${file}`);
     this.#names = this.#names.filter((name) => !doomed.includes(name));
+    // Not owed to anybody: what comes back after a power cut goes the next time.
     this.#fileSystem.syncDirectory(this.#directory);
   }
 
@@ -157,25 +179,31 @@ export class SnapshotDirectory implements SnapshotSource {
     this.#receiver = undefined;
   }
 
-  /** Makes a written file durable, beside the loop, and gives it its name. */
+  /** Makes a written file durable, beside the loop, and gives it its name. On a shortage it keeps the one it has. */
   #keep(file: File, path: string, snapshot: SnapshotInfo, done: Done): void {
-    const fail = (error: unknown): void => {
-      done(failure(this.#directory, error), undefined);
-    };
     file.datasyncLater((error) => {
       try {
         file.close();
         if (error !== undefined) throw error;
-        const name = fileName(snapshot.index, snapshot.term);
-        this.#fileSystem.rename(path, `${this.#directory}/${name}`);
-        this.#fileSystem.syncDirectory(this.#directory);
+        this.#giveName(path, `${this.#directory}/${fileName(snapshot.index, snapshot.term)}`);
       } catch (cause) {
-        fail(cause);
+        const doing = `writing a snapshot in ${this.#directory}`;
+        done(shortage(cause, doing) ?? failure("writing", this.#directory, cause), undefined);
         return;
       }
       this.#noteNewest(snapshot);
       done(undefined, snapshot);
     });
+  }
+
+  #giveName(from: string, to: string): void {
+    this.#fileSystem.rename(from, to);
+    try {
+      this.#fileSystem.syncDirectory(this.#directory);
+    } catch (error) {
+      this.#fileSystem.rename(to, from);
+      throw error;
+    }
   }
 
   #noteNewest(snapshot: SnapshotInfo): SnapshotInfo {
@@ -328,9 +356,8 @@ function parseName(file: string): SnapshotName | undefined {
   return { index: LogIndex(index), term: Term(term), file };
 }
 
-function failure(directory: string, cause: unknown): DatabaseError {
+function failure(doing: string, directory: string, cause: unknown): DatabaseError {
   const text = cause instanceof Error ? cause.message : String(cause);
-  return new DatabaseError("STORAGE_FAILED", `writing a snapshot in ${directory} failed: ${text}`, {
-    cause,
-  });
+  const message = `${doing} a snapshot in ${directory} failed: ${text}`;
+  return new DatabaseError("STORAGE_FAILED", message, { cause });
 }

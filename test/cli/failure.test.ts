@@ -29,6 +29,7 @@ const exits: readonly { code: ErrorCode; outcome?: Outcome; exit: number }[] = [
   { code: "DIRECTORY_IN_USE", exit: 10 },
   { code: "WRONG_DIRECTORY", exit: 2 },
   { code: "PROTOCOL", exit: 1 },
+  { code: "DISK_FULL", exit: 5 },
   { code: "STORAGE_FAILED", exit: 1 },
   { code: "ADDRESS_UNAVAILABLE", exit: 1 },
   { code: "CODEC_FAILED", exit: 1 },

@@ -34,6 +34,22 @@ class Bench {
     return this.#persistId;
   }
 
+  /** The disk has room for `count` of the entries, and for dropping its suffix unless that is less than 0. */
+  handOutPart(count: number): void {
+    this.#persistId += 1;
+    const { truncateFrom, entries } = this.log.takeChange(this.#persistId);
+    const written = entries.slice(0, Math.max(0, count));
+    const isTruncated = truncateFrom === undefined || count >= 0;
+    this.disk.write({
+      persistId: this.#persistId,
+      hardState: undefined,
+      truncateFrom: isTruncated ? truncateFrom : undefined,
+      entries: isTruncated ? written : [],
+    });
+    const next = entries[written.length]?.index ?? LogIndex(this.log.lastIndex + 1);
+    this.log.hold(isTruncated ? next : truncateFrom, isTruncated);
+  }
+
   flush(): void {
     this.log.persisted(this.disk.flush());
   }
@@ -122,6 +138,62 @@ describe("raft log", () => {
     }, AssertionError);
   });
 
+  it("hands out again what found no room, and no flush under way vouches for it", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 3; i += 1) bench.append(1);
+    const change = bench.log.takeChange(1);
+    bench.disk.write({ persistId: 1, hardState: undefined, ...change });
+    bench.log.hold(LogIndex(2), true);
+    bench.append(1);
+    assert.equal(bench.log.hasChange(), false, "nothing is handed out without room");
+    bench.flush();
+    assert.equal(bench.log.flushedIndex, 1);
+    bench.log.resume();
+    assert.equal(bench.log.hasChange(), true);
+    const again = bench.log.takeChange(2);
+    assert.equal(again.truncateFrom, undefined);
+    assert.deepEqual(
+      again.entries.map(({ index }) => index),
+      [2, 3, 4],
+    );
+    bench.log.persisted(2);
+    assert.equal(bench.log.flushedIndex, 4);
+  });
+
+  it("asks again for a truncation that found no room, and for a lower one that came meanwhile", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 5; i += 1) bench.append(1);
+    bench.handOut();
+    bench.flush();
+    bench.log.truncate(LogIndex(4));
+    bench.append(2);
+    assert.equal(bench.log.takeChange(2).truncateFrom, 4);
+    bench.log.hold(LogIndex(4), false);
+    bench.log.truncate(LogIndex(3));
+    bench.append(3);
+    bench.log.resume();
+    const { truncateFrom, entries } = bench.log.takeChange(3);
+    assert.equal(truncateFrom, 3);
+    assert.deepEqual(
+      entries.map(({ index, term }) => [index, term]),
+      [[3, 3]],
+    );
+    bench.log.persisted(2);
+    assert.equal(bench.log.flushedIndex, 2, "the flush of what was held vouches for nothing");
+    bench.log.persisted(3);
+    assert.equal(bench.log.flushedIndex, 3);
+  });
+
+  it("forgets what waits for room when a snapshot takes its place", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 3; i += 1) bench.append(1);
+    bench.log.takeChange(1);
+    bench.log.hold(LogIndex(1), true);
+    bench.log.reset({ index: LogIndex(9), term: Term(2), checksum: 7 });
+    assert.equal(bench.log.isHeld, false);
+    assert.equal(bench.log.hasChange(), false);
+  });
+
   it("agrees with a plain array through any life", () => {
     for (let seed = 1; seed <= 200; seed += 1) {
       const random = new Random(seed);
@@ -130,8 +202,12 @@ describe("raft log", () => {
       let term = 1;
       for (let i = 0; i < 100; i += 1) {
         if (random.chance(0.5)) plain.push(bench.append(term, "x".repeat(random.below(9))));
-        else if (random.chance(0.3)) bench.handOut();
-        else if (random.chance(0.5)) bench.flush();
+        else if (random.chance(0.3)) {
+          bench.log.resume();
+          if (!bench.log.hasChange()) continue;
+          if (random.chance(0.7)) bench.handOut();
+          else bench.handOutPart(random.below(4) - 1);
+        } else if (random.chance(0.5)) bench.flush();
         else if (plain.length > 0 && random.chance(0.3)) {
           const from = LogIndex(1 + random.below(plain.length));
           bench.log.truncate(from);
