@@ -72,7 +72,7 @@ export interface SetExpiry {
   readonly expiry?: Expiry;
 }
 
-/** Reads a key between the changes of a request: `previous` in its result. */
+/** Reads a key between the changes of a request: `previous` in its result, and a "lease" detail when it has one. */
 export interface Get {
   readonly kind: "get";
   readonly key: Uint8Array;

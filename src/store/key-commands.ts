@@ -47,7 +47,7 @@ export function runKeyCommand(
     case "setExpiry":
       return setExpiry(state, command);
     case "get":
-      return { ...NOTHING_DONE, previous: state.map.get(keyText(command.key)) };
+      return get(state, command.key);
     case "getRange":
       return getRange(state, command);
     default:
@@ -172,6 +172,15 @@ function append(
   value.set(head);
   value.set(tail, head.length);
   return write(state, text, previous, key, value, previous?.lease);
+}
+
+function get({ map, leases, clock }: State, key: Uint8Array): CommandResult {
+  const previous = map.get(keyText(key));
+  const lease = previous?.lease === undefined ? undefined : leases.get(previous.lease);
+  if (lease === undefined) return { ...NOTHING_DONE, previous };
+  const { id, ttl, deadline } = lease;
+  const remaining = Math.max(deadline - clock.runTime, 0);
+  return { ...NOTHING_DONE, previous, detail: { kind: "lease", lease: id, ttl, remaining } };
 }
 
 function getRange({ map }: State, { key, end, limit }: GetRange): CommandResult {

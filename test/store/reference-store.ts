@@ -263,8 +263,13 @@ export class ReferenceStore {
         if (lease === previous.lease) return { ...nothing, previous };
         return this.#put(command.key, previous.value, previous, lease);
       }
-      case "get":
-        return { ...nothing, previous };
+      case "get": {
+        const lease = this.leases.find(({ id }) => id === previous?.lease);
+        if (lease === undefined) return { ...nothing, previous };
+        const { id, ttl } = lease;
+        const remaining = Math.max(lease.deadline - this.#runTime, 0);
+        return { ...nothing, previous, detail: { kind: "lease", lease: id, ttl, remaining } };
+      }
       case "getRange": {
         const found = this.range(command.key, command.end);
         const keyValues = found.slice(0, command.limit);

@@ -1,18 +1,26 @@
 /** Every command that is served, and the way from arguments to a plan. */
-import type { CommandContext, CommandSpec, CommandTable, Plan } from "./command.js";
-import { quotable, refuse, refuseArity } from "./command.js";
+import type { CommandContext, CommandSpec, CommandTable, DecidePlan, Plan } from "./command.js";
+import { quotable, refuse, reject, rejectArity } from "./command.js";
 import { CONNECTION_COMMANDS } from "./connection-commands.js";
+import { planDecide } from "./exec.js";
+import { EXPIRY_COMMANDS } from "./expiry-commands.js";
 import { KEY_COMMANDS } from "./key-commands.js";
 import { latin1 } from "./reply.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string-commands.js";
+import { TRANSACTION_COMMANDS } from "./transaction-commands.js";
+import type { TransactionQueue } from "./transaction-queue.js";
 
 /** By name, lower case. */
 export const COMMAND_TABLE: CommandTable = new Map(
-  [...STRING_COMMANDS, ...KEY_COMMANDS, ...CONNECTION_COMMANDS, ...SERVER_COMMANDS].map((spec) => [
-    spec.name,
-    spec,
-  ]),
+  [
+    ...STRING_COMMANDS,
+    ...KEY_COMMANDS,
+    ...EXPIRY_COMMANDS,
+    ...TRANSACTION_COMMANDS,
+    ...CONNECTION_COMMANDS,
+    ...SERVER_COMMANDS,
+  ].map((spec) => [spec.name, spec]),
 );
 
 /** As most clients write them; spares the change of case. */
@@ -35,19 +43,50 @@ interface Planned {
   readonly plan: Plan;
 }
 
+/** What is never queued in a transaction. */
+const RUN_AT_ONCE = new Set(["multi", "exec", "discard", "watch", "reset", "quit"]);
+
 /** @param args the name and what follows it, at least the name */
-export function planCommand(args: readonly Buffer[], context: CommandContext): Planned {
+export function planCommand(
+  args: readonly Buffer[],
+  context: CommandContext,
+  queue: TransactionQueue,
+): Planned {
   const text = latin1(args[0] ?? Buffer.alloc(0));
   const spec = BY_COMMON_NAME.get(text) ?? COMMAND_TABLE.get(text.toLowerCase());
-  if (spec === undefined) return { name: "", plan: planUnknown(text, args) };
+  const name = spec?.name ?? "";
+  const queued = queue.open && !RUN_AT_ONCE.has(name);
+  // What is kept for long is copied, lest it keep alive the chunk it came in.
+  const own = queued ? args.map((arg) => Buffer.from(arg)) : args;
+  const plan = spec === undefined ? planUnknown(text, args) : planKnown(spec, own, context, queue);
+  if (plan.kind === "local" && plan.rejected === true) queue.doom();
+  if (plan.kind === "last") return { name, plan };
+  if (queued && plan.kind !== "steps") {
+    const refused = plan.kind === "local" && plan.rejected === true;
+    return { name, plan: refused ? plan : queue.add(plan, own) };
+  }
+  return { name, plan: plan.kind === "decide" ? planDecide(plan, context) : plan };
+}
+
+function planKnown(
+  spec: CommandSpec,
+  args: readonly Buffer[],
+  context: CommandContext,
+  queue: TransactionQueue,
+): Plan | DecidePlan {
   const fits = spec.arity > 0 ? args.length === spec.arity : args.length >= -spec.arity;
-  const plan = fits ? spec.plan(args.slice(1), context) : refuseArity(spec.name);
-  return { name: spec.name, plan };
+  if (fits) return spec.plan(args.slice(1), context, queue);
+  if (spec.name !== "exec") return rejectArity(spec.name);
+  // As Redis has it: a transaction ends with its EXEC, even with one that is wrong.
+  queue.forget();
+  return refuse(
+    "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
+  );
 }
 
 function planUnknown(name: string, args: readonly Buffer[]): Plan {
   if (BROWSER_WORDS.has(name.toLowerCase())) return { kind: "last", run: () => undefined };
-  return refuse(unknownCommandText(name, args));
+  return reject(unknownCommandText(name, args));
 }
 
 /** Redis' text, which clients match: the arguments are cut so that all of them together stay short. */

@@ -5,11 +5,12 @@ import {
   NOT_AN_INTEGER,
   ok,
   refuse,
-  refuseArity,
-  refuseSubcommand,
+  refuseCount,
   refuseSyntax,
+  rejectArity,
+  rejectSubcommand,
 } from "./command.js";
-import type { CommandContext, CommandSpec, Plan, Planner } from "./command.js";
+import type { CommandContext, CommandSpec, Plan, Transactions } from "./command.js";
 import { latin1 } from "./reply.js";
 import type { ReplyWriter } from "./reply.js";
 import { SERVER_NAME, REDIS_VERSION } from "./server-commands.js";
@@ -22,7 +23,7 @@ const WRONG_NAME = "ERR Client names cannot contain spaces, newlines or special 
 
 function ping(args: readonly Buffer[]): Plan {
   const [message] = args;
-  if (args.length > 1) return refuseArity("ping");
+  if (args.length > 1) return refuseCount("ping");
   return local((reply) => {
     if (message === undefined) reply.simple("PONG");
     else reply.bulk(message);
@@ -45,7 +46,8 @@ function quit(): Plan {
   };
 }
 
-function reset(): Plan {
+function reset(_args: readonly Buffer[], _context: CommandContext, own: Transactions): Plan {
+  own.forget();
   return local((reply, session) => {
     session.name = "";
     reply.protocol = 2;
@@ -145,7 +147,7 @@ const CLIENT_HELP = [
 interface Subcommand {
   /** behind the subcommand's name */
   readonly argCount: number;
-  readonly plan: Planner;
+  readonly plan: (args: readonly Buffer[], context: CommandContext) => Plan;
 }
 
 const CLIENT_SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
@@ -210,9 +212,9 @@ function client(args: readonly Buffer[], context: CommandContext): Plan {
   const text = latin1(subcommandArg);
   const subcommand = CLIENT_SUBCOMMANDS.get(text.toLowerCase());
   if (subcommand === undefined) {
-    return refuseSubcommand("CLIENT", text);
+    return rejectSubcommand("CLIENT", text);
   }
-  if (rest.length !== subcommand.argCount) return refuseArity(`client|${text.toLowerCase()}`);
+  if (rest.length !== subcommand.argCount) return rejectArity(`client|${text.toLowerCase()}`);
   return subcommand.plan(rest, context);
 }
 

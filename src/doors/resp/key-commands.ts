@@ -2,7 +2,15 @@
 import { parseInteger } from "../../store/integer.js";
 import { prefixEnd } from "../../store/key-order.js";
 import type { RequestResult } from "../../store/command.js";
-import { local, NOT_AN_INTEGER, read, refuse, refuseSyntax, write } from "./command.js";
+import {
+  local,
+  NOT_AN_INTEGER,
+  readAll,
+  readKeys,
+  refuse,
+  refuseSyntax,
+  write,
+} from "./command.js";
 import type { CommandContext, CommandSpec, Plan } from "./command.js";
 import { Glob } from "./glob.js";
 import { latin1 } from "./reply.js";
@@ -38,20 +46,20 @@ function deletedCount(result: RequestResult): number {
 }
 
 function exists(args: readonly Buffer[]): Plan {
-  return read((reply, view) => {
+  return readKeys(args, (reply, view) => {
     reply.integer(args.filter((key) => view.get(key) !== undefined).length);
   });
 }
 
 function type(args: readonly Buffer[]): Plan {
   const [key = EMPTY] = args;
-  return read((reply, view) => {
+  return readKeys([key], (reply, view) => {
     reply.simple(view.get(key) === undefined ? "none" : "string");
   });
 }
 
 function dbsize(): Plan {
-  return read((reply, view) => {
+  return readAll((reply, view) => {
     reply.integer(view.size);
   });
 }
@@ -77,6 +85,7 @@ function keys(args: readonly Buffer[]): Plan {
   let from = glob.prefix;
   return {
     kind: "read",
+    keys: "all",
     serve: (reply, view) => {
       const page = view.range(from, end, PAGE_KEYS_MAX, ANY_SIZE);
       for (const { key } of page.keyValues) if (glob.matches(key)) found.push(key);
@@ -142,7 +151,7 @@ function scan(args: readonly Buffer[], { cursors }: CommandContext): Plan {
   const options = scanOptions(rest);
   if (typeof options === "string") return refuse(options);
   const { glob, count, strings } = options;
-  return read((reply, view) => {
+  return readAll((reply, view) => {
     const after = cursor === "0" ? undefined : cursors.find(cursor);
     if (cursor !== "0" && after === undefined) {
       reply.error(

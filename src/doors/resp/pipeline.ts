@@ -6,19 +6,20 @@
  * one look at the store. Between a write and a read the pipeline waits: the read
  * is begun when the writes before it are answered, a write when the reads before it
  * are served. So a read sees all of its own connection's earlier writes and none of
- * its later ones.
+ * its later ones. A plan of several steps has the pipeline to itself.
  *
  *   slots   answered | begun (writes on their way, or one group of reads) | waiting
  *           ^ gone     ^ #head                                              ^ #next
  *
- * Invariant: never are a write and a look at the store both under way. A local
- * command runs when it is at the head: when every reply before it is out.
+ * Invariant: never are a write and a look at the store both under way, nor
+ * anything else beside steps. A local command runs when it is at the head: when every reply before it is out.
  */
 import { assert } from "../../assert.js";
 import type { DatabaseError } from "../../errors.js";
 import type { NodeService, StoreView } from "../../node/service.js";
 import type { RequestResult } from "../../store/command.js";
-import type { Plan } from "./command.js";
+import { requestOf } from "./command.js";
+import type { Plan, StepsPlan, WritePlan } from "./command.js";
 import { errorText } from "./error-text.js";
 import type { ReplyWriter } from "./reply.js";
 import type { Session } from "./session.js";
@@ -58,6 +59,7 @@ export class Pipeline {
   #writesUnderWay = 0;
   /** While a look at the store is awaited: the end of the slots it will serve. */
   #readsEnd: number | undefined;
+  #stepping = false;
   /** A "last" command was enqueued: what comes behind it is not heard. */
   #sealed = false;
   #stopped = false;
@@ -92,14 +94,22 @@ export class Pipeline {
   /** Begins what may begin. */
   advance(): void {
     if (this.#readsEnd !== undefined) return;
-    while (!this.#stopped && this.#next < this.#slots.length) {
+    while (!this.#stopped && !this.#stepping && this.#next < this.#slots.length) {
       const slot = this.#slot(this.#next);
-      if (slot.plan.kind === "read") {
-        if (this.#writesUnderWay === 0) this.#beginReads();
+      const { plan } = slot;
+      if (plan.kind === "read" || plan.kind === "steps") {
+        if (this.#writesUnderWay > 0) return;
+        this.#drain();
+        assert(this.#head === this.#next, "a look begins when everything before it is answered");
+        if (plan.kind === "steps") {
+          this.#beginSteps(plan);
+          continue;
+        }
+        this.#beginReads();
         return;
       }
       this.#next++;
-      if (slot.plan.kind === "write") this.#beginWrite(slot, slot.plan);
+      if (plan.kind === "write") this.#beginWrite(slot, plan);
       else this.#drain();
     }
   }
@@ -114,9 +124,9 @@ export class Pipeline {
     this.#size = 0;
   }
 
-  #beginWrite(slot: Slot, plan: Extract<Plan, { kind: "write" }>): void {
+  #beginWrite(slot: Slot, plan: WritePlan): void {
     this.#writesUnderWay++;
-    this.#options.service.execute(plan.request, this.#options.timeoutMs, (error, result) => {
+    this.#options.service.execute(requestOf(plan), this.#options.timeoutMs, (error, result) => {
       this.#writesUnderWay--;
       if (error !== undefined) slot.outcome = { kind: "error", error };
       else if (result !== undefined) slot.outcome = { kind: "result", result };
@@ -128,9 +138,28 @@ export class Pipeline {
     });
   }
 
+  #beginSteps(plan: StepsPlan): void {
+    const { reply, session, timeoutMs, onProgress } = this.#options;
+    this.#stepping = true;
+    this.#next++;
+    let begun = false;
+    plan.begin({
+      reply,
+      session,
+      timeoutMs,
+      stopped: () => this.#stopped,
+      done: () => {
+        this.#stepping = false;
+        this.#leaveHead();
+        if (!begun || this.#stopped) return;
+        this.advance();
+        onProgress();
+      },
+    });
+    begun = true;
+  }
+
   #beginReads(): void {
-    this.#drain();
-    assert(this.#head === this.#next, "reads begin when everything before them is answered");
     let end = this.#next;
     while (end < this.#slots.length && isServedByRead(this.#slot(end).plan)) end++;
     this.#readsEnd = end;
@@ -154,7 +183,7 @@ export class Pipeline {
 
   /** Answers the group of reads; false when one of them needs another look. */
   #serve(error: DatabaseError | undefined, view: StoreView | undefined): boolean {
-    const { reply } = this.#options;
+    const { reply, session } = this.#options;
     while (!this.#stopped && this.#head < (this.#readsEnd ?? 0)) {
       const { plan } = this.#slot(this.#head);
       if (plan.kind !== "read") {
@@ -165,7 +194,7 @@ export class Pipeline {
         reply.error(errorText(error));
       } else {
         assert(view !== undefined, "a read ends with an error or a view");
-        if (plan.serve(reply, view) === "again") return false;
+        if (plan.serve(reply, view, session) === "again") return false;
       }
       this.#leaveHead();
     }
@@ -174,14 +203,14 @@ export class Pipeline {
 
   /** Sends what is answered at the head, and runs the local commands that get there. */
   #drain(): void {
-    const { reply } = this.#options;
+    const { reply, session } = this.#options;
     while (!this.#stopped && this.#head < this.#next) {
       const slot = this.#slot(this.#head);
       const { plan, outcome } = slot;
       if (plan.kind === "write") {
         if (outcome === undefined) return;
         if (outcome.kind === "error") reply.error(errorText(outcome.error));
-        else plan.answer(reply, outcome.result);
+        else plan.answer(reply, outcome.result, session);
         this.#leaveHead();
       } else {
         this.#runLocal(plan);

@@ -59,6 +59,11 @@ export class ReplyWriter {
     this.#sink.writeLatin1(this.protocol === 3 ? "_\r\n" : "$-1\r\n");
   }
 
+  /** Nothing, where an array could be. */
+  nullArray(): void {
+    this.#sink.writeLatin1(this.protocol === 3 ? "_\r\n" : "*-1\r\n");
+  }
+
   bulkOrNull(bytes: Uint8Array | undefined): void {
     if (bytes === undefined) this.null();
     else this.bulk(bytes);

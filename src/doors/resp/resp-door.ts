@@ -13,6 +13,7 @@ import { Pipeline } from "./pipeline.js";
 import { ReplyWriter } from "./reply.js";
 import { ScanCursors } from "./scan-cursors.js";
 import { Session } from "./session.js";
+import { TransactionQueue } from "./transaction-queue.js";
 
 export interface RespDoorOptions {
   /** of a read or write, milliseconds; default 5000 */
@@ -86,6 +87,7 @@ class RespConnection implements ConnectionHandler {
   readonly #options: RespConnectionOptions;
   readonly #parser: RequestParser;
   readonly #pipeline: Pipeline;
+  readonly #transaction: TransactionQueue;
   /** The pipeline is full: requests wait in the parser, and the client in its socket. */
   #held = false;
   #inputEnded = false;
@@ -100,6 +102,7 @@ class RespConnection implements ConnectionHandler {
       bulkSizeMax: service.limits.valueSizeMax + BULK_SLACK_SIZE,
       requestSizeMax: service.limits.requestSizeMax + REQUEST_SLACK_SIZE,
     });
+    this.#transaction = new TransactionQueue(options.context);
     this.#pipeline = new Pipeline({
       service,
       session,
@@ -135,6 +138,7 @@ class RespConnection implements ConnectionHandler {
 
   closed(): void {
     this.#pipeline.stop();
+    this.#transaction.forget();
     this.#options.onClosed();
   }
 
@@ -161,7 +165,7 @@ class RespConnection implements ConnectionHandler {
         this.#pipeline.enqueue(faultPlan(step.reason), 0);
         break;
       }
-      const { name, plan } = planCommand(step.args, this.#options.context);
+      const { name, plan } = planCommand(step.args, this.#options.context, this.#transaction);
       this.#session.lastCommand = name;
       this.#requestCount++;
       this.#pipeline.enqueue(plan, step.size);

@@ -1,5 +1,5 @@
 /** The commands on the server: what it serves, how it stands, how it is set. */
-import { local, refuse, refuseArity, refuseSubcommand } from "./command.js";
+import { local, refuse, rejectArity, rejectSubcommand } from "./command.js";
 import type { CommandContext, CommandSpec, CommandTable, Plan } from "./command.js";
 import { Glob } from "./glob.js";
 import { latin1 } from "./reply.js";
@@ -118,13 +118,13 @@ function config(args: readonly Buffer[], context: CommandContext): Plan {
   const text = latin1(subcommandArg);
   switch (text.toLowerCase()) {
     case "get":
-      return patterns.length === 0 ? refuseArity("config|get") : configGet(patterns, context);
+      return patterns.length === 0 ? rejectArity("config|get") : configGet(patterns, context);
     case "set":
       return patterns.length < 2
-        ? refuseArity("config|set")
+        ? rejectArity("config|set")
         : refuse("ERR CONFIG SET is not served: a node is configured when it starts");
     default:
-      return refuseSubcommand("CONFIG", text);
+      return rejectSubcommand("CONFIG", text);
   }
 }
 
@@ -153,7 +153,7 @@ function command(args: readonly Buffer[], { table }: CommandContext): Plan {
   const text = latin1(subcommandArg);
   switch (text.toLowerCase()) {
     case "count":
-      if (names.length > 0) return refuseArity("command|count");
+      if (names.length > 0) return rejectArity("command|count");
       return local((reply) => {
         reply.integer(table.size);
       });
@@ -174,7 +174,7 @@ function command(args: readonly Buffer[], { table }: CommandContext): Plan {
         replyDocs(reply, named(names, table));
       });
     default:
-      return refuseSubcommand("COMMAND", text);
+      return rejectSubcommand("COMMAND", text);
   }
 }
 

@@ -1,64 +1,177 @@
 /** The commands on strings: what a key holds. */
 import { INT64_MIN, parseInteger } from "../../store/integer.js";
-import type { Command, PutCondition, RequestResult } from "../../store/command.js";
-import { NOT_AN_INTEGER, read, refuse, refuseArity, refuseSyntax, write } from "./command.js";
-import type { CommandSpec, Plan } from "./command.js";
+import type {
+  Expiry,
+  KeyCommand,
+  KeyValue,
+  Put,
+  PutCondition,
+  RequestResult,
+  SetExpiry,
+} from "../../store/command.js";
+import {
+  NOT_AN_INTEGER,
+  readKeys,
+  refuse,
+  refuseCount,
+  refuseSyntax,
+  SYNTAX,
+  write,
+} from "./command.js";
+import type { CommandContext, CommandSpec, Plan } from "./command.js";
+import { expiryArgument, expiryOf } from "./expiry-options.js";
+import type { ExpiryArgument, ExpiryOption } from "./expiry-options.js";
 import { latin1 } from "./reply.js";
 import type { ReplyWriter } from "./reply.js";
 
 const EMPTY = Buffer.alloc(0);
-const EXPIRY_OPTIONS = new Set(["EX", "PX", "EXAT", "PXAT", "KEEPTTL"]);
 
 function get(args: readonly Buffer[]): Plan {
   const [key = EMPTY] = args;
-  return read((reply, view) => {
+  return readKeys([key], (reply, view) => {
     reply.bulkOrNull(view.get(key)?.value);
   });
 }
 
 function strlen(args: readonly Buffer[]): Plan {
   const [key = EMPTY] = args;
-  return read((reply, view) => {
+  return readKeys([key], (reply, view) => {
     reply.integer(view.get(key)?.value.length ?? 0);
   });
 }
 
 function mget(args: readonly Buffer[]): Plan {
-  return read((reply, view) => {
+  return readKeys(args, (reply, view) => {
     reply.array(args.length);
     for (const key of args) reply.bulkOrNull(view.get(key)?.value);
   });
 }
 
-function put(key: Buffer, value: Buffer, condition: PutCondition = "none"): Command {
-  return { kind: "put", key, value, condition };
+function put(key: Buffer, value: Buffer, condition: PutCondition = "none", expiry?: Expiry): Put {
+  const plain = { kind: "put" as const, key, value, condition };
+  return expiry === undefined ? plain : { ...plain, expiry };
 }
 
-function set(args: readonly Buffer[]): Plan {
-  const [key = EMPTY, value = EMPTY, ...options] = args;
+interface SetOptions {
+  readonly condition: PutCondition;
+  readonly wantsPrevious: boolean;
+  readonly expiry: Expiry | undefined;
+}
+
+/** The options of SET, or the error's text. */
+function setOptions(options: readonly Buffer[]): SetOptions | string {
   let condition: PutCondition = "none";
   let wantsPrevious = false;
-  let wantsExpiry = false;
+  let keep = false;
+  let expiry: ExpiryArgument | undefined;
   for (let i = 0; i < options.length; i++) {
     const option = latin1(options[i] ?? EMPTY).toUpperCase();
-    if (option === "GET") {
+    const timed = keep ? undefined : expiryArgument(options, i, expiry);
+    if (timed !== undefined) {
+      expiry = timed;
+      i++;
+    } else if (option === "GET") {
       wantsPrevious = true;
     } else if (option === "NX" && condition !== "present") {
       condition = "absent";
     } else if (option === "XX" && condition !== "absent") {
       condition = "present";
-    } else if (EXPIRY_OPTIONS.has(option) && !wantsExpiry) {
-      wantsExpiry = true;
-      if (option !== "KEEPTTL" && ++i >= options.length) return refuseSyntax();
+    } else if (option === "KEEPTTL" && expiry === undefined) {
+      keep = true;
+    } else {
+      return SYNTAX;
+    }
+  }
+  if (expiry === undefined) {
+    return { condition, wantsPrevious, expiry: keep ? { kind: "keep" } : undefined };
+  }
+  const parsed = expiryOf(expiry, "set");
+  return typeof parsed === "string" ? parsed : { condition, wantsPrevious, expiry: parsed };
+}
+
+function set(args: readonly Buffer[], { service }: CommandContext): Plan {
+  const [key = EMPTY, value = EMPTY, ...rest] = args;
+  const options = setOptions(rest);
+  if (typeof options === "string") return refuse(options);
+  const { condition, wantsPrevious, expiry } = options;
+  if (expiry?.kind === "until" && expiry.time <= service.wallTime() && key.length > 0) {
+    return setPast(key, condition, wantsPrevious);
+  }
+  return write([put(key, value, condition, expiry)], (reply, result) => {
+    if (tryReplyingRefusal(reply, result)) return;
+    if (wantsPrevious) reply.bulkOrNull(previousValue(result));
+    else if (result.kind === "applied") reply.simple("OK");
+    else reply.null();
+  });
+}
+
+/** A SET of a key that has ended already: what there was goes, and nothing comes. */
+function setPast(key: Buffer, condition: PutCondition, wantsPrevious: boolean): Plan {
+  const answer = (reply: ReplyWriter, previous: KeyValue | undefined): void => {
+    const done = condition === "none" || (previous === undefined) === (condition === "absent");
+    if (wantsPrevious) reply.bulkOrNull(previous?.value);
+    else if (done) reply.simple("OK");
+    else reply.null();
+  };
+  if (condition === "absent") {
+    return readKeys([key], (reply, view) => {
+      answer(reply, view.get(key));
+    });
+  }
+  return write([{ kind: "delete", key }], (reply, result) => {
+    answer(reply, result.kind === "applied" ? result.results[0]?.previous : undefined);
+  });
+}
+
+/** Replies that the store took no expiry (there are as many as there may be); false when that is not so. */
+function tryReplyingRefusal(reply: ReplyWriter, result: RequestResult): boolean {
+  if (result.kind === "applied" || result.reason === "condition-failed") return false;
+  reply.error(`ERR the expiry was refused: ${result.reason}`);
+  return true;
+}
+
+/** SETEX and PSETEX. */
+function setWithExpiry(name: string, option: ExpiryOption): CommandSpec["plan"] {
+  return ([key = EMPTY, time = EMPTY, value = EMPTY]) => {
+    const expiry = expiryOf({ option, value: time }, name);
+    if (typeof expiry === "string") return refuse(expiry);
+    return write([put(key, value, "none", expiry)], (reply, result) => {
+      if (!tryReplyingRefusal(reply, result)) reply.simple("OK");
+    });
+  };
+}
+
+/** An absent key is told before a wrong time, as in Redis. */
+function getex(args: readonly Buffer[]): Plan {
+  const [key = EMPTY, ...options] = args;
+  let persist = false;
+  let argument: ExpiryArgument | undefined;
+  for (let i = 0; i < options.length; i++) {
+    const timed = persist ? undefined : expiryArgument(options, i, argument);
+    if (timed !== undefined) {
+      argument = timed;
+      i++;
+    } else if (latin1(options[i] ?? EMPTY).toUpperCase() === "PERSIST" && argument === undefined) {
+      persist = true;
     } else {
       return refuseSyntax();
     }
   }
-  if (wantsExpiry) return refuse("ERR expiry is not supported yet");
-  return write([put(key, value, condition)], (reply, result) => {
-    if (wantsPrevious) reply.bulkOrNull(previousValue(result));
-    else if (result.kind === "applied") reply.simple("OK");
-    else reply.null();
+  if (persist) return changeExpiry({ kind: "setExpiry", key });
+  if (argument === undefined) return get([key]);
+  const expiry = expiryOf(argument, "getex");
+  if (typeof expiry !== "string") return changeExpiry({ kind: "setExpiry", key, expiry });
+  return readKeys([key], (reply, view) => {
+    if (view.get(key) === undefined) reply.null();
+    else reply.error(expiry);
+  });
+}
+
+/** No key is empty: there is nothing to change. */
+function changeExpiry(command: SetExpiry): Plan {
+  if (command.key.length === 0) return get([EMPTY]);
+  return write([command], (reply, result) => {
+    if (!tryReplyingRefusal(reply, result)) reply.bulkOrNull(previousValue(result));
   });
 }
 
@@ -90,8 +203,8 @@ function answerWhetherApplied(reply: ReplyWriter, result: RequestResult): void {
   reply.integer(result.kind === "applied" ? 1 : 0);
 }
 
-function putPairs(args: readonly Buffer[], condition: PutCondition): Command[] {
-  const commands: Command[] = [];
+function putPairs(args: readonly Buffer[], condition: PutCondition): KeyCommand[] {
+  const commands: KeyCommand[] = [];
   for (let i = 0; i < args.length; i += 2) {
     commands.push(put(args[i] ?? EMPTY, args[i + 1] ?? EMPTY, condition));
   }
@@ -99,16 +212,32 @@ function putPairs(args: readonly Buffer[], condition: PutCondition): Command[] {
 }
 
 function mset(args: readonly Buffer[]): Plan {
-  if (args.length % 2 !== 0) return refuseArity("mset");
+  if (args.length % 2 !== 0) return refuseCount("mset");
   return write(putPairs(args, "none"), (reply) => {
     reply.simple("OK");
   });
 }
 
 function msetnx(args: readonly Buffer[]): Plan {
-  if (args.length % 2 !== 0) return refuseArity("msetnx");
-  return write(putPairs(args, "absent"), answerWhetherApplied);
+  if (args.length % 2 !== 0) return refuseCount("msetnx");
+  const alone = write(putPairs(args, "absent"), answerWhetherApplied);
+  const keys = args.filter((_arg, i) => i % 2 === 0);
+  return {
+    ...alone,
+    amongOthers: {
+      kind: "decide",
+      keys,
+      decide: (view) =>
+        keys.every((key) => view.get(key) === undefined)
+          ? write(putPairs(args, "none"), answerWhetherApplied)
+          : NOTHING_SET,
+    },
+  };
 }
+
+const NOTHING_SET = write([], (reply) => {
+  reply.integer(0);
+});
 
 function increment(key: Buffer, by: bigint): Plan {
   return write([{ kind: "increment", key, by }], (reply, result) => {
@@ -159,7 +288,38 @@ const ROWS: readonly (readonly [
   CommandSpec["plan"],
 ])[] = [
   ["get", 2, READ, [1, 1, 1], "Returns the string value of a key.", get],
-  ["set", -3, WRITE, [1, 1, 1], "Sets the string value of a key (NX, XX, GET).", set],
+  [
+    "set",
+    -3,
+    WRITE,
+    [1, 1, 1],
+    "Sets the string value of a key (NX, XX, GET, EX, PX, EXAT, PXAT, KEEPTTL).",
+    set,
+  ],
+  [
+    "setex",
+    4,
+    WRITE,
+    [1, 1, 1],
+    "Sets the value of a key and how long it lives, in seconds.",
+    setWithExpiry("setex", "EX"),
+  ],
+  [
+    "psetex",
+    4,
+    WRITE,
+    [1, 1, 1],
+    "Sets the value of a key and how long it lives, in milliseconds.",
+    setWithExpiry("psetex", "PX"),
+  ],
+  [
+    "getex",
+    -2,
+    ["write", "fast"],
+    [1, 1, 1],
+    "Returns the value of a key and sets how long it lives (EX, PX, EXAT, PXAT, PERSIST).",
+    getex,
+  ],
   [
     "setnx",
     3,
