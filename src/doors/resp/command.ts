@@ -6,6 +6,7 @@
  */
 import type { NodeService, StoreView } from "../../node/service.js";
 import type { KeyCommand, Request, RequestResult } from "../../store/command.js";
+import type { HeldSize } from "./held-size.js";
 import type { ReplyWriter } from "./reply.js";
 import type { ScanCursors } from "./scan-cursors.js";
 import type { Session } from "./session.js";
@@ -103,6 +104,8 @@ export interface Transactions {
 export interface CommandContext {
   readonly service: NodeService;
   readonly cursors: ScanCursors;
+  /** what the connections keep in their transactions */
+  readonly held: HeldSize;
   /** open at this moment, in order of arrival */
   readonly sessions: () => Iterable<Session>;
   readonly table: CommandTable;

@@ -8,6 +8,7 @@ import type { NodeService } from "../../node/service.js";
 import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
 import type { CommandContext, Plan } from "./command.js";
 import { COMMAND_TABLE, planCommand } from "./command-table.js";
+import { HeldSize } from "./held-size.js";
 import { RequestParser } from "./parser.js";
 import { Pipeline } from "./pipeline.js";
 import { ReplyWriter } from "./reply.js";
@@ -29,6 +30,8 @@ const REQUEST_SLACK_SIZE = 64 * 1024;
 const PIPELINE_COUNT_MAX = 4096;
 /** The same in bytes of arguments. */
 const PIPELINE_SIZE_MAX = 8 * 1024 * 1024;
+/** Bytes that all connections together may keep in transactions. */
+const HELD_SIZE_MAX = 256 * 1024 * 1024;
 
 const FIRST_PRINTABLE = 0x20;
 const DELETE = 0x7f;
@@ -45,6 +48,7 @@ export class RespDoor implements ProtocolHandler {
     this.#context = {
       service,
       cursors: new ScanCursors(),
+      held: new HeldSize(HELD_SIZE_MAX),
       sessions: () => this.#sessions,
       table: COMMAND_TABLE,
     };

@@ -7,13 +7,14 @@
  *                     open --a command that cannot be--> doomed --EXEC: EXECABORT--> closed
  *
  * What is watched belongs to the next EXEC, or goes with DISCARD, UNWATCH or RESET.
- * Queue and watches are bounded; the connection's end forgets both.
+ * Queue and watches are bounded, of one connection and of all together; the
+ * connection's end forgets both.
  */
 import { COMMAND_OVERHEAD_SIZE } from "../../store/limits.js";
 import { local, ok, refuse, reject } from "./command.js";
 import type { CommandContext, LocalPlan, Plan, QueueablePlan, Transactions } from "./command.js";
 import { planExec } from "./exec.js";
-import { WatchSet } from "./watch-set.js";
+import { TOO_MUCH_HELD, WatchSet } from "./watch-set.js";
 
 /** Commands of one transaction. */
 const QUEUE_COUNT_MAX = 65_536;
@@ -56,16 +57,21 @@ export class TransactionQueue implements Transactions {
     if (queue === undefined) return refuse("ERR no transaction is open");
     // Nothing of it will run, so that nothing is kept.
     if (queue.doomed) return QUEUED;
-    queue.size += args.reduce((sum, arg) => sum + arg.length + COMMAND_OVERHEAD_SIZE, 0);
+    const size = args.reduce((sum, arg) => sum + arg.length + COMMAND_OVERHEAD_SIZE, 0);
     const { requestSizeMax } = this.#context.service.limits;
     if (queue.plans.length >= QUEUE_COUNT_MAX) {
       return this.#doomedBy(`more than ${QUEUE_COUNT_MAX} commands`);
     }
-    if (queue.size > requestSizeMax) {
+    if (queue.size + size > requestSizeMax) {
       return this.#doomedBy(
         `more than ${requestSizeMax} bytes of arguments (${COMMAND_OVERHEAD_SIZE} counted beside each)`,
       );
     }
+    if (!this.#context.held.tryTake(size)) {
+      this.doom();
+      return reject(TOO_MUCH_HELD);
+    }
+    queue.size += size;
     queue.plans.push(plan);
     return QUEUED;
   }
@@ -77,7 +83,9 @@ export class TransactionQueue implements Transactions {
 
   /** A command was refused before it could be queued: EXEC will refuse them all. */
   doom(): void {
-    if (this.#queue !== undefined) this.#queue = { plans: [], size: 0, doomed: true };
+    if (this.#queue === undefined) return;
+    this.#context.held.give(this.#queue.size);
+    this.#queue = { plans: [], size: 0, doomed: true };
   }
 
   execute(): Plan {
@@ -97,18 +105,24 @@ export class TransactionQueue implements Transactions {
 
   watch(keys: readonly Buffer[]): Plan {
     if (this.open) return refuse("ERR WATCH inside MULTI is not allowed");
-    this.#watched ??= new WatchSet(this.#context.service.limits);
+    this.#watched ??= new WatchSet(this.#context.service.limits, this.#context.held);
     return this.#watched.watch(keys);
   }
 
   /** In a transaction it comes too late to change anything. */
   unwatch(): Plan {
-    if (!this.open) this.#watched = undefined;
+    if (!this.open) this.#forgetWatched();
     return ok();
   }
 
   forget(): void {
+    this.#context.held.give(this.#queue?.size ?? 0);
     this.#queue = undefined;
+    this.#forgetWatched();
+  }
+
+  #forgetWatched(): void {
+    this.#watched?.release();
     this.#watched = undefined;
   }
 }

@@ -7,18 +7,27 @@ import { COMMAND_OVERHEAD_SIZE } from "../../store/limits.js";
 import { keyText } from "../../store/key-order.js";
 import type { Limits, Read } from "../../store/command.js";
 import { readKeys, refuse } from "./command.js";
-import type { KeyView, LocalPlan, ReadPlan } from "./command.js";
+import type { KeysReadPlan, KeyView, LocalPlan } from "./command.js";
+import type { HeldSize } from "./held-size.js";
+
+interface WatchedKey {
+  readonly key: Buffer;
+  /** undefined until it is seen */
+  revision: number | undefined;
+}
 
 export class WatchSet {
   readonly #limits: Limits;
+  readonly #held: HeldSize;
   /** By key text. */
-  readonly #reads = new Map<string, Extract<Read, { kind: "key" }>>();
+  readonly #keys = new Map<string, WatchedKey>();
   #size = 0;
   #askedCount = 0;
   #seenCount = 0;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, held: HeldSize) {
     this.#limits = limits;
+    this.#held = held;
   }
 
   /** Whether all that was asked for has been looked at: a WATCH may have failed. */
@@ -27,47 +36,73 @@ export class WatchSet {
   }
 
   /** A WATCH of these keys. One that is watched already stays as it was first seen. */
-  watch(keys: readonly Buffer[]): ReadPlan | LocalPlan {
+  watch(keys: readonly Buffer[]): KeysReadPlan | LocalPlan {
     this.#askedCount++;
-    // Copies: a key must not keep alive the chunk it came in.
-    const own = keys.map((key) => Buffer.from(key));
-    this.#size += own.reduce((sum, key) => sum + key.length + COMMAND_OVERHEAD_SIZE, 0);
+    const fresh = this.#fresh(keys);
+    let size = 0;
+    for (const { key } of fresh.values()) size += key.length + COMMAND_OVERHEAD_SIZE;
     const { requestSizeMax } = this.#limits;
-    if (this.#size > requestSizeMax) {
+    if (this.#size + size > requestSizeMax) {
       return refuse(
         `ERR the watched keys are over the limit of ${requestSizeMax} bytes (${COMMAND_OVERHEAD_SIZE} counted beside each)`,
       );
     }
-    return readKeys(own, (reply, view) => {
-      for (const key of own) this.#see(key, view);
-      this.#seenCount++;
-      reply.simple("OK");
-    });
+    if (!this.#held.tryTake(size)) return refuse(TOO_MUCH_HELD);
+    this.#size += size;
+    for (const [text, watched] of fresh) this.#keys.set(text, watched);
+    return readKeys(
+      [...fresh.values()].map(({ key }) => key),
+      (reply, view) => {
+        for (const watched of fresh.values()) watched.revision = revisionOf(watched.key, view);
+        this.#seenCount++;
+        reply.simple("OK");
+      },
+    );
   }
 
-  #see(key: Buffer, view: KeyView): void {
-    // There is no such key, and there never will be.
-    if (key.length === 0 || key.length > this.#limits.keySizeMax) return;
-    const text = keyText(key);
-    if (this.#reads.has(text)) return;
-    const revision = view.get(key)?.modRevision ?? 0;
-    this.#reads.set(text, { kind: "key", key, revision });
+  /** Those that are not watched yet, without what can never be a key. */
+  #fresh(keys: readonly Buffer[]): ReadonlyMap<string, WatchedKey> {
+    const fresh = new Map<string, WatchedKey>();
+    for (const key of keys) {
+      if (key.length === 0 || key.length > this.#limits.keySizeMax) continue;
+      const text = keyText(key);
+      // A copy: a key must not keep alive the chunk it came in.
+      if (!this.#keys.has(text)) fresh.set(text, { key: Buffer.from(key), revision: undefined });
+    }
+    return fresh;
   }
 
   /** To be checked where the request is applied. */
   get reads(): readonly Read[] {
-    return [...this.#reads.values()];
+    return [...this.#keys.values()].map(({ key, revision = 0 }) => ({
+      kind: "key",
+      key,
+      revision,
+    }));
   }
 
   has(key: Uint8Array): boolean {
-    return this.#reads.has(keyText(key));
+    return this.#keys.has(keyText(key));
   }
 
   /** Whether any key differs at the moment of `view`. */
   changedIn(view: KeyView): boolean {
-    for (const { key, revision } of this.#reads.values()) {
-      if ((view.get(key)?.modRevision ?? 0) !== revision) return true;
+    for (const { key, revision } of this.#keys.values()) {
+      if (revisionOf(key, view) !== revision) return true;
     }
     return false;
   }
+
+  /** It is not kept any more. */
+  release(): void {
+    this.#held.give(this.#size);
+    this.#size = 0;
+  }
+}
+
+export const TOO_MUCH_HELD =
+  "BUSY the clients of this node keep too much in transactions: try again later";
+
+function revisionOf(key: Uint8Array, view: KeyView): number {
+  return view.get(key)?.modRevision ?? 0;
 }

@@ -3,29 +3,10 @@
  * be equal byte for byte.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { after, before, describe, it } from "mocha";
-import { encodeCommand, RespClient } from "./resp-client.js";
-import { withDoor } from "./serve.js";
-
-const REDIS_SERVER = "/usr/bin/redis-server";
-
-type Args = readonly string[];
-
-/** A seeded generator (mulberry32). */
-function randomSource(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
+import { randomSource, RedisServer } from "./redis-server.js";
+import type { Args, Random } from "./redis-server.js";
+import { encodeCommand } from "./resp-client.js";
 
 const KEYS = ["a", "b", "key:1", "key:2", "n", "m", "\u0000\u00ff\r\n", "*"];
 const VALUES = [
@@ -77,7 +58,7 @@ const PATTERNS = [
 const SET_OPTIONS = ["NX", "XX", "GET", "nx", "get", "bogus"];
 
 /** A random command among those served, malformed ones among them. */
-function randomCommand(random: (below: number) => number): Args {
+function randomCommand(random: Random): Args {
   const pick = (from: readonly string[]): string => from[random(from.length)] ?? "";
   const key = (): string => pick(KEYS);
   const value = (): string => pick(VALUES);
@@ -142,65 +123,17 @@ function sortedReply(reply: string): string {
 }
 
 describe("the RESP door against redis-server", function () {
-  let redis: ChildProcess | undefined;
-  let redisPort = 0;
-
+  const redis = new RedisServer();
   before(async function () {
-    if (!existsSync(REDIS_SERVER)) {
-      console.log(`      SKIPPED: no ${REDIS_SERVER}; install redis-server to compare with it`);
-      this.skip();
-    }
-    redisPort = await freePort();
-    redis = spawn(
-      REDIS_SERVER,
-      [
-        "--port",
-        String(redisPort),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--dir",
-        tmpdir(),
-      ],
-      { stdio: ["ignore", "pipe", "inherit"] },
-    );
-    await lineFrom(redis, "Ready to accept connections");
+    if (!(await redis.start())) this.skip();
   });
-
-  after(async function () {
-    if (redis === undefined) return;
-    const ended = new Promise((resolve) => redis?.once("exit", resolve));
-    redis.kill("SIGTERM");
-    await ended;
-  });
-
-  async function sideBySide(
-    body: (
-      say: (args: Args) => Promise<[string, string]>,
-      theirs: RespClient,
-      ours: RespClient,
-    ) => Promise<void>,
-  ): Promise<void> {
-    await withDoor(async ({ client }) => {
-      const theirs = await RespClient.connect(redisPort);
-      try {
-        await theirs.command("FLUSHALL");
-        const say = async (args: Args): Promise<[string, string]> =>
-          Promise.all([theirs.command(...args), client.command(...args)]);
-        await body(say, theirs, client);
-      } finally {
-        theirs.close();
-      }
-    });
-  }
+  after(async () => redis.stop());
+  const sideBySide = redis.sideBySide.bind(redis);
 
   for (const protocol of ["2", "3"]) {
     for (const seed of [1, 2, 3, 4, 5]) {
       it(`answers 1500 random commands alike in RESP${protocol}, seed ${seed}`, async () => {
-        await sideBySide(async (say, theirs, ours) => {
+        await sideBySide(async ({ say, theirs, ours }) => {
           await say(["HELLO", protocol]);
           const random = randomSource(seed);
           const history: Args[] = [];
@@ -226,7 +159,7 @@ describe("the RESP door against redis-server", function () {
   }
 
   it("lists the same keys for every pattern", async () => {
-    await sideBySide(async (say) => {
+    await sideBySide(async ({ say }) => {
       await say([
         "MSET",
         ...KEYS.flatMap((key) => [key, "v"]),
@@ -247,7 +180,7 @@ describe("the RESP door against redis-server", function () {
   });
 
   it("answers malformed HELLO, SELECT and CLIENT alike", async () => {
-    await sideBySide(async (say) => {
+    await sideBySide(async ({ say }) => {
       for (const args of [
         ["HELLO", "4"],
         ["HELLO", "1"],
@@ -295,7 +228,7 @@ describe("the RESP door against redis-server", function () {
   ];
   for (const text of inline) {
     it(`reads ${JSON.stringify(text)} alike`, async () => {
-      await sideBySide(async (_say, theirs, ours) => {
+      await sideBySide(async ({ theirs, ours }) => {
         const bytes = `${text}ECHO end\r\n`;
         theirs.send(bytes);
         ours.send(bytes);
@@ -328,7 +261,7 @@ describe("the RESP door against redis-server", function () {
   ];
   for (const text of faults) {
     it(`closes alike on ${JSON.stringify(text.slice(0, 40))}`, async () => {
-      await sideBySide(async (_say, theirs, ours) => {
+      await sideBySide(async ({ theirs, ours }) => {
         theirs.send(text);
         ours.send(text);
         assert.equal(await ours.rest(), await theirs.rest());
@@ -336,29 +269,3 @@ describe("the RESP door against redis-server", function () {
     });
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(typeof address === "object" && address !== null);
-  return address.port;
-}
-
-/** Waits until the child has printed `text`. */
-async function lineFrom(child: ChildProcess, text: string): Promise<void> {
-  let printed = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.on("data", (chunk: Buffer) => {
-      printed += chunk.toString();
-      if (printed.includes(text)) resolve();
-    });
-    child.once("error", reject);
-    child.once("exit", (code) => {
-      reject(new Error(`redis-server ended with ${String(code)}: ${printed}`));
-    });
-  });
-}

@@ -1,14 +1,5 @@
 import { describe } from "mocha";
-import {
-  ABSENT,
-  OK,
-  bulk,
-  arity,
-  NOT_INTEGER,
-  SYNTAX,
-  INVALID,
-  itAnswers,
-} from "./reply-table.js";
+import { ABSENT, OK, bulk, arity, NOT_INTEGER, SYNTAX, INVALID, itAnswers } from "./reply-table.js";
 import type { Table } from "./reply-table.js";
 
 const tables: readonly Table[] = [

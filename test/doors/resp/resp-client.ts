@@ -15,6 +15,18 @@ export function encodeCommand(args: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat(pieces);
 }
 
+/** The replies that an array's reply holds. */
+export function elementsOf(reply: string): readonly string[] {
+  const bytes = Buffer.from(reply, "latin1");
+  const elements: string[] = [];
+  for (let at = bytes.indexOf("\r\n") + 2; at < bytes.length;) {
+    const end = replyEnd(bytes, at);
+    elements.push(bytes.toString("latin1", at, end));
+    at = end;
+  }
+  return elements;
+}
+
 /** Where the reply that begins at `start` ends, or -1 when it has not come whole. */
 function replyEnd(bytes: Buffer, start: number): number {
   const lineEnd = bytes.indexOf("\r\n", start);

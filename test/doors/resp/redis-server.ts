@@ -1,0 +1,118 @@
+/** A real redis-server for the length of some tests, to say the same to it and to our door. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { RespClient } from "./resp-client.js";
+import { withDoor } from "./serve.js";
+import type { Served } from "./serve.js";
+
+const PATH = "/usr/bin/redis-server";
+
+export type Args = readonly string[];
+/** A whole number from 0, below its argument. */
+export type Random = (below: number) => number;
+
+/** A seeded generator (mulberry32). */
+export function randomSource(seed: number): Random {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+export interface Both {
+  /** The same command to both, and their replies. */
+  readonly say: (args: Args) => Promise<[theirs: string, ours: string]>;
+  readonly theirs: RespClient;
+  readonly ours: RespClient;
+  /** another connection to each */
+  readonly other: (args: Args) => Promise<[theirs: string, ours: string]>;
+  readonly service: Served["service"];
+}
+
+export class RedisServer {
+  #child: ChildProcess | undefined;
+  #port = 0;
+
+  /** False, said aloud, where it is not installed. */
+  async start(): Promise<boolean> {
+    if (!existsSync(PATH)) {
+      console.log(`      SKIPPED: no ${PATH}; install redis-server to compare with it`);
+      return false;
+    }
+    this.#port = await freePort();
+    const args = ["--port", String(this.#port), "--bind", "127.0.0.1", "--dir", tmpdir()];
+    this.#child = spawn(PATH, [...args, "--save", "", "--appendonly", "no"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await lineFrom(this.#child, "Ready to accept connections");
+    return true;
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    await ended;
+  }
+
+  /** With both empty; our clock shows the time of day, as theirs. */
+  async sideBySide(body: (both: Both) => Promise<void>): Promise<void> {
+    await withDoor(async ({ client, port, service }) => {
+      const theirs = await RespClient.connect(this.#port);
+      const [otherTheirs, otherOurs] = [
+        await RespClient.connect(this.#port),
+        await RespClient.connect(port),
+      ];
+      const saying =
+        (their: RespClient, our: RespClient) =>
+        async (args: Args): Promise<[string, string]> => {
+          service.time = Date.now();
+          return Promise.all([their.command(...args), our.command(...args)]);
+        };
+      try {
+        await theirs.command("FLUSHALL");
+        await body({
+          ...{ theirs, service, ours: client },
+          say: saying(theirs, client),
+          other: saying(otherTheirs, otherOurs),
+        });
+      } finally {
+        for (const each of [theirs, otherTheirs, otherOurs]) each.close();
+      }
+    });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  assert.ok(typeof address === "object" && address !== null);
+  return address.port;
+}
+
+/** Waits until the child has printed `text`. */
+async function lineFrom(child: ChildProcess, text: string): Promise<void> {
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
+      printed += chunk.toString();
+      if (printed.includes(text)) resolve();
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      reject(new Error(`redis-server ended with ${String(code)}: ${printed}`));
+    });
+  });
+}
