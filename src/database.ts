@@ -9,12 +9,16 @@ import type {
   Transaction,
   TransactionBody,
   TransactionInfo,
+  TransactionListOptions,
+  TransactionPutOptions,
   TransactOptions,
 } from "./transaction.js";
 import type {
   HistoryOptions,
   KeyChange,
   KeyDifference,
+  TypedKeyChange,
+  TypedWatchEvent,
   WatchEvent,
   WatchOptions,
 } from "./watch.js";
@@ -190,6 +194,8 @@ export interface TypedRecord<K, V> {
   readonly createRevision: number;
   readonly modRevision: number;
   readonly version: number;
+  /** the lease that it ends with, when it has one */
+  readonly lease?: number;
 }
 
 /** A range of a keyspace's keys in the byte order of their encodings; nothing given: all of them. */
@@ -202,13 +208,34 @@ export interface KeyspaceRange<K> {
   readonly to?: K;
 }
 
-export type KeyspaceOperation<K, V> =
+export type TypedConditionalResult<K, V> =
+  | { readonly applied: true; readonly revision: number }
   | {
+      readonly applied: false;
+      readonly revision: number;
+      readonly current: TypedRecord<K, V> | undefined;
+    };
+
+/** A keyspace's keys as a transaction sees and changes them. */
+export interface TransactionKeyspace<K, V> {
+  get(key: K, options?: OperationOptions): Promise<TypedRecord<K, V> | undefined>;
+  list(
+    range?: KeyspaceRange<K>,
+    options?: TransactionListOptions,
+  ): AsyncIterableIterator<TypedRecord<K, V>, void, undefined>;
+  put(key: K, value: V, options?: TransactionPutOptions): Promise<void>;
+  delete(key: K, options?: OperationOptions): Promise<void>;
+  /** `{}` is every key of the keyspace. */
+  deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<void>;
+}
+
+export type KeyspaceOperation<K, V> =
+  | (ExpiryOptions & {
       readonly kind: "put";
       readonly key: K;
       readonly value: V;
       readonly only?: "if-absent" | "if-present";
-    }
+    })
   | { readonly kind: "delete"; readonly key: K };
 
 /** Makes a keyspace; without a codec for keys they are text. */
@@ -232,8 +259,8 @@ export interface KeyspaceMaker {
 export interface Keyspace<K, V> {
   /** what stands before each key */
   readonly prefix: Uint8Array;
-  /** Linearizable. Undefined when the key is absent. */
-  get(key: K, options?: OperationOptions): Promise<TypedRecord<K, V> | undefined>;
+  /** Linearizable, unless a revision is named. Undefined when the key is absent. */
+  get(key: K, options?: ReadOptions): Promise<TypedRecord<K, V> | undefined>;
   put(key: K, value: V, options?: PutOptions): Promise<{ readonly revision: number }>;
   delete(key: K, options?: OperationOptions): Promise<DeleteResult>;
   /** `{}` is every key of the keyspace. */
@@ -248,6 +275,33 @@ export interface Keyspace<K, V> {
     operations: readonly KeyspaceOperation<K, V>[],
     options?: OperationOptions,
   ): Promise<BatchResult>;
+  /** Sets a key that is absent. */
+  putIfAbsent(key: K, value: V, options?: PutIfOptions): Promise<TypedConditionalResult<K, V>>;
+  /** Sets a key that was last changed at `modRevision`; 0: that is absent. */
+  putIf(
+    key: K,
+    value: V,
+    modRevision: number,
+    options?: PutIfOptions,
+  ): Promise<TypedConditionalResult<K, V>>;
+  /** Removes a key that was last changed at `modRevision`. */
+  deleteIf(
+    key: K,
+    modRevision: number,
+    options?: OperationOptions,
+  ): Promise<TypedConditionalResult<K, V>>;
+  /** A key's changes, as far back as they are kept. */
+  history(
+    key: K,
+    options?: HistoryOptions,
+  ): AsyncIterableIterator<TypedKeyChange<K, V>, void, undefined>;
+  /** Changes as they are made; `{}` is every key of the keyspace. A value that cannot be decoded ends it. */
+  watch(
+    range?: KeyspaceRange<K>,
+    options?: WatchOptions,
+  ): AsyncIterableIterator<TypedWatchEvent<K, V>, void, undefined>;
+  /** The same keys, inside a transaction. */
+  in(transaction: TransactionBody): TransactionKeyspace<K, V>;
   /** A keyspace inside this one, with codecs of its own. */
   readonly keyspace: KeyspaceMaker;
 }

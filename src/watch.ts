@@ -2,7 +2,7 @@
  * What changed: told as it happens (`watch`), for one key (`history`), and between
  * two revisions (`diff`).
  */
-import type { KeyRecord, OperationOptions } from "./database.js";
+import type { KeyRecord, OperationOptions, TypedRecord } from "./database.js";
 
 /** One change of one key. Changes of one request share their revision. */
 export interface KeyChange {
@@ -36,6 +36,27 @@ export type WatchEvent =
   | { readonly kind: "caughtUp"; readonly revision: number }
   /** only when asked for: nothing more has changed up to `revision` */
   | { readonly kind: "progress"; readonly revision: number };
+
+/** A change of a keyspace's key. */
+export interface TypedKeyChange<K, V> {
+  readonly kind: "put" | "delete";
+  readonly key: K;
+  readonly revision: number;
+  /** milliseconds since 1970, by the leader that wrote it */
+  readonly time: number;
+  readonly record: TypedRecord<K, V> | undefined;
+  readonly previous: TypedRecord<K, V> | undefined;
+}
+
+/** What a watch of a keyspace tells. */
+export type TypedWatchEvent<K, V> =
+  | {
+      readonly kind: "changes";
+      readonly revision: number;
+      readonly time: number;
+      readonly changes: readonly TypedKeyChange<K, V>[];
+    }
+  | Exclude<WatchEvent, { readonly kind: "changes" }>;
 
 export interface WatchOptions {
   readonly signal?: AbortSignal;

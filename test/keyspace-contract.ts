@@ -41,6 +41,54 @@ function describeSpaces(db: () => Database): void {
     assert.equal(await users.get("ada"), undefined);
   });
 
+  it("a keyspace is conditional, has a past, and is told of its changes", async () => {
+    const users = db().keyspace("users/", { value: user });
+    const ada = { name: "Ada", age: 36 };
+    const first = await users.putIfAbsent("ada", ada);
+    assert.ok(first.applied);
+    const second = await users.putIfAbsent("ada", { name: "Eve", age: 1 });
+    assert.ok(!second.applied);
+    assert.deepEqual(second.current?.value, ada);
+    const older = { ...ada, age: 37 };
+    const put = await users.putIf("ada", older, first.revision);
+    assert.ok(put.applied);
+    assert.deepEqual((await users.get("ada", { revision: first.revision }))?.value, ada);
+    await db().put("users0", "no JSON");
+    const events = users.watch({}, { from: first.revision });
+    const seen: unknown[] = [];
+    for await (const event of events) {
+      if (event.kind !== "changes") break;
+      seen.push(event.changes.map(({ key, record }) => [key, record?.value.age]));
+    }
+    assert.deepEqual(seen, [[["ada", 36]], [["ada", 37]]]);
+    assert.ok((await users.deleteIf("ada", put.revision)).applied);
+    const kinds: string[] = [];
+    for await (const { kind, record } of users.history("ada", { limit: 3 }))
+      kinds.push(`${kind} ${record?.value.age ?? ""}`);
+    assert.deepEqual(kinds, ["delete ", "put 37", "put 36"]);
+  });
+
+  it("a keyspace is changed in a transaction", async () => {
+    const users = db().keyspace("users/", { value: user });
+    await users.put("ada", { name: "Ada", age: 36 });
+    await db().transact(async (tx) => {
+      const inside = users.in(tx);
+      const ada = await inside.get("ada");
+      assert.ok(ada !== undefined);
+      await inside.put("ada", { ...ada.value, age: ada.value.age + 1 });
+      await inside.put("eve", { name: "Eve", age: 1 });
+      await inside.delete("bob");
+      const keys: string[] = [];
+      for await (const { key } of inside.list()) keys.push(key);
+      assert.deepEqual(keys, ["ada", "eve"]);
+    });
+    assert.equal((await users.get("ada"))?.value.age, 37);
+    await using tx = await db().begin();
+    await users.in(tx).deleteRange({ prefix: "e" });
+    await tx.commit();
+    assert.equal(await users.get("eve"), undefined);
+  });
+
   const ranges: readonly { readonly range: KeyspaceRange<string>; readonly keys: string }[] = [
     { range: {}, keys: "a b b1 c" },
     { range: { prefix: "b" }, keys: "b b1" },

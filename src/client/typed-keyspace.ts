@@ -10,6 +10,7 @@ import type {
   BatchResult,
   Bytes,
   Codec,
+  ConditionalResult,
   Database,
   DeleteResult,
   KeyRecord,
@@ -19,13 +20,29 @@ import type {
   KeyspaceRange,
   ListOptions,
   OperationOptions,
+  PutIfOptions,
   PutOptions,
   Range,
+  ReadOptions,
+  TransactionKeyspace,
+  TypedConditionalResult,
   TypedRecord,
 } from "../database.js";
 import { DatabaseError } from "../errors.js";
 import { prefixEnd } from "../store/key-order.js";
+import type {
+  TransactionBody,
+  TransactionListOptions,
+  TransactionPutOptions,
+} from "../transaction.js";
 import { codecs } from "../value-codecs.js";
+import type {
+  HistoryOptions,
+  KeyChange,
+  TypedKeyChange,
+  TypedWatchEvent,
+  WatchOptions,
+} from "../watch.js";
 import { bytesOf } from "./request.js";
 import { invalid } from "./failures.js";
 
@@ -59,98 +76,212 @@ export function keyspaceMaker(
 
 class TypedKeyspace<K, V> implements Keyspace<K, V> {
   readonly #database: Database;
-  readonly #prefix: Uint8Array;
-  readonly #key: Codec<K>;
-  readonly #value: Codec<V>;
+  readonly #codec: KeyspaceCodec<K, V>;
   readonly keyspace: KeyspaceMaker;
 
   constructor(database: Database, prefix: Uint8Array, key: Codec<K>, value: Codec<V>) {
     this.#database = database;
-    this.#prefix = prefix;
-    this.#key = key;
-    this.#value = value;
+    this.#codec = new KeyspaceCodec(prefix, key, value);
     this.keyspace = keyspaceMaker(database, prefix);
   }
 
   get prefix(): Uint8Array {
-    return new Uint8Array(this.#prefix);
+    return new Uint8Array(this.#codec.prefix);
   }
 
-  async get(key: K, options?: OperationOptions): Promise<TypedRecord<K, V> | undefined> {
-    const record = await this.#database.get(this.#keyOf(key), options);
-    return record && this.#typed(record);
+  async get(key: K, options?: ReadOptions): Promise<TypedRecord<K, V> | undefined> {
+    const record = await this.#database.get(this.#codec.keyOf(key), options);
+    return record && this.#codec.typed(record);
   }
 
   async put(key: K, value: V, options?: PutOptions): Promise<{ readonly revision: number }> {
-    const { revision } = await this.#database.put(this.#keyOf(key), this.#valueOf(value), options);
+    const codec = this.#codec;
+    const { revision } = await this.#database.put(codec.keyOf(key), codec.valueOf(value), options);
     return { revision };
   }
 
   async delete(key: K, options?: OperationOptions): Promise<DeleteResult> {
-    return this.#database.delete(this.#keyOf(key), options);
+    return this.#database.delete(this.#codec.keyOf(key), options);
   }
 
   async deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<DeleteResult> {
-    return this.#database.deleteRange(this.#rangeOf(range), options);
+    return this.#database.deleteRange(this.#codec.rangeOf(range), options);
   }
 
   async *list(
     range: KeyspaceRange<K> = {},
     options?: ListOptions,
   ): AsyncGenerator<TypedRecord<K, V>, void, undefined> {
-    const records = this.#database.list(this.#rangeOf(range), options);
-    for await (const record of records) yield this.#typed(record);
+    const records = this.#database.list(this.#codec.rangeOf(range), options);
+    for await (const record of records) yield this.#codec.typed(record);
   }
 
   async batch(
     operations: readonly KeyspaceOperation<K, V>[],
     options?: OperationOptions,
   ): Promise<BatchResult> {
+    const codec = this.#codec;
     const encoded = operations.map((operation) =>
       operation.kind === "put"
-        ? { ...operation, key: this.#keyOf(operation.key), value: this.#valueOf(operation.value) }
-        : { ...operation, key: this.#keyOf(operation.key) },
+        ? { ...operation, key: codec.keyOf(operation.key), value: codec.valueOf(operation.value) }
+        : { ...operation, key: codec.keyOf(operation.key) },
     );
     return this.#database.batch(encoded, options);
   }
 
-  #behindPrefix(bytes: Uint8Array): Uint8Array {
-    return Buffer.concat([this.#prefix, bytes]);
+  async putIfAbsent(
+    key: K,
+    value: V,
+    options?: PutIfOptions,
+  ): Promise<TypedConditionalResult<K, V>> {
+    return this.putIf(key, value, 0, options);
   }
 
-  #keyOf(key: K): Uint8Array {
+  async putIf(
+    key: K,
+    value: V,
+    modRevision: number,
+    options?: PutIfOptions,
+  ): Promise<TypedConditionalResult<K, V>> {
+    const [bytes, encoded] = [this.#codec.keyOf(key), this.#codec.valueOf(value)];
+    return this.#conditional(await this.#database.putIf(bytes, encoded, modRevision, options));
+  }
+
+  async deleteIf(
+    key: K,
+    modRevision: number,
+    options?: OperationOptions,
+  ): Promise<TypedConditionalResult<K, V>> {
+    const bytes = this.#codec.keyOf(key);
+    return this.#conditional(await this.#database.deleteIf(bytes, modRevision, options));
+  }
+
+  async *history(
+    key: K,
+    options?: HistoryOptions,
+  ): AsyncGenerator<TypedKeyChange<K, V>, void, undefined> {
+    const changes = this.#database.history(this.#codec.keyOf(key), options);
+    for await (const change of changes) yield this.#codec.typedChange(change);
+  }
+
+  async *watch(
+    range: KeyspaceRange<K> = {},
+    options?: WatchOptions,
+  ): AsyncGenerator<TypedWatchEvent<K, V>, void, undefined> {
+    for await (const event of this.#database.watch(this.#codec.rangeOf(range), options)) {
+      if (event.kind !== "changes") yield event;
+      else
+        yield { ...event, changes: event.changes.map((change) => this.#codec.typedChange(change)) };
+    }
+  }
+
+  in(transaction: TransactionBody): TransactionKeyspace<K, V> {
+    return new KeyspaceInTransaction(transaction, this.#codec);
+  }
+
+  #conditional(result: ConditionalResult): TypedConditionalResult<K, V> {
+    if (result.applied) return result;
+    return { ...result, current: result.current && this.#codec.typed(result.current) };
+  }
+}
+
+class KeyspaceInTransaction<K, V> implements TransactionKeyspace<K, V> {
+  readonly #transaction: TransactionBody;
+  readonly #codec: KeyspaceCodec<K, V>;
+
+  constructor(transaction: TransactionBody, codec: KeyspaceCodec<K, V>) {
+    this.#transaction = transaction;
+    this.#codec = codec;
+  }
+
+  async get(key: K, options?: OperationOptions): Promise<TypedRecord<K, V> | undefined> {
+    const record = await this.#transaction.get(this.#codec.keyOf(key), options);
+    return record && this.#codec.typed(record);
+  }
+
+  async *list(
+    range: KeyspaceRange<K> = {},
+    options?: TransactionListOptions,
+  ): AsyncGenerator<TypedRecord<K, V>, void, undefined> {
+    const records = this.#transaction.list(this.#codec.rangeOf(range), options);
+    for await (const record of records) yield this.#codec.typed(record);
+  }
+
+  async put(key: K, value: V, options?: TransactionPutOptions): Promise<void> {
+    const codec = this.#codec;
+    await this.#transaction.put(codec.keyOf(key), codec.valueOf(value), options);
+  }
+
+  async delete(key: K, options?: OperationOptions): Promise<void> {
+    await this.#transaction.delete(this.#codec.keyOf(key), options);
+  }
+
+  async deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<void> {
+    await this.#transaction.deleteRange(this.#codec.rangeOf(range), options);
+  }
+}
+
+/** A keyspace's types and the database's bytes. */
+class KeyspaceCodec<K, V> {
+  readonly prefix: Uint8Array;
+  readonly #key: Codec<K>;
+  readonly #value: Codec<V>;
+
+  constructor(prefix: Uint8Array, key: Codec<K>, value: Codec<V>) {
+    this.prefix = prefix;
+    this.#key = key;
+    this.#value = value;
+  }
+
+  keyOf(key: K): Uint8Array {
     const bytes = encode(this.#key, key, "key");
     if (bytes.length === 0) throw invalid("key is empty");
     return this.#behindPrefix(bytes);
   }
 
-  #valueOf(value: V): Uint8Array {
+  valueOf(value: V): Uint8Array {
     return encode(this.#value, value, "value");
   }
 
-  #rangeOf({ prefix, from, to }: KeyspaceRange<K>): Range {
+  rangeOf({ prefix, from, to }: KeyspaceRange<K>): Range {
     if (prefix !== undefined) {
       if (from !== undefined || to !== undefined)
         throw invalid("a range has either a prefix, or from and to");
       return { prefix: this.#behindPrefix(encode(this.#key, prefix, "prefix")) };
     }
-    if (from === undefined && to === undefined) return { prefix: this.#prefix };
+    if (from === undefined && to === undefined) return { prefix: this.prefix };
     const start =
-      from === undefined ? this.#prefix : this.#behindPrefix(encode(this.#key, from, "from"));
-    const end = to === undefined ? prefixEnd(this.#prefix) : this.#keyOf(to);
+      from === undefined ? this.prefix : this.#behindPrefix(encode(this.#key, from, "from"));
+    const end = to === undefined ? prefixEnd(this.prefix) : this.keyOf(to);
     // No key is greater than all that start with bytes 0xff: there is no upper bound then.
     return end.length === 0 ? { from: start } : { from: start, to: end };
   }
 
-  #typed(record: KeyRecord): TypedRecord<K, V> {
-    const { key, value, createRevision, modRevision, version } = record;
+  typed(record: KeyRecord): TypedRecord<K, V> {
+    const { key, value } = record;
     return {
-      key: decode(this.#key, key.subarray(this.#prefix.length), "key", key),
+      ...record,
+      key: this.#keyFrom(key),
       value: decode(this.#value, value, "value", key),
-      createRevision,
-      modRevision,
-      version,
     };
+  }
+
+  typedChange(change: KeyChange): TypedKeyChange<K, V> {
+    const { key, record, previous } = change;
+    return {
+      ...change,
+      key: this.#keyFrom(key),
+      record: record && this.typed(record),
+      previous: previous && this.typed(previous),
+    };
+  }
+
+  #keyFrom(key: Uint8Array): K {
+    return decode(this.#key, key.subarray(this.prefix.length), "key", key);
+  }
+
+  #behindPrefix(bytes: Uint8Array): Uint8Array {
+    return Buffer.concat([this.prefix, bytes]);
   }
 }
 
