@@ -8,6 +8,7 @@ import path from "node:path";
 import { databaseOver } from "./embedded.js";
 import type { Database } from "./database.js";
 import { openNode } from "./node/lifecycle.js";
+import type { HistoryPolicy } from "./node/settings.js";
 import { type NodeOptions, startNode } from "./server.js";
 import { NodeFileSystem } from "./storage/node-file-system.js";
 import type { Limits } from "./store/command.js";
@@ -17,6 +18,8 @@ export interface OpenOptions {
   /** where the log lives; made when it is not there. Default: "data/embedded" below the working directory */
   readonly directory?: string;
   readonly limits?: Limits;
+  /** how much history is kept for reads of the past and watches; default 100,000 changes, 64 MiB, any age */
+  readonly history?: Partial<HistoryPolicy>;
   /** one line for the operator */
   readonly log?: (line: string) => void;
   /** the database stopped because it must: every later call fails with CLOSED */
@@ -57,6 +60,7 @@ export async function open(options: OpenOptions | NodeOptions | string = {}): Pr
       electionTimeoutMs: EMBEDDED_ELECTION_MS,
       heartbeatMs: EMBEDDED_ELECTION_MS / 3,
       ...(given.limits === undefined ? {} : { limits: given.limits }),
+      ...(given.history === undefined ? {} : { history: given.history }),
       ...(given.log === undefined ? {} : { log: given.log }),
       ...(given.onFailure === undefined ? {} : { onFailure: given.onFailure }),
     },

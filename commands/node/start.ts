@@ -57,6 +57,18 @@ export default class NodeStart extends BaseCommand {
         "keeps log segments that snapshots made needless as an archive: all, none, a size or an age [default: none]",
       helpValue: "all|SIZE|DURATION",
     }),
+    "history-changes": integer({
+      description: "keeps so many changes for history, time travel and watches [default: 100000]",
+      helpValue: "N",
+    }),
+    "history-bytes": string({
+      description: "likewise, but no more than so many bytes [default: 64MiB]",
+      helpValue: "64MiB",
+    }),
+    "history-age": string({
+      description: "likewise, but none older than this [default: any age]",
+      helpValue: "30d",
+    }),
     data: string({ description: "data directory [default: data/<id>]", helpValue: "DIR" }),
     "election-timeout": string({
       description:
@@ -85,6 +97,9 @@ export default class NodeStart extends BaseCommand {
       "snapshot-entries": flags["snapshot-entries"],
       "snapshot-bytes": flags["snapshot-bytes"],
       retain: flags.retain,
+      "history-changes": flags["history-changes"],
+      "history-bytes": flags["history-bytes"],
+      "history-age": flags["history-age"],
     });
     const { startNode } = await import("../../src/index.js");
     await runNode(start, startNode, {

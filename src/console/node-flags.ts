@@ -6,7 +6,7 @@ import path from "node:path";
 import { isNodeId } from "../raft/types.js";
 import { collides, isWildcard, parseAddress, type Address } from "./address.js";
 import type { NodeOptions } from "../index.js";
-import { parseDuration } from "./duration.js";
+import { parseAge, parseDuration } from "./duration.js";
 import { usageError } from "./failure.js";
 import { parseSize } from "./size.js";
 
@@ -23,8 +23,12 @@ export interface NodeFlags {
   readonly "snapshot-entries": number | undefined;
   readonly "snapshot-bytes": string | undefined;
   readonly retain: string | undefined;
+  readonly "history-changes": number | undefined;
+  readonly "history-bytes": string | undefined;
+  readonly "history-age": string | undefined;
 }
 
+type History = NonNullable<NodeOptions["history"]>;
 type Retention = NonNullable<NodeOptions["retention"]>;
 
 /** What a node is started with, and what its operator should know. */
@@ -38,6 +42,7 @@ export interface NodeStart {
   readonly snapshotEntries?: number;
   readonly snapshotBytes?: number;
   readonly retention?: Retention;
+  readonly history?: History;
   readonly dataDirectory: string;
   readonly electionTimeoutMs?: number;
   readonly heartbeatMs?: number;
@@ -72,6 +77,7 @@ export function nodeStartOf(flags: NodeFlags): NodeStart {
     ...(flags.join === undefined ? {} : { join: { clusterId: clusterIdOf(flags.join) } }),
     ...(flags["lease-reads"] ? { leaseReads: true } : {}),
     ...snapshotsOf(flags),
+    ...historyOf(flags),
     dataDirectory: dataDirectoryOf(flags),
     ...timesOf(flags),
     notes: notesOn(
@@ -169,10 +175,28 @@ function snapshotsOf(
   };
 }
 
+function historyOf(flags: NodeFlags): Pick<NodeStart, "history"> {
+  const changes = flags["history-changes"];
+  const bytes = flags["history-bytes"];
+  const age = flags["history-age"];
+  if (changes !== undefined && changes < 1) {
+    throw usageError(
+      `--history-changes ${changes}: at least one change is kept, or none could be watched`,
+      "--history-changes 100000",
+    );
+  }
+  const history: History = {
+    ...(changes === undefined ? {} : { changeCountMax: changes }),
+    ...(bytes === undefined ? {} : { sizeMax: parseSize(bytes, "--history-bytes") }),
+    ...(age === undefined ? {} : { ageMax: parseAge(age, "--history-age") }),
+  };
+  return Object.keys(history).length === 0 ? {} : { history };
+}
+
 function retentionOf(text: string): Retention {
   if (text === "all" || text === "none") return { keep: text };
   if (/^\d+(ms|s|m|h|d)$/.test(text)) {
-    return { keep: "time", durationMs: parseDuration(text, "--retain") };
+    return { keep: "time", durationMs: parseAge(text, "--retain") };
   }
   return { keep: "size", sizeBytes: parseSize(text, "--retain") };
 }

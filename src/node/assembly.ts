@@ -17,6 +17,7 @@ import type { RecoveryReport } from "../storage/log-storage.js";
 import { SegmentedLog } from "../storage/segmented-log.js";
 import { DEFAULT_LIMITS } from "../store/command.js";
 import { SnapshotDirectory } from "../storage/snapshot-directory.js";
+import { DEFAULT_HISTORY_POLICY } from "../store/due.js";
 import { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
@@ -77,7 +78,7 @@ export function assembleNode(
   const notice = settings.log ?? ((): void => undefined);
   const limits = settings.limits ?? DEFAULT_LIMITS;
   const hardState = HardStateFile.open(fileSystem, settings.dataDirectory);
-  const store = new Store(limits);
+  const store = new Store(limits, { ...DEFAULT_HISTORY_POLICY, ...settings.history });
   const snapshots = openSnapshots(fileSystem, path.join(settings.dataDirectory, "snapshots"));
   const restored = restoreNewest(snapshots, store, notice);
   const { log, report } = SegmentedLog.open({

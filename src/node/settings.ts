@@ -5,6 +5,8 @@ import { isNodeId } from "../raft/types.js";
 import type { Retention } from "../storage/archive.js";
 export type { Retention } from "../storage/archive.js";
 import type { Limits } from "../store/command.js";
+import type { HistoryPolicy } from "../store/due.js";
+export type { HistoryPolicy } from "../store/due.js";
 
 /** Milliseconds of one tick of the core. */
 export const TICK_MS = 10;
@@ -35,6 +37,8 @@ export interface NodeSettings {
   readonly snapshotEntries?: number;
   /** bytes of blocks applied between two snapshots; likewise; default 128 MiB */
   readonly snapshotBytes?: number;
+  /** how much history is kept; a leader's own setting, so the same on every node if it is to hold */
+  readonly history?: Partial<HistoryPolicy>;
   /** what becomes of log segments behind the snapshots; default: they are removed */
   readonly retention?: Retention;
   /** one line for the operator */
@@ -87,6 +91,7 @@ export function checkSettings(settings: NodeSettings): void {
   checkAddresses(cluster);
   checkJoin(settings);
   checkTimes(settings);
+  checkHistory(settings);
 }
 
 function checkJoin({ join, cluster }: NodeSettings): void {
@@ -116,6 +121,16 @@ function checkAddresses(cluster: ReadonlyMap<string, string>): void {
       );
     }
     owners.set(address, member);
+  }
+}
+
+function checkHistory({ history = {} }: NodeSettings): void {
+  for (const [name, value] of Object.entries(history)) {
+    if (typeof value === "number" && value >= 1) continue;
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      `history.${name} is ${String(value)}: a number of changes, bytes or milliseconds, at least 1`,
+    );
   }
 }
 

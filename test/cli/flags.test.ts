@@ -25,13 +25,27 @@ describe("durations", () => {
     { text: "1.5s", ms: 1500 },
     { text: "2m", ms: 120_000 },
     { text: "1h", ms: 3_600_000 },
+    { text: "2d", ms: 172_800_000 },
   ];
   for (const { text, ms } of good) {
     it(`${text} is ${ms} ms`, () => {
       assert.equal(parseDuration(text, "--timeout"), ms);
     });
   }
-  for (const text of ["", "5", "0s", "-1s", "5 s", "1d", "s", "1e3s", "0.1ms", "99999h", "5s5s"]) {
+  for (const text of [
+    "",
+    "5",
+    "0s",
+    "-1s",
+    "5 s",
+    "25d",
+    "1w",
+    "s",
+    "1e3s",
+    "0.1ms",
+    "99999h",
+    "5s5s",
+  ]) {
     it(`"${text}" is refused`, () => {
       assert.throws(() => parseDuration(text, "--timeout"), usage(/--timeout/));
     });
@@ -98,6 +112,9 @@ const sound: NodeFlags = {
   "snapshot-entries": undefined,
   "snapshot-bytes": undefined,
   retain: undefined,
+  "history-changes": undefined,
+  "history-bytes": undefined,
+  "history-age": undefined,
 };
 
 describe("the flags of node start", () => {
@@ -130,6 +147,8 @@ describe("the flags of node start", () => {
     { why: "clients on another member's", flags: { client: "127.0.0.1:13143" }, message: /n3/ },
     { why: "an empty data directory", flags: { data: "" }, message: /--data/ },
     { why: "a bad election timeout", flags: { "election-timeout": "150" }, message: /--election/ },
+    { why: "no history", flags: { "history-changes": 0 }, message: /--history-changes/ },
+    { why: "a bad age", flags: { "history-age": "1w" }, message: /--history-age/ },
     {
       why: "heartbeats too rare",
       flags: { "election-timeout": "100ms", heartbeat: "50ms" },
@@ -141,6 +160,18 @@ describe("the flags of node start", () => {
       assert.throws(() => nodeStartOf({ ...sound, ...flags }), usage(message));
     });
   }
+
+  it("say what is kept: of the log and of the history", () => {
+    const { history, retention } = nodeStartOf({
+      ...sound,
+      retain: "30d",
+      "history-changes": 7,
+      "history-bytes": "1MiB",
+      "history-age": "90d",
+    });
+    assert.deepEqual(retention, { keep: "time", durationMs: 30 * 86_400_000 });
+    assert.deepEqual(history, { changeCountMax: 7, sizeMax: 1_048_576, ageMax: 90 * 86_400_000 });
+  });
 
   it("tell what is worth knowing: another address, an even number, an open door", () => {
     const { notes } = nodeStartOf({
