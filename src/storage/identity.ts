@@ -1,11 +1,12 @@
 /**
  * Whose a data directory is: `<data>/identity.json`, written once.
  *
- *   {"clusterId":"…32 hex…","nodeId":"…","incarnationId":"…32 hex…","formatVersion":1}
+ *   {"clusterId":"…32 hex…","nodeId":"…","incarnationId":"…32 hex…","formatVersion":1,"checksum":"…8 hex…"}
  *
  * The incarnation is minted with the directory: a node whose directory was wiped
  * comes back under its old id with another one, and is known as a stranger.
  */
+import { crc32 } from "node:zlib";
 import { DatabaseError } from "../errors.js";
 import { isNodeId, type NodeId } from "../raft/types.js";
 import type { FileSystem } from "./file-system.js";
@@ -55,12 +56,22 @@ function parseIdentity(text: string): Identity | undefined {
     return undefined;
   }
   if (typeof parsed !== "object" || parsed === null) return undefined;
-  const { clusterId, nodeId, incarnationId, formatVersion } = parsed as Record<string, unknown>;
+  const fields = parsed as Record<string, unknown>;
+  const { clusterId, nodeId, incarnationId, formatVersion, checksum } = fields;
   if (typeof clusterId !== "string" || !HEX_ID.test(clusterId)) return undefined;
   if (typeof incarnationId !== "string" || !HEX_ID.test(incarnationId)) return undefined;
   if (typeof nodeId !== "string" || !isNodeId(nodeId)) return undefined;
   if (typeof formatVersion !== "number" || !Number.isSafeInteger(formatVersion)) return undefined;
-  return { clusterId, nodeId, incarnationId, formatVersion };
+  const identity = { clusterId, nodeId, incarnationId, formatVersion };
+  // Of another version only that much is known.
+  const isKnown = formatVersion === FORMAT_VERSION;
+  return isKnown && checksum !== checksumOf(identity) ? undefined : identity;
+}
+
+/** CRC-32 of the JSON of the other fields. */
+function checksumOf({ clusterId, nodeId, incarnationId, formatVersion }: Identity): string {
+  const text = JSON.stringify({ clusterId, nodeId, incarnationId, formatVersion });
+  return crc32(text).toString(16).padStart(8, "0");
 }
 
 export interface ClaimOptions {
@@ -118,7 +129,8 @@ function writeIdentity(fileSystem: FileSystem, directory: string, identity: Iden
   if (fileSystem.exists(temporary)) fileSystem.remove(temporary);
   const file = fileSystem.open(temporary, "create");
   try {
-    file.write(new TextEncoder().encode(`${JSON.stringify(identity)}\n`), 0);
+    const text = JSON.stringify({ ...identity, checksum: checksumOf(identity) });
+    file.write(new TextEncoder().encode(`${text}\n`), 0);
     file.datasync();
   } finally {
     file.close();

@@ -53,7 +53,7 @@ export function installOpenSegment(options: InstallOptions): OpenSegment {
 }
 
 export class OpenSegment {
-  readonly path: string;
+  path: string;
   readonly file: File;
   readonly #fileSize: number;
   readonly #marker: Uint8Array;
@@ -101,7 +101,7 @@ export class OpenSegment {
     return this.#durableEnd === this.#end;
   }
 
-  /** Whether its file was cut to its log: nothing is written to it any more. */
+  /** Whether sealing it has begun: nothing is written to it any more. */
   get sealed(): boolean {
     return this.#sealed;
   }
@@ -199,14 +199,19 @@ export class OpenSegment {
     this.#unflushed = new TrailingZeros(end);
   }
 
-  /** Flushes, then cuts the file to its log, durably. The caller renames it. Idempotent. */
+  /** Flushes, and takes nothing more. Idempotent. */
   seal(): void {
     if (this.#sealed) return;
+    this.#mend();
     this.flush();
-    this.file.truncate(this.#end);
     this.#sealed = true;
+  }
+
+  /** Cuts the file to its log, durably: only once its name says how long that is. */
+  cutToLog(): void {
+    assert(this.#sealed, "only a sealed segment is cut to its log");
+    this.file.truncate(this.#end);
     this.file.datasync();
-    this.#spoiledEnd = this.#end;
   }
 
   /** Gives the file away; a flush under way completes without a word to the witness. */

@@ -6,12 +6,15 @@
  *
  *   `*.tmp`                       made ahead or half made: removed
  *   F.open                        the tail of a node that did not stop cleanly
+ *   F-L.avro, zeros and a witness behind L
+ *                                 F was being sealed: it is cut to its log
  *   F.open and F-L.avro           F-L was being opened again, and L's name was not
  *                                 gone yet, so nothing was written to F.open: it
  *                                 is removed
  *
  * All else must be sealed segments that follow each other without a gap. No
- * sealed segment can be torn: it was synced before it got its name.
+ * sealed segment can be torn: it was synced before it got its name, and what must
+ * be in it is what the name says, so that a file that lost its end is found out.
  */
 import { DatabaseError } from "../errors.js";
 import { LogIndex, type Term } from "../raft/types.js";
@@ -35,6 +38,8 @@ export interface SegmentRead {
   readonly index: SegmentIndex;
   /** the file's size */
   readonly fileSize: number;
+  /** a sealed one that is whole, and still has behind it what an open one has */
+  readonly isUncut: boolean;
   /** where and why it is not good to its end; undefined for a whole one */
   readonly damage:
     (ScanFault & { readonly torn: boolean; readonly tornByteCount: number }) | undefined;
@@ -74,11 +79,22 @@ export function readSegment(
   const read = { name, marker, index, fileSize };
   if (name.kind === "sealed") {
     const bad = indexSegment({ file, marker, limit: fileSize }, index, onBytes);
-    const found = bad ?? wrongLast(name, index);
+    const hasMore = bad !== undefined && index.lastIndex === name.lastIndex;
+    const isUncut = hasMore && isBeingSealed(file, marker, index.end);
+    const found = isUncut ? undefined : (bad ?? wrongLast(name, index));
     const damage = found === undefined ? undefined : { ...found, torn: false, tornByteCount: 0 };
-    return { kind: "read", segment: { ...read, damage } };
+    return { kind: "read", segment: { ...read, isUncut, damage } };
   }
-  return { kind: "read", segment: { ...read, damage: readOpen(file, read, onBytes) } };
+  const damage = readOpen(file, read, onBytes);
+  return { kind: "read", segment: { ...read, isUncut: false, damage } };
+}
+
+/** Whether nothing but zeros and a witness that knows of no more stand behind `end`; or nothing by now. */
+function isBeingSealed(file: File, marker: Uint8Array, end: number): boolean {
+  const fileSize = file.size();
+  if (fileSize === end) return true;
+  const witness = readWitnessOf(file, fileSize, marker);
+  return witness?.batchEnd === end && judgeTail(file, fileSize, witness, end).which === "clean";
 }
 
 /** times the end of an open segment is read again while its node writes behind what was read */
@@ -87,7 +103,7 @@ const ROUNDS_MAX = 8;
 /** Reads an open segment's blocks and judges what stands behind them. */
 function readOpen(
   file: File,
-  { fileSize, marker, index }: Omit<SegmentRead, "damage" | "name">,
+  { fileSize, marker, index }: Omit<SegmentRead, "damage" | "name" | "isUncut">,
   onBytes: ((end: number) => void) | undefined,
 ): SegmentRead["damage"] {
   const witness = readWitnessOf(file, fileSize, marker);
@@ -189,11 +205,27 @@ export function recoverSegments(options: RecoverOptions): readonly SegmentRead[]
     if (name.kind === "open" && name !== names.at(-1))
       throw damaged(name.name, { ...fault, reason: "an open segment is the last one" }, "");
     if (segment.damage?.torn === false) throw damaged(name.name, segment.damage, "");
+    if (segment.isUncut) {
+      const reason = "it has more than its entries, and is not the last one";
+      if (name !== names.at(-1)) throw damaged(name.name, { ...fault, reason }, "");
+      cutToLog(fileSystem, `${directory}/${name.name}`, segment.index.end);
+    }
     segments.push(segment);
     const { lastIndex, lastChecksum: checksum, lastTerm: term } = segment.index;
     predecessor = { clusterId, lastIndex, checksum, term };
   }
   return segments;
+}
+
+/** Ends the sealing of a segment. */
+function cutToLog(fileSystem: FileSystem, path: string, end: number): void {
+  const file = fileSystem.open(path, "read-write");
+  try {
+    file.truncate(end);
+    file.datasync();
+  } finally {
+    file.close();
+  }
 }
 
 /** What the first segment is held against: it must not begin too late, nor in another cluster. */

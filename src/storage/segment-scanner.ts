@@ -218,7 +218,7 @@ export function judgeTail(
     if (end > start) lastNonZero = position + end;
   });
   const restIsZero = lastNonZero === offset;
-  const which = tailCase({ offset, fileSize, witness, restIsZero, trailingZeros: batch.count });
+  const which = tailCase({ offset, witness, restIsZero, trailingZeros: batch.count });
   return { which, tornByteCount: Math.max(lastNonZero, batchEnd) - offset };
 }
 

@@ -12,7 +12,7 @@
  * How the files change, each step durable before the next:
  *
  *   new      fresh file: header, witness, datasync; rename to F.open; sync directory
- *   seal     flush; cut the file to its log, datasync; rename to F-L.avro; sync directory
+ *   seal     flush; rename to F-L.avro; sync directory; cut the file to its log, datasync
  *   reopen   fresh file: the sealed content up to where it is wanted, witness,
  *            datasync; rename to F.open; sync directory; remove F-L.avro; sync directory
  *   recover  the same from an open segment that was left behind, over its own name:
@@ -53,10 +53,9 @@ import { copyStart, SegmentFiles } from "./segment-files.js";
 import { SegmentIndex } from "./segment-index.js";
 import { readEntries } from "./segment-scanner.js";
 import { isShortage, shortage } from "./shortage.js";
+import { Staging } from "./staging.js";
 
 const NO_BASE: LogBase = { index: LogIndex(0), term: Term(0), checksum: 0 };
-const STAGING_SIZE = 64 * 1024;
-const STAGING_SIZE_MAX = 1024 * 1024;
 
 export interface SegmentedLogOptions {
   readonly fileSystem: FileSystem;
@@ -94,7 +93,7 @@ export class SegmentedLog implements LogStorage {
   /** what the first segment chains to */
   #base: SegmentStart;
   readonly #files: SegmentFiles;
-  #staging = Buffer.allocUnsafeSlow(STAGING_SIZE);
+  readonly #staging = new Staging();
   #failure: DatabaseError | undefined;
   /** names were changed, and that is not durable yet */
   #isDirectorySyncDue = false;
@@ -464,13 +463,19 @@ export class SegmentedLog implements LogStorage {
     const open = this.#openSegment();
     const { index } = segment;
     const sealedName = sealedSegmentName(index.firstIndex, index.lastIndex);
+    const path = `${this.#directory}/${sealedName}`;
     open.seal();
-    this.#fileSystem.rename(open.path, `${this.#directory}/${sealedName}`);
+    if (open.path !== path) {
+      this.#fileSystem.rename(open.path, path);
+      open.path = path;
+    }
+    this.#syncDirectory();
+    // the name says from now on what must be in it
+    open.cutToLog();
     index.shrink();
     this.#segments[this.#segments.length - 1] = { ...segment, sealedName };
     this.#open = undefined;
     this.#files.add(sealedName, open.release());
-    this.#syncDirectory();
   }
 
   /** Makes the sealed last segment the open one again, with its content up to `end`. */
@@ -529,18 +534,8 @@ export class SegmentedLog implements LogStorage {
   #writeStaged(entries: readonly Entry[]): void {
     const segment = this.#segments.at(-1);
     if (entries.length === 0 || segment === undefined) return;
-    let size = 0;
-    for (const entry of entries) size += entry.block.length + MARKER_SIZE;
-    if (size > this.#staging.length) this.#staging = Buffer.allocUnsafeSlow(2 * size);
-    let at = 0;
-    for (const { block } of entries) {
-      this.#staging.set(block, at);
-      this.#staging.set(segment.marker, at + block.length);
-      at += block.length + MARKER_SIZE;
-    }
-    this.#openSegment().write(this.#staging.subarray(0, size));
-    if (this.#staging.length > STAGING_SIZE_MAX)
-      this.#staging = Buffer.allocUnsafeSlow(STAGING_SIZE);
+    this.#openSegment().write(this.#staging.pack(entries, segment.marker));
+    this.#staging.shrink();
     for (const { term, checksum, block } of entries) {
       segment.index.add(term, checksum, segment.index.end + block.length + MARKER_SIZE);
     }

@@ -144,8 +144,8 @@ export class SnapshotReader {
     try {
       return read();
     } catch (error) {
-      if (error instanceof MalformedRow) throw damaged(this.#file.path, offset, error.message);
-      throw error;
+      const isDamage = error instanceof MalformedRow || error instanceof DatabaseError;
+      throw isDamage ? damaged(this.#file.path, offset, error.message) : error;
     }
   }
 }

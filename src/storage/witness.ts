@@ -19,7 +19,6 @@
  *
  *   | case      | where X stands                                  | verdict |
  *   |-----------|-------------------------------------------------|---------|
- *   | cut       | at the file's end                               | whole   |
  *   | blind     | no record is readable                           | corrupt |
  *   | flushed   | before durableEnd                               | corrupt |
  *   | clean     | behind batchEnd, zeros to the end               | whole   |
@@ -27,9 +26,9 @@
  *   | unreached | in the batch, with more such zeros than written | torn    |
  *   | reached   | in the batch, with no more of them              | corrupt |
  *
- * cut: sealing cuts the file only after a flush, and its datasync covers nothing
- * else. blind: every open segment is made with a record, and only one slot is
- * ever in flight. unflushed: had a flush of these bytes been acknowledged, its
+ * blind: every open segment is made with a record, and only one slot is ever in
+ * flight; and sealing cuts the page off only when the file has another name, which
+ * says what must be in it. unflushed: had a flush of these bytes been acknowledged, its
  * record would be durable and cover them. unreached: whatever version of a sector
  * the disk kept, it is the start of what was written and then the zeros from
  * before; more zeros than were written mean that a sector came late, so that the
@@ -154,7 +153,6 @@ export class TrailingZeros {
 export interface TailFacts {
   /** X: where the first thing stands that is not a good block */
   readonly offset: number;
-  readonly fileSize: number;
   readonly witness: Witness | undefined;
   /** whether all is zero from X to the page (to the file's end without a witness) */
   readonly restIsZero: boolean;
@@ -162,13 +160,11 @@ export interface TailFacts {
   readonly trailingZeros: number;
 }
 
-export type TailCase =
-  "cut" | "blind" | "flushed" | "clean" | "unflushed" | "unreached" | "reached";
+export type TailCase = "blind" | "flushed" | "clean" | "unflushed" | "unreached" | "reached";
 export type TailVerdict = "whole" | "torn" | "corrupt";
 
 /** The table above as data. */
 export const TAIL_VERDICTS: Readonly<Record<TailCase, TailVerdict>> = {
-  cut: "whole",
   blind: "corrupt",
   flushed: "corrupt",
   clean: "whole",
@@ -180,7 +176,6 @@ export const TAIL_VERDICTS: Readonly<Record<TailCase, TailVerdict>> = {
 /** Which row of the table holds. */
 export function tailCase(facts: TailFacts): TailCase {
   const { offset, witness } = facts;
-  if (offset === facts.fileSize) return "cut";
   if (witness === undefined) return "blind";
   if (offset < witness.durableEnd) return "flushed";
   if (offset >= witness.batchEnd) return facts.restIsZero ? "clean" : "unflushed";
@@ -190,7 +185,6 @@ export function tailCase(facts: TailFacts): TailCase {
 /** Why, for a person. */
 export function tailReason(which: TailCase): string {
   switch (which) {
-    case "cut":
     case "clean":
       return "nothing follows";
     case "blind":

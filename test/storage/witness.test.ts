@@ -90,12 +90,6 @@ const cases: readonly {
   readonly verdict: TailVerdict;
 }[] = [
   {
-    title: "the file ends with its last block",
-    facts: { offset: 12288, witness: undefined },
-    want: "cut",
-    verdict: "whole",
-  },
-  {
     title: "no record is readable",
     facts: { offset: 6000, witness: undefined },
     want: "blind",
@@ -157,7 +151,6 @@ describe("the verdict on an open segment's tail", () => {
     it(`is ${verdict} (${want}) when ${title}`, () => {
       const given: TailFacts = {
         offset: 6000,
-        fileSize: 12288,
         witness: WITNESS,
         restIsZero: false,
         trailingZeros: 12,
