@@ -79,6 +79,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   bench: {
     rooms: ["src/index", "src/console", "src/client", ...FLOOR_0],
+    entries: [
+      "src/codec/block",
+      "src/raft/types",
+      "src/storage/node-file-system",
+      "src/storage/segmented-log",
+    ],
     packages: ["hdr-histogram-js"],
     nodeModules: true,
   },

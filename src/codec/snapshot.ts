@@ -38,6 +38,8 @@ const MARKER_SIZE = 16;
 const LONG_SIZE_MAX = 10;
 const KINDS = [...STATE_ROW_KINDS, "end"] as const;
 const END = KINDS.length - 1;
+/** What most rows are, and whose taker copies what it keeps. */
+const BULK_KINDS: ReadonlySet<(typeof KINDS)[number]> = new Set(["key", "put", "delete"]);
 const NUMBERS = ["createRevision", "modRevision", "version", "lease", "time"] as const;
 
 const SNAPSHOT_SCHEMA = {
@@ -298,7 +300,8 @@ export class SnapshotDecoder {
   }
 
   /**
-   * The rows of one whole block. Their bytes are copies.
+   * The rows of one whole block. Of keys and changes the bytes are views of `bytes`,
+   * which must not be written to again: whoever keeps one copies it.
    *
    * @throws {MalformedRow}
    */
@@ -334,16 +337,23 @@ export class SnapshotDecoder {
     const code = reader.long();
     const kind = KINDS[code];
     if (kind === undefined) throw malformed(`no row has the kind ${code}`);
-    const [key, value, id] = [reader.bytesView(), reader.bytesView(), reader.bytesView()];
-    const row = {
-      ...{ key: key.slice(), value: value.slice(), id: id.slice() },
-      ...{ createRevision: reader.long(), modRevision: reader.long(), version: reader.long() },
-      ...{ lease: reader.long(), time: reader.long() },
-    };
-    if (kind !== "end") return { kind, ...row };
-    if (row.version !== this.#rowCount) throw malformed("rows are missing");
-    this.#ended = true;
-    return undefined;
+    const key = reader.bytesView();
+    const value = reader.bytesView();
+    const id = reader.bytesView();
+    const createRevision = reader.long();
+    const modRevision = reader.long();
+    const version = reader.long();
+    const lease = reader.long();
+    const time = reader.long();
+    if (kind === "end") {
+      if (version !== this.#rowCount) throw malformed("rows are missing");
+      this.#ended = true;
+      return undefined;
+    }
+    if (BULK_KINDS.has(kind))
+      return { kind, key, value, id, createRevision, modRevision, version, lease, time };
+    const bytes = { key: key.slice(), value: value.slice(), id: id.slice() };
+    return { kind, ...bytes, createRevision, modRevision, version, lease, time };
   }
 }
 

@@ -24,6 +24,7 @@ import type { Clock } from "./clock.js";
 import { Driver } from "./driver.js";
 import { Members } from "./members.js";
 import { Node } from "./node.js";
+import { RecoveryProgress } from "./recovery-progress.js";
 import { restoreNewest } from "./restore.js";
 import { ELECTION_TIMEOUT_MS, HEARTBEAT_MS, TICK_MS, type NodeSettings } from "./settings.js";
 import { VERSION } from "./version.js";
@@ -80,8 +81,12 @@ export function assembleNode(
   const hardState = HardStateFile.open(fileSystem, settings.dataDirectory);
   const store = new Store(limits, { ...DEFAULT_HISTORY_POLICY, ...settings.history });
   const snapshots = openSnapshots(fileSystem, path.join(settings.dataDirectory, "snapshots"));
-  const restored = restoreNewest(snapshots, store, notice);
+  const restored = restoreNewest(snapshots, store, clock, notice);
+  const progress = new RecoveryProgress(clock, notice, "reading the log");
   const { log, report } = SegmentedLog.open({
+    onProgress: (done, all) => {
+      progress.tell(done, all);
+    },
     fileSystem,
     directory: path.join(settings.dataDirectory, "log"),
     clusterId: identity.clusterId,

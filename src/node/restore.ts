@@ -9,16 +9,20 @@ import type { SnapshotHead } from "../codec/snapshot.js";
 import { DatabaseError } from "../errors.js";
 import type { SnapshotDirectory, SnapshotName } from "../storage/snapshot-directory.js";
 import type { Store } from "../store/store.js";
+import type { Clock } from "./clock.js";
+import { RecoveryProgress } from "./recovery-progress.js";
 
 /** @returns the head of the snapshot that `store` now holds; undefined when there is none */
 export function restoreNewest(
   directory: SnapshotDirectory,
   store: Store,
+  clock: Clock,
   notice: (line: string) => void,
 ): SnapshotHead | undefined {
   for (const name of directory.names.toReversed()) {
     try {
-      return load(directory, name, store, notice);
+      const doing = `loading the snapshot of entry ${name.index}`;
+      return load(directory, name, store, notice, new RecoveryProgress(clock, notice, doing));
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code !== "CORRUPTION") throw error;
       notice(`passed over: ${error.message}`);
@@ -32,6 +36,7 @@ function load(
   name: SnapshotName,
   store: Store,
   notice: (line: string) => void,
+  progress: RecoveryProgress,
 ): SnapshotHead {
   const reader = directory.open(name);
   try {
@@ -40,6 +45,7 @@ function load(
     for (let rows = reader.next(); rows !== undefined; rows = reader.next()) {
       for (const row of rows) restore.add(row);
       rowCount += rows.length;
+      progress.tell(reader.offset, reader.size);
     }
     restore.finish();
     directory.noteWhole(reader);

@@ -13,9 +13,6 @@ import { assert } from "../assert.js";
 import { LogIndex } from "./types.js";
 import type { Configuration, Entry, LogReader, MemberRecord, NodeId } from "./types.js";
 
-/** Bytes of blocks read at once while the recovered log is searched. */
-const SCAN_SIZE_MAX = 1 << 20;
-
 interface Version {
   /** of its entry; a snapshot's, or 0 for the one before the log */
   readonly index: LogIndex;
@@ -160,15 +157,12 @@ export class Membership {
 
   /** Reads the configurations that the recovered log holds. */
   recover(log: LogReader): void {
-    let next = log.firstIndex;
-    while (next <= log.lastIndex) {
-      const entries = log.read(next, log.lastIndex, SCAN_SIZE_MAX);
-      assert(entries[0]?.index === next, "the reader starts where it was asked to");
-      for (const entry of entries) {
-        // A snapshot may be later than the first entries of the log that is kept.
-        if (entry.index > this.index) this.onAppend(entry);
-      }
-      next = LogIndex(next + entries.length);
+    for (const index of log.configurationIndexes()) {
+      // A snapshot may be later than the first entries of the log that is kept.
+      if (index <= this.index) continue;
+      const [entry] = log.read(index, index, 1);
+      assert(entry?.kind === "configuration", "a configuration stands where the reader says");
+      this.onAppend(entry);
     }
   }
 

@@ -139,6 +139,8 @@ export interface LogReader {
    * one, then as many as fit in `sizeMax` bytes of blocks, none beyond `to` (inclusive).
    */
   read(from: LogIndex, to: LogIndex, sizeMax: number): readonly Entry[];
+  /** Where configurations stand, ascending: whoever recovers a log need not read all of it for them. */
+  configurationIndexes(): readonly LogIndex[];
 }
 
 /** A snapshot on this node's disk: the state after entry `index`. */

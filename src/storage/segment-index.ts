@@ -1,9 +1,10 @@
 /**
  * Where the entries of one segment stand: eight bytes of memory an entry, no
- * block among them. Terms are kept as runs, because they change rarely.
+ * block among them. Terms are kept as runs, because they change rarely; where
+ * configurations stand is kept too, because they are looked for.
  */
 import { assert } from "../assert.js";
-import { LogIndex, type Term } from "../raft/types.js";
+import { LogIndex, type Entry, type Term } from "../raft/types.js";
 import { MARKER_SIZE, type SegmentStart } from "./segment.js";
 
 export class SegmentIndex {
@@ -15,6 +16,8 @@ export class SegmentIndex {
   #end: number;
   /** ascending; a run reaches to the next one's first index */
   readonly #runs: { readonly firstIndex: number; readonly term: Term }[] = [];
+  /** ascending */
+  readonly #configurations: LogIndex[] = [];
 
   /** @param headerSize offset of the first block */
   constructor(start: SegmentStart, headerSize: number) {
@@ -43,8 +46,13 @@ export class SegmentIndex {
     return this.#count === 0 ? this.start.previousChecksum : this.checksum(this.lastIndex);
   }
 
+  /** Where configurations stand, ascending. */
+  get configurations(): readonly LogIndex[] {
+    return this.#configurations;
+  }
+
   /** Adds the next entry, which stands from this index' end to `end`. */
-  add(term: Term, checksum: number, end: number): void {
+  add({ kind, term, checksum }: Pick<Entry, "kind" | "term" | "checksum">, end: number): void {
     assert(term >= this.lastTerm, "terms do not decrease");
     assert(end > this.#end, "an entry has bytes");
     if (this.#count === this.#offsets.length) this.#grow(2 * this.#count);
@@ -55,6 +63,7 @@ export class SegmentIndex {
     }
     this.#count += 1;
     this.#end = end;
+    if (kind === "configuration") this.#configurations.push(this.lastIndex);
   }
 
   /** Where the block of `index` starts; for lastIndex + 1 the end. */
@@ -99,6 +108,7 @@ export class SegmentIndex {
     this.#count = from - this.start.firstIndex;
     this.#end = end;
     while ((this.#runs.at(-1)?.firstIndex ?? 0) >= from) this.#runs.pop();
+    while ((this.#configurations.at(-1) ?? 0) >= from) this.#configurations.pop();
   }
 
   /** Gives back memory held for entries to come. */

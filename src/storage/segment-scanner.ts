@@ -154,7 +154,7 @@ export function indexSegment(
       const next = LogIndex(index.lastIndex + 1);
       return { offset: scanner.offset, index: next, reason: step.reason };
     }
-    index.add(step.entry.term, step.entry.checksum, scanner.offset);
+    index.add(step.entry, scanner.offset);
     onEntry?.(scanner.offset);
   }
 }

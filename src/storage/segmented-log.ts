@@ -161,6 +161,10 @@ export class SegmentedLog implements LogStorage {
     return this.#segmentOf(index).index.checksum(index);
   }
 
+  configurationIndexes(): readonly LogIndex[] {
+    return this.#segments.flatMap(({ index }) => index.configurations);
+  }
+
   read(from: LogIndex, to: LogIndex, sizeMax: number): readonly Entry[] {
     assert(to <= this.lastIndex, "only what is there is read");
     return this.#guard("reading", () => {
@@ -536,8 +540,8 @@ export class SegmentedLog implements LogStorage {
     if (entries.length === 0 || segment === undefined) return;
     this.#openSegment().write(this.#staging.pack(entries, segment.marker));
     this.#staging.shrink();
-    for (const { term, checksum, block } of entries) {
-      segment.index.add(term, checksum, segment.index.end + block.length + MARKER_SIZE);
+    for (const entry of entries) {
+      segment.index.add(entry, segment.index.end + entry.block.length + MARKER_SIZE);
     }
     assert(segment.index.end === this.#openSegment().end, "the index and the file agree");
   }

@@ -16,8 +16,11 @@ import { DatabaseError } from "../errors.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File } from "./file-system.js";
 
-/** bytes read at once; a larger block is read alone */
-const WINDOW_SIZE = 256 * 1024;
+/** bytes read at once; a larger block is read with what fits behind it */
+const WINDOW_SIZE = 1024 * 1024;
+
+/** bytes that hold any block's count and size */
+const HEAD_SIZE = 20;
 
 /** Writes rows to a file of its owner's. Nothing is durable before the owner syncs it. */
 export class SnapshotBody {
@@ -68,6 +71,9 @@ export class SnapshotReader {
   readonly #decoder: SnapshotDecoder;
   #offset: number;
   #checksum: number;
+  /** what was read ahead; never written again, for rows are views of it */
+  #window: Uint8Array = new Uint8Array(0);
+  #windowStart = 0;
   #closed = false;
 
   /** @throws {DatabaseError} CORRUPTION naming file and offset */
@@ -123,15 +129,21 @@ export class SnapshotReader {
   /** @throws {MalformedRow} */
   #blockAt(offset: number): Uint8Array {
     const left = this.#size - offset;
-    const window = new Uint8Array(Math.min(left, WINDOW_SIZE));
-    this.#fill(window, offset);
-    if (window.length === 0) throw new MalformedRow("truncated", "it ends before its end");
-    const size = SnapshotDecoder.blockSize(window);
+    if (left === 0) throw new MalformedRow("truncated", "it ends before its end");
+    const size = SnapshotDecoder.blockSize(this.#windowAt(offset, Math.min(left, HEAD_SIZE)));
     if (size > left) throw new MalformedRow("truncated", "it ends within a block");
-    if (size <= window.length) return window.subarray(0, size);
-    const block = new Uint8Array(size);
-    this.#fill(block, offset);
-    return block;
+    return this.#windowAt(offset, size).subarray(0, size);
+  }
+
+  /** At least `size` bytes from `offset` on, which the file has. */
+  #windowAt(offset: number, size: number): Uint8Array {
+    const at = offset - this.#windowStart;
+    if (at + size <= this.#window.length) return this.#window.subarray(at);
+    const window = new Uint8Array(Math.min(this.#size - offset, Math.max(size, WINDOW_SIZE)));
+    this.#fill(window, offset);
+    this.#window = window;
+    this.#windowStart = offset;
+    return window;
   }
 
   #fill(target: Uint8Array, position: number): void {

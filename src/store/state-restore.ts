@@ -7,6 +7,7 @@ import { MalformedBytes } from "./bytes.js";
 import type { KeyValue } from "./command.js";
 import { tombstone } from "./history.js";
 import { keyText } from "./key-order.js";
+import { Slab } from "./slab.js";
 import { STATE_ROW_KINDS, type StateRow } from "./state-row.js";
 import { takeTailRow } from "./state-tail.js";
 import { State } from "./state.js";
@@ -21,6 +22,7 @@ export interface StateRestore {
 export class FreshStateRestore implements StateRestore {
   readonly #state = new State();
   readonly #finished: (state: State) => void;
+  readonly #slab = new Slab();
   #lastKind = -1;
   #lastKey: string | undefined;
   #lastRevision = 0;
@@ -100,8 +102,8 @@ export class FreshStateRestore implements StateRestore {
     if (createRevision < 2 || modRevision < createRevision || version < 1 || row.key.length === 0) {
       throw nonsense("a record has no such revisions");
     }
-    const key = new Uint8Array(row.key);
-    const value = new Uint8Array(row.value);
+    const key = this.#slab.copyOf(row.key);
+    const value = this.#slab.copyOf(row.value);
     const record = { key, value, createRevision, modRevision, version };
     return lease === 0 ? record : { ...record, lease };
   }

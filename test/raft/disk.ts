@@ -44,6 +44,10 @@ export class Disk implements LogReader {
     return entries;
   }
 
+  configurationIndexes(): readonly LogIndex[] {
+    return this.#entries.filter(({ kind }) => kind === "configuration").map(({ index }) => index);
+  }
+
   at(index: number): Entry | undefined {
     return this.#entries[index - 1];
   }

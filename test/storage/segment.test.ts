@@ -98,7 +98,8 @@ describe("a segment's index", () => {
     const index = new SegmentIndex(START, 100);
     const terms = [9, 9, 10, 10, 10, 13, 14];
     terms.forEach((term, i) => {
-      index.add(Term(term), i * 7, 100 + (i + 1) * 50);
+      const kind = i % 3 === 1 ? "configuration" : "commands";
+      index.add({ kind, term: Term(term), checksum: i * 7 }, 100 + (i + 1) * 50);
     });
     index.shrink();
     terms.forEach((term, i) => {
@@ -108,11 +109,13 @@ describe("a segment's index", () => {
     });
     assert.equal(index.countWithin(4712, 4718, 34 * 3), 3);
     assert.equal(index.countWithin(4712, 4718, 33), 0);
+    assert.deepEqual(index.configurations, [4713, 4716]);
     index.truncate(4716);
     assert.equal(index.lastIndex, 4715);
     assert.equal(index.lastTerm, 10);
     assert.equal(index.end, 300);
-    index.add(Term(20), 99, 333);
+    assert.deepEqual(index.configurations, [4713]);
+    index.add({ kind: "noop", term: Term(20), checksum: 99 }, 333);
     assert.equal(index.term(4716), 20);
     index.truncate(4712);
     assert.equal(index.count, 0);

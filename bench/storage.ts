@@ -1,0 +1,261 @@
+/**
+ * `npm run bench:storage`: what the storage floor costs on this machine.
+ *
+ *   append    blocks of 1, 10, 100 and 1000 puts: written and flushed, against the bare
+ *             write and fdatasync of the same bytes, turn by turn in one run
+ *   recovery  a log of entries of one put, and one of entries of a hundred, read back
+ *   ready     a million keys with values of 100 bytes: a process from its start to its
+ *             first linearizable read, from a snapshot and from the log alone
+ *   snapshot  of those keys: how long it takes, and the longest hold of the event loop
+ *
+ *   node dist/bench/storage.js [--keys 1000000] [--appends 300] [--directory DIR]
+ */
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { setImmediate as turn } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { sealCommands } from "../src/codec/block.js";
+import { open } from "../src/index.js";
+import { LogIndex, Term, type Entry } from "../src/raft/types.js";
+import { NodeFileSystem } from "../src/storage/node-file-system.js";
+import { SegmentedLog } from "../src/storage/segmented-log.js";
+import { describeEnvironment, median } from "./environment.js";
+
+const CLUSTER_ID = "00112233445566778899aabbccddeeff";
+const VALUE_SIZE = 100;
+const NO_ID = new Uint8Array(0);
+const MIB = 1024 * 1024;
+const BATCH_SIZES = [1, 10, 100, 1000];
+/** Writes of a batch of the database that is filled. */
+const FILL_BATCH = 1000;
+
+/** An entry of `count` puts behind `previous`, with keys numbered from `first`. */
+function entryOf(previous: Entry | undefined, first: number, count: number): Entry {
+  const requests = Array.from({ length: count }, (_, i) => ({
+    id: NO_ID,
+    commands: [
+      {
+        kind: "put" as const,
+        key: Buffer.from(keyOf(first + i)),
+        value: new Uint8Array(VALUE_SIZE).fill(1 + ((first + i) % 255)),
+        condition: "none" as const,
+      },
+    ],
+  }));
+  const position = {
+    index: LogIndex((previous?.index ?? 0) + 1),
+    term: Term(1),
+    previousChecksum: previous?.checksum ?? 0,
+  };
+  return sealCommands(position, 1_790_000_000_000, requests);
+}
+
+function keyOf(number: number): string {
+  return `key-${String(number).padStart(8, "0")}`;
+}
+
+function openLog(directory: string): ReturnType<typeof SegmentedLog.open> {
+  return SegmentedLog.open({ fileSystem: new NodeFileSystem(), directory, clusterId: CLUSTER_ID });
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+// ---- append -----------------------------------------------------------------
+
+/** A file of zeros that are on disk, as an open segment is. */
+class Bare {
+  readonly #descriptor: number;
+  readonly #size = 8 * MIB;
+  #at = 0;
+
+  constructor(file: string) {
+    this.#descriptor = openSync(file, "w+");
+    writeSync(this.#descriptor, Buffer.alloc(this.#size));
+    fdatasyncSync(this.#descriptor);
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#at + bytes.length > this.#size) this.#at = 0;
+    writeSync(this.#descriptor, bytes, 0, bytes.length, this.#at);
+    fdatasyncSync(this.#descriptor);
+    this.#at += bytes.length;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}
+
+function benchAppend(root: string, appendCount: number): void {
+  print("append and flush, against write and fdatasync of the same bytes (microseconds, median)");
+  for (const batchSize of BATCH_SIZES) {
+    const { log } = openLog(path.join(root, `append-${batchSize}`));
+    const bare = new Bare(path.join(root, "bare"));
+    const own: number[] = [];
+    const raw: number[] = [];
+    let previous: Entry | undefined;
+    for (let i = 0; i < appendCount; i += 1) {
+      const entry = entryOf(previous, i * batchSize, batchSize);
+      previous = entry;
+      const startedAt = performance.now();
+      log.append([entry]);
+      log.flush();
+      const appendedAt = performance.now();
+      bare.write(entry.block);
+      own.push(appendedAt - startedAt);
+      raw.push(performance.now() - appendedAt);
+    }
+    const size = previous?.block.length ?? 0;
+    const ratio = median(own) / median(raw);
+    const rate = batchSize / (median(own) / 1000);
+    print(
+      `  ${String(batchSize).padStart(5)} puts, ${String(size).padStart(6)} bytes: ` +
+        `${(median(own) * 1000).toFixed(0)} against ${(median(raw) * 1000).toFixed(0)}, ` +
+        `${((ratio - 1) * 100).toFixed(0)} % more; ${Math.round(rate)} puts/s`,
+    );
+    log.close();
+    bare.close();
+  }
+}
+
+// ---- recovery ---------------------------------------------------------------
+
+function benchRecovery(root: string): void {
+  print("recovery of a log: every byte read and checked");
+  for (const [entryCount, batchSize] of [
+    [500_000, 1],
+    [20_000, 100],
+  ] as const) {
+    const directory = path.join(root, `recovery-${batchSize}`);
+    const { log } = openLog(directory);
+    let previous: Entry | undefined;
+    for (let i = 0; i < entryCount; i += 1) {
+      previous = entryOf(previous, i * batchSize, batchSize);
+      log.append([previous]);
+    }
+    log.close();
+    const times: number[] = [];
+    let byteCount = 0;
+    for (let round = 0; round < 3; round += 1) {
+      const startedAt = performance.now();
+      const opened = openLog(directory);
+      times.push((performance.now() - startedAt) / 1000);
+      byteCount = opened.report.byteCount;
+      opened.log.close();
+    }
+    const seconds = median(times);
+    print(
+      `  ${entryCount} entries of ${batchSize}: ${seconds.toFixed(2)} s, ` +
+        `${Math.round(entryCount / seconds)} entries/s, ` +
+        `${Math.round((entryCount * batchSize) / seconds)} puts/s, ` +
+        `${Math.round(byteCount / MIB / seconds)} MiB/s; ${(byteCount / entryCount / batchSize).toFixed(1)} bytes a put`,
+    );
+    rmSync(directory, { recursive: true });
+  }
+}
+
+// ---- ready ------------------------------------------------------------------
+
+/** Fills a database, and tells what its snapshot costs the others. */
+async function fill(directory: string, keyCount: number): Promise<void> {
+  const lines: string[] = [];
+  await using database = await open({ directory, log: (line) => lines.push(line) });
+  const value = "v".repeat(VALUE_SIZE);
+  for (let first = 0; first < keyCount; first += FILL_BATCH) {
+    const keys = Array.from({ length: FILL_BATCH }, (_, i) => keyOf(first + i));
+    const puts = keys.map((key) => ({ kind: "put" as const, key, value }));
+    await database.batch(puts, { timeoutMs: 120_000 });
+  }
+  const startedAt = performance.now();
+  let longestMs = 0;
+  const isTaken = (): boolean => lines.some((line) => line.includes("taken,"));
+  while (!isTaken() && performance.now() - startedAt < 60_000) {
+    const before = performance.now();
+    await turn();
+    longestMs = Math.max(longestMs, performance.now() - before);
+  }
+  const taken = lines.find((line) => line.includes("taken,")) ?? "no snapshot was taken";
+  print(
+    `snapshot: ${taken}; ${((performance.now() - startedAt) / 1000).toFixed(1)} s after the last write, ` +
+      `longest turn of the loop meanwhile ${longestMs.toFixed(1)} ms`,
+  );
+}
+
+/** In a process of its own: open, read one key, tell. */
+async function ready(directory: string, keyCount: number): Promise<void> {
+  const startedAt = performance.now();
+  const heapBefore = process.memoryUsage().rss;
+  const database = await open({ directory });
+  const openedMs = performance.now() - startedAt;
+  const record = await database.get(keyOf(keyCount - 1), { timeoutMs: 120_000 });
+  const readyMs = performance.now() - startedAt;
+  const perKey = (process.memoryUsage().rss - heapBefore) / keyCount;
+  print(
+    `  opened in ${(openedMs / 1000).toFixed(2)} s, ready in ${(readyMs / 1000).toFixed(2)} s` +
+      `${record === undefined ? " BUT THE LAST KEY IS MISSING" : ""}, ${perKey.toFixed(0)} bytes of memory a key`,
+  );
+  await database.close();
+}
+
+function readyInProcess(directory: string, keyCount: number): void {
+  const words = [import.meta.filename, "--ready", directory, "--keys", String(keyCount)];
+  for (let round = 0; round < 3; round += 1)
+    spawnSync(process.execPath, words, { stdio: "inherit" });
+}
+
+function sizeOf(directory: string): number {
+  const names = readdirSync(directory, { recursive: true, encoding: "utf8" });
+  return names.reduce((sum, name) => sum + statSync(path.join(directory, name)).size, 0);
+}
+
+async function benchReady(root: string, keyCount: number): Promise<void> {
+  const directory = path.join(root, "ready");
+  await fill(directory, keyCount);
+  print(
+    `${keyCount} keys of ${VALUE_SIZE} bytes, ready from ${Math.round(sizeOf(directory) / MIB)} MiB:`,
+  );
+  readyInProcess(directory, keyCount);
+  rmSync(path.join(directory, "snapshots"), { recursive: true });
+  const logDirectory = path.join(directory, "log");
+  const isWhole = readdirSync(logDirectory).some((name) => name.startsWith(`${"0".repeat(19)}1-`));
+  if (!isWhole) return;
+  print(`the same from the log alone, ${Math.round(sizeOf(directory) / MIB)} MiB:`);
+  readyInProcess(directory, keyCount);
+}
+
+const { values } = parseArgs({
+  options: {
+    keys: { type: "string", default: "1000000" },
+    appends: { type: "string", default: "300" },
+    directory: { type: "string", default: tmpdir() },
+    ready: { type: "string" },
+  },
+});
+const keyCount = Number(values.keys);
+if (values.ready !== undefined) {
+  await ready(values.ready, keyCount);
+} else {
+  const root = mkdtempSync(path.join(values.directory, "balsa-storage-"));
+  try {
+    print(JSON.stringify(describeEnvironment(root)));
+    benchAppend(root, Number(values.appends));
+    benchRecovery(root);
+    await benchReady(root, keyCount);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
