@@ -6,7 +6,8 @@
  *   faults    clients work while nodes crash, lose power, pause, and are cut off
  *   healing   everything is repaired, or all but a minority that stays away for
  *             ever; the cluster must serve again within a bound
- *   rest      all replicas are equal; the clients' history is linearizable
+ *   rest      all replicas are equal; the clients' history is linearizable, and
+ *             their transactions are serializable
  *
  * The same seed gives the same life, event for event; `traceHash` says so.
  */
@@ -19,6 +20,7 @@ import { SimulatedNetwork, type NetworkFaults } from "./network.js";
 import { hashText, randomStream, type RandomStream } from "./random.js";
 import { Scheduler } from "./scheduler.js";
 import { SimulatedNode } from "./simulated-node.js";
+import { TransactionClients } from "./transaction-clients.js";
 import { Workload } from "./workload.js";
 
 export interface SimulationOptions {
@@ -51,6 +53,8 @@ export interface SimulationResult {
   readonly operationCount: number;
   readonly acknowledgedCount: number;
   readonly unknownCount: number;
+  /** transactions on lists that were committed, looks at them included */
+  readonly transactionCount: number;
   readonly electionCount: number;
   readonly committedCount: number;
   /** what the nemesis did, by name, in order */
@@ -90,6 +94,7 @@ class Simulation {
   readonly #nodes: readonly SimulatedNode[];
   readonly #byId: ReadonlyMap<NodeId, SimulatedNode>;
   readonly #workload: Workload;
+  readonly #transactions: TransactionClients;
   readonly #invariants: Invariants;
   readonly #wiped = new Set<NodeId>();
   /** who does not come back */
@@ -160,13 +165,18 @@ class Simulation {
       },
     };
     this.#nemesis = new Nemesis(world, this.#faults, leftOut);
+    const { clientCountMax = Infinity } = options;
     this.#workload = new Workload({
       ...{ scheduler: this.#scheduler, random: random("clients"), nodes: this.#nodes },
-      clientCount: Math.min(shape.integer(2, 8), options.clientCountMax ?? Infinity),
+      clientCount: Math.min(shape.integer(2, 8), clientCountMax),
       keyCount: emphasis.includes("contention") ? 1 : shape.integer(1, 6),
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
       thinkMsMax: shape.pick([20, 60, 200]),
       timeoutMs: 1000,
+    });
+    this.#transactions = new TransactionClients({
+      ...{ scheduler: this.#scheduler, nodes: this.#nodes, random, clientCountMax },
+      thinkMsMax: random("thinking").pick([20, 100, 300]),
     });
   }
 
@@ -188,6 +198,7 @@ class Simulation {
       operationCount: this.#workload.operationCount,
       acknowledgedCount: this.#workload.acknowledgedCount,
       unknownCount: this.#workload.unknownCount,
+      transactionCount: this.#transactions.committedCount,
       electionCount: this.#invariants.electionCount,
       committedCount: this.#invariants.committedIndex,
       deeds: this.#nemesis.done,
@@ -198,15 +209,20 @@ class Simulation {
   #live(): void {
     for (const node of this.#nodes) node.start();
     this.#workload.start();
+    this.#transactions.start();
     this.#nemesis.start();
     this.#runUntil(this.#options.durationMs ?? 5000);
     this.#heal();
     this.#freeze();
     this.#awaitService();
     this.#workload.stop();
+    this.#transactions.stop();
     this.#awaitRest();
     this.#invariants.checkEqual(this.#members);
     this.#workload.check();
+    for (const { parts } of this.#members.slice(0, 1)) {
+      if (parts !== undefined) this.#transactions.check(parts.store);
+    }
   }
 
   #runUntil(time: number): void {
