@@ -148,6 +148,20 @@ export class SingleNodeService implements NodeService {
     return undefined;
   }
 
+  /** Lets time go by, and does what is due, as a leader would. */
+  pass(milliseconds: number): void {
+    const end = this.time + milliseconds;
+    while (this.time < end) {
+      this.time = Math.min(this.time + 1000, end);
+      for (;;) {
+        const due = this.store.dueRequest(this.time);
+        if (due === undefined) break;
+        this.store.apply(due, this.time);
+      }
+    }
+    this.#waits.serve(this.store);
+  }
+
   /** Lets go of what was held, in order, and holds no more. */
   release(): void {
     this.held = false;

@@ -100,6 +100,8 @@ export class Pipeline {
       if (plan.kind === "read" || plan.kind === "steps") {
         if (this.#writesUnderWay > 0) return;
         this.#drain();
+        // A reply may have cut the client off.
+        if (this.#isStopped()) return;
         assert(this.#head === this.#next, "a look begins when everything before it is answered");
         if (plan.kind === "steps") {
           this.#beginSteps(plan);
@@ -237,6 +239,11 @@ export class Pipeline {
     this.#next -= this.#head;
     if (this.#readsEnd !== undefined) this.#readsEnd -= this.#head;
     this.#head = 0;
+  }
+
+  /** Asked of a function, since what ran in between may have changed it. */
+  #isStopped(): boolean {
+    return this.#stopped;
   }
 
   #slot(index: number): Slot {

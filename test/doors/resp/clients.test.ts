@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { before, describe, it } from "mocha";
 import { Redis } from "ioredis";
-import { createClient } from "redis";
+import { createClient, WatchError } from "redis";
 import { withDoor } from "./serve.js";
 
 interface Ran {
@@ -147,6 +147,157 @@ describe("ioredis", () => {
       assert.equal(await redis.quit(), "OK");
     });
   });
+});
+
+/** One after another, so that every client has a turn between the others' commands. */
+async function counted(
+  clients: number,
+  increment: (client: number) => Promise<boolean>,
+): Promise<number> {
+  let conflicts = 0;
+  await Promise.all(
+    Array.from({ length: clients }, async (_, client) => {
+      for (let done = 0; done < 10;) {
+        if (await increment(client)) done++;
+        else conflicts++;
+      }
+    }),
+  );
+  return conflicts;
+}
+
+describe("ioredis, with transactions", () => {
+  const options = { host: "127.0.0.1", lazyConnect: true, maxRetriesPerRequest: 0 };
+
+  it("watches, queues, commits and gives up", async () => {
+    await withDoor(async ({ port }) => {
+      const redis = new Redis({ ...options, port });
+      const other = new Redis({ ...options, port });
+      await Promise.all([redis.connect(), other.connect()]);
+      const done = await redis.multi().set("a", "1").incr("a").get("a").incr("text").exec();
+      assert.deepEqual(done, [
+        [null, "OK"],
+        [null, 2],
+        [null, "2"],
+        [null, 1],
+      ]);
+      await redis.set("text", "abc");
+      const inPlace = await redis.multi().incr("text").set("b", "1").exec();
+      assert.match(String(inPlace?.[0]?.[0]), /not an integer/);
+      assert.deepEqual(inPlace?.[1], [null, "OK"]);
+
+      await redis.watch("a");
+      await other.set("a", "9");
+      assert.equal(await redis.multi().set("a", "3").exec(), null);
+      assert.equal(await redis.get("a"), "9");
+      await assert.rejects(
+        redis.multi().set("a", "4").call("nosuch").exec(),
+        /EXECABORT Transaction discarded because of previous errors/,
+      );
+      assert.equal(await redis.get("a"), "9");
+
+      const many = Array.from({ length: 20 }, async () => redis.multi().incr("n").get("n").exec());
+      const results = await Promise.all(many);
+      assert.deepEqual(
+        results.map((each) => each?.map(([, value]) => value)),
+        Array.from({ length: 20 }, (_, i) => [i + 1, String(i + 1)]),
+      );
+      await Promise.all([redis.quit(), other.quit()]);
+    });
+  });
+
+  it("sets what ends by itself, and asks how long it lives", async () => {
+    await withDoor(async ({ port, service }) => {
+      const redis = new Redis({ ...options, port });
+      await redis.connect();
+      assert.equal(await redis.set("k", "v", "EX", 10, "NX"), "OK");
+      assert.equal(await redis.ttl("k"), 10);
+      assert.equal(await redis.expire("k", 20, "GT"), 1);
+      assert.equal(await redis.getex("k", "PERSIST"), "v");
+      assert.equal(await redis.pttl("k"), -1);
+      assert.equal(await redis.pexpireat("k", service.time + 500), 1);
+      service.pass(500);
+      assert.equal(await redis.get("k"), null);
+      await redis.quit();
+    });
+  });
+
+  it("loses no increment through WATCH, however many count", async () => {
+    await withDoor(async ({ port }) => {
+      const clients = await Promise.all(
+        Array.from({ length: 5 }, async () => {
+          const redis = new Redis({ ...options, port });
+          await redis.connect();
+          return redis;
+        }),
+      );
+      const conflicts = await counted(clients.length, async (i) => {
+        const redis = clients[i];
+        assert.ok(redis !== undefined);
+        await redis.watch("n");
+        const value = Number((await redis.get("n")) ?? "0") + 1;
+        return (await redis.multi().set("n", value).exec()) !== null;
+      });
+      assert.equal(await clients[0]?.get("n"), "50");
+      assert.ok(conflicts > 0, "they were in each other's way");
+      await Promise.all(clients.map(async (redis) => redis.quit()));
+    });
+  });
+});
+
+describe("node-redis, with transactions", () => {
+  for (const RESP of [2, 3] as const) {
+    it(`watches, queues, commits and gives up in RESP${RESP}`, async () => {
+      await withDoor(async ({ port }) => {
+        const connected = async (): Promise<ReturnType<typeof client>> => {
+          const redis = client();
+          redis.on("error", (error: unknown) => {
+            assert.fail(String(error));
+          });
+          await redis.connect();
+          return redis;
+        };
+        const client = () => createClient({ url: `redis://127.0.0.1:${port}`, RESP });
+        const [redis, other] = [await connected(), await connected()];
+        assert.deepEqual(await redis.multi().set("a", "1").incr("a").get("a").ttl("a").exec(), [
+          "OK",
+          2,
+          "2",
+          -1,
+        ]);
+        await redis.watch("a");
+        await other.set("a", "9");
+        await assert.rejects(redis.multi().set("a", "3").exec(), WatchError);
+        assert.equal(await redis.get("a"), "9");
+        // It tells the first error of all; that nothing was done shows in what is there.
+        await assert.rejects(
+          redis.multi().set("a", "4").addCommand(["nosuch"]).exec(),
+          /unknown command 'nosuch'/,
+        );
+        assert.equal(await redis.get("a"), "9");
+        assert.equal(await redis.set("k", "v", { expiration: { type: "EX", value: 10 } }), "OK");
+        assert.equal(await redis.ttl("k"), 10);
+        assert.equal(await redis.expire("k", 5, "LT"), 1);
+        assert.equal(await redis.persist("k"), 1);
+
+        const conflicts = await counted(2, async (i) => {
+          const each = i === 0 ? redis : other;
+          await each.watch("n");
+          const value = Number((await each.get("n")) ?? "0") + 1;
+          try {
+            await each.multi().set("n", String(value)).exec();
+            return true;
+          } catch (error) {
+            if (error instanceof WatchError) return false;
+            throw error;
+          }
+        });
+        assert.equal(await redis.get("n"), "20");
+        assert.ok(conflicts > 0, "they were in each other's way");
+        await Promise.all([redis.close(), other.close()]);
+      });
+    });
+  }
 });
 
 describe("node-redis", () => {

@@ -1,6 +1,9 @@
-import { describe } from "mocha";
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
 import { ABSENT, OK, bulk, arity, NOT_INTEGER, SYNTAX, INVALID, itAnswers } from "./reply-table.js";
 import type { Table } from "./reply-table.js";
+import { elementsOf } from "./resp-client.js";
+import { until, withDoor } from "./serve.js";
 
 const tables: readonly Table[] = [
   {
@@ -135,4 +138,68 @@ const tables: readonly Table[] = [
 
 describe("the RESP door's expiry", () => {
   itAnswers(tables);
+
+  it("ends a key when its time is over, not before, and tells what is left", async () => {
+    await withDoor(async ({ client, service }) => {
+      await client.command("SET", "k", "v", "EX", "10");
+      await client.command("SET", "stays", "v");
+      service.pass(2500);
+      assert.equal(await client.command("TTL", "k"), ":8\r\n");
+      assert.equal(await client.command("PTTL", "k"), ":7500\r\n");
+      assert.equal(await client.command("PEXPIRETIME", "k"), ":1700000010000\r\n");
+      service.pass(7499);
+      assert.equal(await client.command("GET", "k"), "$1\r\nv\r\n");
+      assert.equal(await client.command("TTL", "k"), ":0\r\n");
+      service.pass(1);
+      assert.equal(await client.command("GET", "k"), ABSENT);
+      assert.equal(await client.command("TTL", "k"), ":-2\r\n");
+      service.pass(1_000_000);
+      assert.equal(await client.command("TTL", "stays"), ":-1\r\n");
+    });
+  });
+
+  it("decides a conditional EXPIRE on what is there when it is applied", async () => {
+    await withDoor(async ({ client, service }) => {
+      await client.command("SET", "k", "v");
+      service.held = true;
+      client.send("EXPIRE k 10 NX\r\n");
+      await until(() => service.readCount === 1);
+      service.release();
+      service.held = true;
+      await until(() => service.executeCount === 2);
+      // Another client is faster.
+      const key = Buffer.from("k");
+      const expiry = { kind: "ttl", ttl: 99_000 } as const;
+      service.store.apply(
+        { id: Buffer.alloc(0), commands: [{ kind: "setExpiry", key, expiry }] },
+        service.time,
+      );
+      service.release();
+      assert.equal(await client.reply(), ":0\r\n");
+      assert.equal(await client.command("TTL", "k"), ":99\r\n");
+      assert.equal(service.executeCount, 2);
+    });
+  });
+
+  it("decides a conditional EXPIRE in its place among other commands", async () => {
+    await withDoor(async ({ client }) => {
+      client.send(
+        "SET k v EX 100\r\nMULTI\r\nEXPIRE k 50 GT\r\nPERSIST k\r\nEXPIRE k 50 NX\r\nEXPIRE k 40 LT\r\n" +
+          "EXPIRE none 5 NX\r\nSET none v\r\nEXPIRE none 5 LT\r\nTTL none\r\nDEL k\r\nEXPIRE k 5 LT\r\nEXEC\r\n",
+      );
+      const replies = await client.replies(13);
+      assert.deepEqual(elementsOf(replies[12] ?? ""), [
+        ":0\r\n",
+        ":1\r\n",
+        ":1\r\n",
+        ":1\r\n",
+        ":0\r\n",
+        "+OK\r\n",
+        ":1\r\n",
+        ":5\r\n",
+        ":1\r\n",
+        ":0\r\n",
+      ]);
+    });
+  });
 });

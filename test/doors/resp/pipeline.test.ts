@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { DatabaseError } from "../../../src/errors.js";
 import { RespClient } from "./resp-client.js";
-import { withDoor } from "./serve.js";
+import { turns, until, withDoor } from "./serve.js";
 
 describe("a RESP pipeline", () => {
   it("lets a read see the writes before it and none behind it", async () => {
@@ -137,12 +137,3 @@ describe("a RESP pipeline", () => {
     });
   }
 });
-
-/** Lets the loop turn until `condition` holds. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turns(1);
-}
-
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
-}

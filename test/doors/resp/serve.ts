@@ -40,3 +40,13 @@ export async function withDoor(
     await door.close();
   }
 }
+
+/** Lets the loop turn until `condition` holds. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turns(1);
+}
+
+/** Lets the loop turn so many times. */
+export async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
