@@ -2,6 +2,7 @@ import process from "node:process";
 import { ConnectedCommand } from "../../src/console/base-command.js";
 import { CommandError, EXIT } from "../../src/console/failure.js";
 import { checkKey, keyArgument } from "../../src/console/kv-arguments.js";
+import { atFlag, revisionFlag, timeOf } from "../../src/console/range-arguments.js";
 import { recordJson } from "../../src/console/records.js";
 
 export default class KvGet extends ConnectedCommand {
@@ -12,15 +13,23 @@ export default class KvGet extends ConnectedCommand {
     "<%= config.bin %> <%= command.id %> greeting",
     "<%= config.bin %> <%= command.id %> photo > photo.jpg",
     "<%= config.bin %> <%= command.id %> greeting --json",
+    "<%= config.bin %> <%= command.id %> greeting --revision 17",
+    "<%= config.bin %> <%= command.id %> greeting --at 2026-11-21T10:00:00Z",
   ];
   static override args = { key: keyArgument };
+  static override flags = { revision: revisionFlag, at: atFlag };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(KvGet);
     const key = checkKey(args.key);
-    const record = await this.withDatabase(flags, (database) => database.get(key));
+    const time = flags.at === undefined ? undefined : timeOf(flags.at, "--at");
+    const record = await this.withDatabase(flags, async (database) => {
+      const revision = time === undefined ? flags.revision : await database.revisionAt(time);
+      return database.get(key, revision === undefined ? {} : { revision });
+    });
     if (record === undefined) {
-      throw new CommandError("NOT_FOUND", EXIT.notFound, `there is no key "${key}"`, {
+      const then = flags.revision === undefined && time === undefined ? "is" : "was then";
+      throw new CommandError("NOT_FOUND", EXIT.notFound, `there ${then} no key "${key}"`, {
         tryThis: "balsa kv list, for the keys there are",
       });
     }

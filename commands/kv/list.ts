@@ -1,6 +1,7 @@
 import { string } from "@oclif/core/args";
 import { boolean, integer } from "@oclif/core/flags";
 import { ConnectedCommand } from "../../src/console/base-command.js";
+import { atFlag, revisionFlag, timeOf } from "../../src/console/range-arguments.js";
 import { recordJson } from "../../src/console/records.js";
 import { printable } from "../../src/console/text.js";
 
@@ -22,14 +23,21 @@ export default class KvList extends ConnectedCommand {
   };
   static override flags = {
     values: boolean({ description: "print the values too, made printable" }),
+    revision: revisionFlag,
+    at: atFlag,
     limit: integer({ description: "stop after N keys", min: 1, helpValue: "N" }),
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(KvList);
     const range = args.prefix === undefined ? {} : { prefix: args.prefix };
-    const options = flags.limit === undefined ? {} : { limit: flags.limit };
+    const time = flags.at === undefined ? undefined : timeOf(flags.at, "--at");
     await this.withDatabase(flags, async (database) => {
+      const revision = time === undefined ? flags.revision : await database.revisionAt(time);
+      const options = {
+        ...(flags.limit !== undefined && { limit: flags.limit }),
+        ...(revision !== undefined && { revision }),
+      };
       for await (const record of database.list(range, options)) {
         if (flags.json) {
           await this.output.json(recordJson(record));

@@ -1,7 +1,9 @@
 import process from "node:process";
 import { string } from "@oclif/core/args";
-import { boolean } from "@oclif/core/flags";
+import { boolean, integer } from "@oclif/core/flags";
 import { ConnectedCommand } from "../../src/console/base-command.js";
+import { appliedRevision } from "../../src/console/condition.js";
+import { expiryFlags, expiryOf } from "../../src/console/expiry-flags.js";
 import { readAll } from "../../src/console/input.js";
 import { checkKey, keyArgument } from "../../src/console/kv-arguments.js";
 import { bytesField } from "../../src/console/text.js";
@@ -16,7 +18,8 @@ export default class KvPut extends ConnectedCommand {
   static override examples = [
     "<%= config.bin %> <%= command.id %> greeting hello",
     "<%= config.bin %> <%= command.id %> photo - < photo.jpg",
-    "<%= config.bin %> <%= command.id %> lock me --if-absent",
+    "<%= config.bin %> <%= command.id %> lock me --if-absent --ttl 30s",
+    "<%= config.bin %> <%= command.id %> config '{\"debug\":true}' --if-revision 17",
     "<%= config.bin %> <%= command.id %> -- -key -value",
   ];
   static override args = {
@@ -30,19 +33,34 @@ export default class KvPut extends ConnectedCommand {
   static override flags = {
     "if-absent": boolean({
       description: "only if there is no such key; otherwise exit 4",
-      exclusive: ["if-present"],
+      exclusive: ["if-present", "if-revision"],
     }),
     "if-present": boolean({ description: "only if the key is there; otherwise exit 4" }),
+    "if-revision": integer({
+      description:
+        "only if the key was last changed at this revision (0: absent); otherwise exit 4",
+      min: 0,
+      helpValue: "N",
+      exclusive: ["if-present"],
+    }),
+    ...expiryFlags,
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(KvPut);
     const key = checkKey(args.key);
     const value = args.value === "-" ? await readAll(process.stdin, STDIN_SIZE_MAX) : args.value;
-    const { revision } = await this.withDatabase(flags, (database) => {
-      if (flags["if-absent"]) return database.put(key, value, { only: "if-absent" });
-      if (flags["if-present"]) return database.put(key, value, { only: "if-present" });
-      return database.put(key, value);
+    const expiry = expiryOf(flags);
+    const wanted = flags["if-revision"];
+    const revision = await this.withDatabase(flags, async (database) => {
+      if (wanted !== undefined)
+        return appliedRevision(await database.putIf(key, value, wanted, expiry), key, wanted);
+      const only = flags["if-absent"]
+        ? "if-absent"
+        : flags["if-present"]
+          ? "if-present"
+          : undefined;
+      return (await database.put(key, value, { ...expiry, ...(only && { only }) })).revision;
     });
     if (flags.json) await this.output.json({ ...bytesField("key", Buffer.from(key)), revision });
     else await this.output.line(`revision ${revision}`);

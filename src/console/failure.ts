@@ -6,7 +6,14 @@
  * exit code 6 says that nobody can know, and names the request to look for.
  */
 import { stripVTControlCharacters } from "node:util";
-import { DatabaseError, type ErrorCode, type Outcome } from "../errors.js";
+import {
+  DatabaseError,
+  type ErrorCode,
+  type KeyConflict,
+  type Outcome,
+  type RevisionBounds,
+} from "../errors.js";
+import { bytesField } from "./text.js";
 
 /** What a process says of itself when it ends. Numbers are stable. */
 export const EXIT = {
@@ -58,6 +65,12 @@ const TRY_BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
   VALUE_TOO_LARGE: "split the value over several keys, or keep it elsewhere and a reference here",
   REQUEST_TOO_LARGE: "fewer operations in one request",
   CONDITION_FAILED: "read the key with `balsa kv get`, then decide again",
+  CONFLICT: "begin anew: read again what changed, then decide again; nothing was applied",
+  TRANSACTION_GONE: "balsa tx status ID says what became of it; balsa tx begin begins another",
+  LEASE_GONE: "balsa lease list, for the leases there are",
+  REVISION_COMPACTED:
+    "a newer revision; nodes keep more with --history-changes, --history-bytes, --history-age",
+  REVISION_FUTURE: "balsa kv get --json or balsa cluster status show how far the revisions are",
   CHANGE_REFUSED: "balsa cluster status, to see who is a member, alive and how far behind",
   NO_LEADER: "balsa cluster status (a majority of the nodes must be up); nothing was applied",
   UNAVAILABLE: "check --endpoints, or start a cluster here with `balsa dev`; nothing was applied",
@@ -83,6 +96,10 @@ export interface Failure {
   readonly outcome: Outcome;
   readonly requestId: string | undefined;
   readonly tryThis: string | undefined;
+  /** of a transaction that conflicts */
+  readonly conflicts?: readonly KeyConflict[] | undefined;
+  /** of a revision that cannot be read */
+  readonly revisions?: RevisionBounds | undefined;
   /** for BALSA_DEBUG=1 */
   readonly stack: string | undefined;
 }
@@ -151,7 +168,7 @@ export function failureOf(error: unknown, commandLine: string): Failure {
 
 function ofDatabaseError(error: DatabaseError): Failure {
   const unknown = error.outcome === "unknown";
-  const request = error.requestId === undefined ? "" : ` --request ${error.requestId}`;
+  const request = error.requestId === undefined ? "" : ` ${error.requestId}`;
   return {
     code: error.code,
     message: oneLine(error.message),
@@ -159,8 +176,10 @@ function ofDatabaseError(error: DatabaseError): Failure {
     retryable: error.retryable,
     outcome: error.outcome,
     requestId: error.requestId,
+    conflicts: error.conflicts,
+    revisions: error.revisions,
     tryThis: unknown
-      ? `find out whether it was applied: balsa log inspect${request}, or read the key`
+      ? `find out whether it was applied: balsa kv outcome${request}, or read the key`
       : TRY_BY_CODE[error.code],
     stack: error.stack,
   };
@@ -217,6 +236,7 @@ export function failureJson(failure: Failure): {
   readonly error: Readonly<Record<string, unknown>>;
 } {
   const { code, message, exitCode, retryable, outcome, requestId, tryThis } = failure;
+  const { conflicts, revisions } = failure;
   return {
     error: {
       code,
@@ -225,9 +245,16 @@ export function failureJson(failure: Failure): {
       retryable,
       outcome,
       ...(requestId === undefined ? {} : { requestId }),
+      ...(conflicts === undefined ? {} : { conflicts: conflicts.map(conflictJson) }),
+      ...(revisions === undefined ? {} : { revisions }),
       ...(tryThis === undefined ? {} : { tryThis }),
     },
   };
+}
+
+function conflictJson(conflict: KeyConflict): Readonly<Record<string, unknown>> {
+  const { key, readRevision, currentRevision } = conflict;
+  return { ...bytesField("key", key), readRevision, currentRevision };
 }
 
 /** The failure as lines for a person, without the last line's end. */
