@@ -11,6 +11,9 @@
  *   F.open and F-L.avro           F-L was being opened again, and L's name was not
  *                                 gone yet, so nothing was written to F.open: it
  *                                 is removed
+ *   segments, a gap, and segments that begin no later than a snapshot ends
+ *                                 the log was being compacted, and the power cut
+ *                                 kept some of the removals: the rest go too
  *
  * All else must be sealed segments that follow each other without a gap. No
  * sealed segment can be torn: it was synced before it got its name, and what must
@@ -171,8 +174,14 @@ export interface RecoverOptions {
   readonly onProgress: ((done: number, all: number) => void) | undefined;
 }
 
+export interface RecoveredSegments {
+  readonly segments: readonly SegmentRead[];
+  /** oldest first; what a compaction has not come to */
+  readonly needless: readonly SegmentName[];
+}
+
 /** Removes what a crash left, reads every segment. @throws {DatabaseError} CORRUPTION */
-export function recoverSegments(options: RecoverOptions): readonly SegmentRead[] {
+export function recoverSegments(options: RecoverOptions): RecoveredSegments {
   const { fileSystem, directory, clusterId } = options;
   for (const name of fileSystem.list(directory)) {
     if (name.endsWith(".tmp")) fileSystem.remove(`${directory}/${name}`);
@@ -180,7 +189,8 @@ export function recoverSegments(options: RecoverOptions): readonly SegmentRead[]
   // a killed process may have renamed and removed without syncing; what is read
   // now must be what a power cut leaves
   fileSystem.syncDirectory(directory);
-  const names = removeDoubledTail(fileSystem, directory, listSegments(fileSystem, directory));
+  const all = removeDoubledTail(fileSystem, directory, listSegments(fileSystem, directory));
+  const names = behindLastGap(all, options.firstIndexMax);
   const progress = new Progress(options, names);
   const segments: SegmentRead[] = [];
   let predecessor: Predecessor | undefined;
@@ -214,7 +224,20 @@ export function recoverSegments(options: RecoverOptions): readonly SegmentRead[]
     const { lastIndex, lastChecksum: checksum, lastTerm: term } = segment.index;
     predecessor = { clusterId, lastIndex, checksum, term };
   }
-  return segments;
+  return { segments, needless: all.slice(0, all.length - names.length) };
+}
+
+/** The segments behind the last gap that a snapshot covers. */
+function behindLastGap(
+  names: readonly SegmentName[],
+  firstIndexMax: number,
+): readonly SegmentName[] {
+  const start = names.findLastIndex(({ firstIndex }, i) => {
+    const before = names[i - 1];
+    const isGap = before?.kind === "sealed" && firstIndex > before.lastIndex + 1;
+    return isGap && firstIndex <= firstIndexMax;
+  });
+  return names.slice(Math.max(0, start));
 }
 
 /** Ends the sealing of a segment. */

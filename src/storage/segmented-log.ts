@@ -18,7 +18,8 @@
  *   recover  the same from an open segment that was left behind, over its own name:
  *            what the page cache gives back after a failed sync is written anew
  *   compact  sealed segments up to an index: removed, oldest first (or renamed
- *            into the archive: archive-F-L.avro), the directory synced
+ *            into the archive: archive-F-L.avro), the directory synced once; a power
+ *            cut may leave any of them, and recovery does the rest
  *   reset    every segment, newest first: removed, the directory synced after each;
  *            the snapshot that takes their place is durable before
  *   cut      within the open segment: see OpenSegment.cut; whole segments: removed,
@@ -338,7 +339,10 @@ export class SegmentedLog implements LogStorage {
     const { onProgress, base = NO_BASE } = options;
     const firstIndexMax = base.index + 1;
     this.#fileSystem.makeDirectory(this.#directory);
-    const reads = recoverSegments({ ...options, firstIndexMax, onProgress });
+    const recovered = recoverSegments({ ...options, firstIndexMax, onProgress });
+    const { segments: reads, needless } = recovered;
+    for (const { name } of needless) this.#archive.take(name);
+    if (needless.length > 0) this.#syncDirectory();
     for (const { index, marker, name } of reads) {
       index.shrink();
       const sealedName = name.kind === "sealed" ? name.name : undefined;
