@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -135,6 +136,44 @@ describe("data directory", () => {
     }
     await (await open(path, "holder")).close();
     assert.deepEqual(readdirSync(path), ["identity.json"]);
+  });
+
+  it("is one's alone when several start at once, on a new directory and on a dead owner's", async () => {
+    const path = newPath();
+    for (let round = 0; round < 2; round++) {
+      const holders = await Promise.all(Array.from({ length: 4 }, () => hold(path)));
+      const codes = holders.map(({ said }) => said["code"] ?? "held").sort();
+      assert.deepEqual(codes, ["DIRECTORY_IN_USE", "DIRECTORY_IN_USE", "DIRECTORY_IN_USE", "held"]);
+      for (const holder of holders) if (holder.said["held"] !== undefined) await holder.kill();
+    }
+  });
+
+  it("is free when its owner's process id belongs to another process by now", async () => {
+    const path = newPath();
+    const holder = await hold(path);
+    const owner = JSON.parse(readFileSync(join(path, "LOCK.owner"), "utf8")) as object;
+    await holder.kill();
+    // this process lives, and began at another time than the one that held the directory
+    const recycled = { ...owner, pid: process.pid };
+    writeFileSync(join(path, "LOCK.owner"), JSON.stringify(recycled));
+    assert.ok(existsSync(join(path, "LOCK")));
+    await (await open(path, "holder")).close();
+  });
+
+  it("is still its owner's when it is moved, and the place it had is free", async () => {
+    const path = newPath();
+    const moved = newPath();
+    const holder = await hold(path);
+    renameSync(path, moved);
+    await assert.rejects(open(moved, "holder"), {
+      code: "DIRECTORY_IN_USE",
+      message: new RegExp(`process ${holder.pid} `),
+    });
+    await (await open(path)).close();
+    await holder.kill();
+    const mine = await open(moved, "holder");
+    assert.equal(mine.identity.nodeId, "holder");
+    await mine.close();
   });
 
   it("is not taken from an owner that is only stopped, however old its lock looks", async () => {
