@@ -11,7 +11,6 @@ import { DatabaseError, type ErrorCode } from "../errors.js";
 import type { ChangeRefusal, TransferRefusal } from "../raft/ready.js";
 import type { Raft } from "../raft/raft.js";
 import type { LogIndex, NodeId, Term } from "../raft/types.js";
-import type { LogStorage } from "../storage/log-storage.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import type { Members } from "./members.js";
@@ -20,7 +19,6 @@ import type { AdminDone } from "./service.js";
 export interface AdministrationParts {
   readonly id: NodeId;
   readonly raft: Raft;
-  readonly log: LogStorage;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly members: Members;
@@ -191,9 +189,11 @@ export class Administration {
 
   /** The entry at its place was applied: it is ours, or another leader's and ours never was. */
   #isPlacedSettled(one: Pending, index: LogIndex, term: Term): boolean {
-    const { raft, log } = this.#parts;
-    if (raft.appliedIndex < index || index < log.firstIndex) return false;
-    if (log.term(index) === term) one.done(undefined, { index });
+    const { raft } = this.#parts;
+    // A full disk may have another one's entry there still, or none.
+    const found = raft.termAt(index);
+    if (raft.appliedIndex < index || found === undefined) return false;
+    if (found === term) one.done(undefined, { index });
     else
       one.done(
         new DatabaseError("NO_LEADER", "the leader changed: nothing was applied"),

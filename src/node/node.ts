@@ -65,9 +65,9 @@ export class Node implements NodeService, TransportHandler {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#startedAt = parts.clock.now();
-    const { id, raft, log, transport, clock, members, driver } = parts;
+    const { id, raft, transport, clock, members, driver } = parts;
     this.#administration = new Administration({
-      ...{ id, raft, log, transport, clock, members },
+      ...{ id, raft, transport, clock, members },
       onProposed: () => {
         driver.wake();
       },

@@ -312,6 +312,12 @@ export class Raft {
     this.#state.log.resume();
   }
 
+  /** The term of an entry, which may have found no room on the disk yet; undefined when it is not held. */
+  termAt(index: LogIndex): Term | undefined {
+    const { log } = this.#state;
+    return log.holds(index) ? log.term(index) : undefined;
+  }
+
   /** The state machine has applied everything up to `index`. */
   applied(index: LogIndex): void {
     const state = this.#state;
