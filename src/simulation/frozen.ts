@@ -22,7 +22,12 @@ const LOSSES = [
   "deaf",
   /** hears everybody, and is not heard */
   "mute",
+  /** has no room on its disk */
+  "full",
 ] as const;
+
+/** Of these the network is left as it is. */
+const REACHED: ReadonlySet<string> = new Set(["paused", "full"]);
 
 export interface FreezeOptions {
   readonly random: RandomStream;
@@ -44,10 +49,12 @@ export function freezeSome(options: FreezeOptions): ReadonlySet<SimulatedNode> {
     note(`${node.id} is ${loss} for ever`);
     if (loss === "crashed") node.crash(random.pick(["kill", "power"]));
     if (loss === "paused") node.pause();
+    if (loss === "full") node.fileSystem.limit(node.fileSystem.usedSize);
     for (const other of nodes) {
-      if (other === node || (loss === "cut off" && frozen.has(other))) continue;
-      if (loss !== "deaf" && loss !== "paused") network.cut(node.id, other.id);
-      if (loss !== "mute" && loss !== "paused") network.cut(other.id, node.id);
+      if (other === node || REACHED.has(loss)) continue;
+      if (loss === "cut off" && frozen.has(other)) continue;
+      if (loss !== "deaf") network.cut(node.id, other.id);
+      if (loss !== "mute") network.cut(other.id, node.id);
     }
   }
   return frozen;

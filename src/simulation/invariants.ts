@@ -34,6 +34,8 @@ interface Known {
   role: string;
   commitIndex: number;
   appliedIndex: number;
+  /** up to here the log on disk was compared with the one history */
+  comparedIndex: number;
   flushedIndex: number;
   /** checksum by index of everything this node has flushed, dead or alive */
   flushed: number[];
@@ -53,7 +55,7 @@ export class Invariants {
     for (const { id } of nodes) {
       this.#known.set(id, {
         ...{ life: 0, term: 0, role: "follower", commitIndex: 0, appliedIndex: 0 },
-        ...{ flushedIndex: 0, flushed: [0], lost: [] },
+        ...{ comparedIndex: 0, flushedIndex: 0, flushed: [0], lost: [] },
       });
     }
   }
@@ -76,6 +78,7 @@ export class Invariants {
       known.life = node.life;
       known.commitIndex = 0;
       known.appliedIndex = 0;
+      known.comparedIndex = 0;
       known.flushedIndex = 0;
       known.role = "follower";
     }
@@ -156,43 +159,61 @@ export class Invariants {
       );
     }
     known.commitIndex = commitIndex;
-    // What is applied is in the log on disk; what is committed may still be on its way there.
     for (let index = known.appliedIndex + 1; index <= appliedIndex; index += 1) {
-      const checksum = this.#checksum(parts, index);
-      const before = this.#committed[index];
-      if (checksum === undefined) {
-        throw new InvariantViolation(
-          "state-machine-safety",
-          `${id} has a snapshot of entry ${index}, which nobody has committed`,
-        );
-      }
-      if (before === undefined) {
-        this.#checkMajority(parts, index, checksum);
-        this.#committed.push(checksum);
-        this.#committedIn.push(Math.max(term, this.#committedIn.at(-1) ?? 0));
-      } else if (before !== checksum) {
+      if (this.#committed[index] === undefined) this.#noteCommitted(id, parts, index, term);
+    }
+    this.#checkApplied(id, parts, known, appliedIndex);
+  }
+
+  /** Somebody applied what nobody had applied before: a majority must have it on disk. */
+  #noteCommitted(id: NodeId, parts: AssembledNode, index: number, term: number): void {
+    // A disk without room has less than what the others let it apply: then theirs tell what it is.
+    const checksum =
+      index <= parts.log.lastIndex
+        ? this.#checksum(parts, index)
+        : [...this.#known.values()]
+            .map(({ flushed }) => flushed[index])
+            .find((held) => held !== undefined && this.#isOnMajority(parts, index, held));
+    if (checksum === undefined) {
+      throw new InvariantViolation(
+        index <= parts.log.lastIndex ? "state-machine-safety" : "committed-on-a-majority",
+        `${id} has applied entry ${index}, which nobody has committed`,
+      );
+    }
+    if (!this.#isOnMajority(parts, index, checksum)) {
+      throw new InvariantViolation(
+        "committed-on-a-majority",
+        `${id} committed ${index} while no majority of ${parts.raft.configuration.voters.join(" ")} has it on disk`,
+      );
+    }
+    this.#committed.push(checksum);
+    this.#committedIn.push(Math.max(term, this.#committedIn.at(-1) ?? 0));
+  }
+
+  /** What is applied here is the one history, as far as it is in the log on disk. */
+  #checkApplied(id: NodeId, parts: AssembledNode, known: Known, appliedIndex: number): void {
+    const last = Math.min(appliedIndex, parts.log.lastIndex);
+    for (let index = known.comparedIndex + 1; index <= last; index += 1) {
+      if (this.#checksum(parts, index) !== this.#committed[index]) {
         throw new InvariantViolation(
           "state-machine-safety",
           `${id} committed another entry at ${index} than was committed before`,
         );
       }
     }
+    known.comparedIndex = Math.max(known.comparedIndex, last);
   }
 
   /** A majority of what was in force when it was committed, or is now: a change may follow in the same step. */
-  #checkMajority({ raft }: AssembledNode, index: number, checksum: number): void {
+  #isOnMajority({ raft }: AssembledNode, index: number, checksum: number): boolean {
     const inForce = [raft.configurationAt(raft.commitIndex).configuration, raft.configuration];
-    const holders = (voters: readonly NodeId[]): number =>
-      voters.filter((id) => {
+    return inForce.some(({ voters }) => {
+      const holders = voters.filter((id) => {
         const known = this.#known.get(id);
         return known?.flushed[index] === checksum || known?.lost[index] === checksum;
-      }).length;
-    if (inForce.some(({ voters }) => holders(voters) * 2 > voters.length)) return;
-    const { voters } = raft.configuration;
-    throw new InvariantViolation(
-      "committed-on-a-majority",
-      `${raft.status().id} committed ${index} while ${holders(voters)} of ${voters.length} have it on disk`,
-    );
+      });
+      return holders.length * 2 > voters.length;
+    });
   }
 
   /** At rest: every log is the one history, every state machine in the same state. @throws {InvariantViolation} */

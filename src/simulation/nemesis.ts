@@ -5,6 +5,7 @@
  * chance of its own, drawn from the seed and that name: a deed that is left out
  * changes nothing in what the others draw. That is how a failing life is shrunk.
  */
+import { DatabaseError } from "../errors.js";
 import type { AdminAction } from "../node/service.js";
 import { LogIndex, type NodeId } from "../raft/types.js";
 import type { NetworkFaults, SimulatedNetwork } from "./network.js";
@@ -22,6 +23,8 @@ export interface Faults {
   readonly partition: boolean;
   readonly oneWay: boolean;
   readonly slowDisk: boolean;
+  /** disks without room for a while */
+  readonly fullDisk: boolean;
   /** members are added, promoted and removed, leadership is handed over */
   readonly administration: boolean;
   readonly wipe: boolean;
@@ -39,6 +42,7 @@ export type Emphasis =
   | "partition"
   | "oneWay"
   | "slowDisk"
+  | "fullDisk"
   | "administration"
   | "wipe"
   | "electionCrash"
@@ -63,8 +67,12 @@ type Deed =
   | "cut"
   | "bridge"
   | "slow-disk"
+  | "fill-disk"
   | "administer"
   | "wipe";
+
+/** Calls that may need room. */
+const GROWING: ReadonlySet<string> = new Set(["write", "writeLater", "rename"]);
 
 /** What the nemesis acts upon. */
 export interface NemesisWorld {
@@ -83,6 +91,8 @@ export class Nemesis {
   readonly #faults: Faults;
   readonly #leftOut: ReadonlySet<string>;
   readonly #done: string[] = [];
+  /** whose disks have no room */
+  readonly #full = new Set<SimulatedNode>();
   #isFaulty = true;
   #wiped = false;
   #deedCount = 0;
@@ -113,8 +123,10 @@ export class Nemesis {
     });
   }
 
+  /** Nothing goes wrong any more; what is dead, asleep or cut off stays so. */
   stop(): void {
     this.#isFaulty = false;
+    for (const node of [...this.#full]) this.#makeRoom(node);
   }
 
   /** Chance of a deed; undefined when it is left out. */
@@ -125,7 +137,7 @@ export class Nemesis {
   }
 
   #doAny(random: RandomStream): void {
-    const { crash, power, pause, partition, oneWay, slowDisk, administration, wipe } = this.#faults;
+    const { crash, power, pause, partition, oneWay, administration, wipe } = this.#faults;
     const deeds: Deed[] = ["heal"];
     if (crash || power) deeds.push("crash", "restart");
     if (power) deeds.push("blackout");
@@ -134,7 +146,8 @@ export class Nemesis {
     if (oneWay) deeds.push("cut", "bridge");
     if (administration) deeds.push("administer", "administer");
     if (wipe) deeds.push("wipe");
-    if (slowDisk) deeds.push("slow-disk");
+    if (this.#faults.slowDisk) deeds.push("slow-disk");
+    if (this.#faults.fullDisk) deeds.push("fill-disk");
     this.#do(random.pick(deeds), random);
   }
 
@@ -167,6 +180,9 @@ export class Nemesis {
         return;
       case "slow-disk":
         this.#slowOneDisk(random);
+        return;
+      case "fill-disk":
+        this.#fillOneDisk(random);
         return;
       case "administer":
         this.#administer(random);
@@ -211,8 +227,7 @@ export class Nemesis {
       const { life } = node;
       this.#world.scheduler.after(1 + random.next() * 100, () => {
         if (!this.#isFaulty || node.life !== life || node.isUp) return;
-        this.#world.note(`${node.id} restarts`);
-        node.start();
+        this.#restart(node);
       });
     });
   }
@@ -221,17 +236,25 @@ export class Nemesis {
     const { life } = node;
     this.#world.scheduler.after(50 + random.next() * 1500, () => {
       if (!this.#isFaulty || node.life !== life || node.isUp) return;
-      this.#world.note(`${node.id} restarts`);
-      node.start();
+      this.#restart(node);
     });
+  }
+
+  #restart(node: SimulatedNode): void {
+    this.#world.note(`${node.id} restarts`);
+    try {
+      node.start();
+    } catch (error) {
+      if (!this.#full.has(node) || !(error instanceof DatabaseError)) throw error;
+      this.#world.note(`${node.id} cannot: ${error.message}`);
+    }
   }
 
   #restartOne(random: RandomStream): void {
     const dead = this.#world.nodes.filter((node) => !node.isUp);
     if (dead.length === 0) return;
     const node = random.pick(dead);
-    this.#world.note(`${node.id} restarts early`);
-    node.start();
+    this.#restart(node);
   }
 
   #pauseOne(random: RandomStream): void {
@@ -327,6 +350,36 @@ export class Nemesis {
     this.#restartLater(node, random);
   }
 
+  /** A disk takes no more than a little, or refuses every few writes, for a while. */
+  #fillOneDisk(random: RandomStream): void {
+    const node = random.pick(this.#world.nodes);
+    if (this.#full.has(node)) return;
+    this.#full.add(node);
+    const { fileSystem } = node;
+    const left = random.integer(0, 8192);
+    if (random.chance(0.7)) {
+      this.#world.note(`${node.id} has ${left} bytes left on its disk`);
+      fileSystem.limit(fileSystem.usedSize + left);
+    } else {
+      this.#world.note(`${node.id} has a disk that is full now and then`);
+      fileSystem.fail(({ kind, path }) => {
+        const isConcerned = GROWING.has(kind) && !path.includes("hard-state");
+        return isConcerned && random.chance(0.3) ? "ENOSPC" : undefined;
+      });
+    }
+    this.#world.scheduler.after(100 + random.next() * 2000, () => {
+      if (this.#isFaulty) this.#makeRoom(node);
+    });
+  }
+
+  #makeRoom(node: SimulatedNode): void {
+    if (!this.#full.delete(node)) return;
+    this.#world.note(`${node.id} has room on its disk`);
+    node.fileSystem.limit(Infinity);
+    node.fileSystem.fail(undefined);
+    if (!node.isUp) this.#restart(node);
+  }
+
   #slowOneDisk(random: RandomStream): void {
     const node = random.pick(this.#world.nodes);
     const slow = random.chance(0.5);
@@ -363,6 +416,7 @@ export function drawFaults(random: RandomStream, emphasis: readonly Emphasis[]):
     partition: on("partition"),
     oneWay: on("oneWay"),
     slowDisk: on("slowDisk"),
+    fullDisk: on("fullDisk"),
     administration: on("administration"),
     wipe: on("wipe"),
     intervalMs: emphasis.includes("dense") ? 80 : random.pick([600, 300, 100]),

@@ -7,6 +7,7 @@ import { assembleNode, type AssembledNode } from "../node/assembly.js";
 import type { NodeId } from "../raft/types.js";
 import { MemoryFileSystem } from "./memory-file-system.js";
 import type { SimulatedNetwork } from "./network.js";
+import type { Transport } from "../transport/transport.js";
 import type { RandomStream } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 import { SimulatedClock } from "./simulated-clock.js";
@@ -103,12 +104,27 @@ export class SimulatedNode {
     return this.#life;
   }
 
+  /** @throws {DatabaseError} when the disk has no room for what a start writes; then it is dead as before */
   start(): void {
     assert(this.#assembled === undefined, "a node lives once at a time");
-    const { id, ids, clusterId, network, scheduler, trace, random } = this.#options;
     this.#life += 1;
+    const transport = this.#options.network.transportOf(this.id, this.#incarnationId);
+    try {
+      this.#assembled = this.#assemble(transport);
+    } catch (error) {
+      this.#life += 1;
+      this.#options.network.detach(this.id);
+      this.#fileSystem.kill();
+      throw error;
+    }
+    transport.attach(this.#assembled.node);
+    this.#assembled.start();
+    this.#afterStep();
+  }
+
+  #assemble(transport: Transport): AssembledNode {
+    const { id, ids, clusterId, scheduler, trace, random } = this.#options;
     const life = this.#life;
-    const transport = network.transportOf(id, this.#incarnationId);
     const clock = new SimulatedClock({
       scheduler,
       run: (task, isTick) => {
@@ -120,7 +136,7 @@ export class SimulatedNode {
     });
     const electionRandom = random(`election ${id} ${life}`);
     let requests = 0;
-    const assembled = assembleNode(
+    return assembleNode(
       {
         id,
         peerAddress: id,
@@ -156,10 +172,6 @@ export class SimulatedNode {
         this.#options.onFailure(this, error);
       },
     );
-    transport.attach(assembled.node);
-    this.#assembled = assembled;
-    assembled.start();
-    this.#afterStep();
   }
 
   /** kill -9, or the power: what was not flushed is the disk's to keep or to lose. */

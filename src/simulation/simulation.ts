@@ -74,6 +74,8 @@ const CALM: NetworkFaults = {
 const ELECTION_LINE = /: (candidate|leader) in term/;
 /** The client that asks whether the cluster serves again. */
 const PROBE_CLIENT = 99;
+/** Milliseconds. */
+const PROBE_PAUSE_MS = 10;
 /** Many times what the busiest life has. */
 const EVENT_COUNT_MAX = 500_000;
 /** A healed cluster must serve again within this. Milliseconds. */
@@ -309,8 +311,12 @@ class Simulation {
   #probe(node: SimulatedNode, probe: { isServed: boolean }): void {
     const input = { kind: "put", value: node.id } as const;
     this.#workload.perform(node, PROBE_CLIENT, "probe", input, (output) => {
-      if (output === undefined) this.#probe(node, probe);
-      else probe.isServed = true;
+      probe.isServed = output !== undefined;
+      if (probe.isServed) return;
+      // It may have been refused at once.
+      this.#scheduler.after(PROBE_PAUSE_MS, () => {
+        this.#probe(node, probe);
+      });
     });
   }
 
