@@ -1,7 +1,7 @@
 // Proof that the simulator bites: each planted bug of table.js, until it is found.
 // After a build:
 //
-//   npm run simulate:mutations -- [--seeds 300] [--only TEXT] [--hard] [--out docs/MUTATIONS.md]
+//   npm run simulate:mutations -- [--seeds 300] [--only TEXT] [--hard] [--seconds 100] [--out docs/MUTATIONS.md]
 //
 // A copy of the compiled house with one bug is run, seed after seed, in a process
 // of its own; two at a time. Ends with 9 when a bug was not found.
@@ -20,10 +20,11 @@ const { values } = parseArgs({
     hard: { type: "boolean", default: false },
     out: { type: "string" },
     workers: { type: "string", default: "2" },
+    // of a bug's hunt, at most
+    seconds: { type: "string", default: "100" },
   },
 });
 const ROOT = path.resolve(import.meta.dirname, "../..");
-const SECONDS_MAX = 100;
 
 /** A copy of the compiled sources with one bug in it. */
 function plant([name, file, text, replacement]) {
@@ -56,7 +57,7 @@ function hunt(directory, where, from, to) {
     );
     let out = "";
     // A bug may make a life endless: that is a finding too.
-    const timer = setTimeout(() => child.kill("SIGKILL"), SECONDS_MAX * 1000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), Number(values.seconds) * 1000);
     child.stdout.on("data", (chunk) => (out += chunk));
     child.on("close", () => {
       clearTimeout(timer);

@@ -183,8 +183,8 @@ export const MUTATIONS = [
   [
     "a snapshot says an index too early",
     "node/snapshots.js",
-    "            index,\n            term: log.term(index),\n            checksum: log.checksum(index),",
-    "            index: LogIndex(index - 1),\n            term: log.term(LogIndex(index - 1)),\n            checksum: log.checksum(LogIndex(index - 1)),",
+    "            index,\n            term,\n            checksum,\n            revision",
+    "            index: LogIndex(index - 1),\n            term: this.#parts.log.term(LogIndex(index - 1)),\n            checksum: this.#parts.log.checksum(LogIndex(index - 1)),\n            revision",
   ],
   [
     "the log is not reset behind an installed snapshot",
@@ -207,9 +207,9 @@ export const MUTATIONS = [
   ],
   [
     "the directory is not synced with a new segment",
-    "storage/open-segment.js",
-    "    fileSystem.syncDirectory(directory);",
-    "    ;",
+    "storage/segmented-log.js",
+    "            this.#syncDirectory();\n            return installed;",
+    "            return installed;",
   ],
   [
     "a truncation leaves the file as it was",
@@ -247,6 +247,56 @@ export const MUTATIONS = [
     "node/driver.js",
     "const time = entryTime(entry);",
     "const time = Math.floor(this.#parts.clock.wallTime());",
+  ],
+  // Transactions and sessions
+  [
+    "what a transaction has read is not validated",
+    "store/transaction.js",
+    "if (keys.size === 0 && ranges.length === 0)",
+    "if (true)",
+  ],
+  [
+    "a transaction reads the present",
+    "store/staged-view.js",
+    "return map.at(text, readRevision);",
+    "return map.at(text, map.revision);",
+  ],
+  [
+    "a savepoint keeps what came after it",
+    "store/transaction.js",
+    "transaction.commands = transaction.commands.slice(0, count);",
+    "",
+  ],
+  [
+    "what a request has read is not compared",
+    "store/store.js",
+    'if (conflicts.length > 0)\n                return { ...rejected(this.#state, "conflict"), conflicts };',
+    "",
+  ],
+  [
+    "a session forgets its answers",
+    "store/session.js",
+    "session.answers.set(sequence, answer);",
+    "",
+  ],
+  // Disks without room, nodes that are lost for ever
+  [
+    "what found no room counts as written",
+    "node/persistence.js",
+    "raft.notWritten(isTruncated ? written : (truncateFrom ?? written), isTruncated);",
+    "",
+  ],
+  [
+    "a leader that nobody answers goes on",
+    "raft/heartbeat.js",
+    "if (!hasQuorumContact(state, leader)) {",
+    "if (false) {",
+  ],
+  [
+    "a leader whose disk is full goes on",
+    "raft/heartbeat.js",
+    "const isOvertaken = isDiskStalled(state, leader) && isOutrun(state, leader);",
+    "const isOvertaken = false;",
   ],
   // The state machine
   [
@@ -350,5 +400,7 @@ export const WHERE = {
     emphasis: ["partition", "dense", "loss"],
   },
   "the entry before is not compared": { nodeCount: 5, emphasis: ["partition", "dense", "loss"] },
+  "what found no room counts as written": { emphasis: ["fullDisk", "dense"] },
+  "a leader whose disk is full goes on": { nodeCount: 3, emphasis: ["fullDisk"] },
   "a wiped disk's vote counts": { nodeCount: 3, emphasis: ["wipe", "crash", "dense"] },
 };
