@@ -59,7 +59,10 @@ export interface AllReadPlan {
   readonly serve: (reply: ReplyWriter, view: ReadView) => "done" | "again";
 }
 
-/** A write that depends on what its keys hold. It is made only if they are unchanged then; or decided anew. */
+/**
+ * A write that depends on which of its keys are there and on when they end, not on their
+ * values. It is made only while that is so; otherwise it is decided anew.
+ */
 export interface DecidePlan {
   readonly kind: "decide";
   readonly keys: readonly Buffer[];

@@ -9,7 +9,7 @@
  *   answer    from its results; reads of all keys look at the past that the request
  *             has met
  *
- * When only what was decided on has changed, it begins anew with a look, until its
+ * When what was decided on is not so any more it begins anew with a look, until its
  * time is over. When what was watched has changed it answers null: nothing was done.
  */
 import { assert } from "../../assert.js";
@@ -17,10 +17,10 @@ import type { DatabaseError } from "../../errors.js";
 import type { StoreView } from "../../node/service.js";
 import { checkRequest } from "../../store/limits.js";
 import type {
+  Compare,
   KeyCommand,
   KeyValue,
   Limits,
-  Read,
   RejectedRequest,
   Request,
 } from "../../store/command.js";
@@ -50,8 +50,8 @@ export interface StepsOptions {
 
 /** What a look has made of a transaction. */
 interface Attempt extends Composition {
-  /** of what was decided on, not of what was watched */
-  readonly reads: readonly Read[];
+  /** that what was decided on is as it was found */
+  readonly compares: readonly Compare[];
 }
 
 const NO_ID = new Uint8Array(0);
@@ -81,7 +81,7 @@ class Steps {
     if (plans.every(isSettled)) {
       const composition = compose(plans, context.service.limits);
       if (composition.commands.length > 0) {
-        this.#request({ ...composition, reads: [] });
+        this.#request({ ...composition, compares: [] });
         return;
       }
     }
@@ -122,19 +122,19 @@ class Steps {
       if (within.kind === "write" && deciding.length > 0) trial.apply(within.commands);
       return within;
     });
-    const reads = keys.map((key): Read => {
-      return { kind: "key", key, revision: view.get(key)?.modRevision ?? 0 };
-    });
-    return { ...compose(settled, service.limits), reads };
+    const compares = keys.flatMap((key) => asDecidedOn(key, view.get(key)));
+    return { ...compose(settled, service.limits), compares };
   }
 
   #request(attempt: Attempt): void {
     const { watched, context } = this.#options;
     const { service } = context;
-    // What was watched first: of many conflicts not all are told.
-    const reads = [...(watched?.reads ?? []), ...attempt.reads];
-    const plain: Request = { id: NO_ID, commands: attempt.commands, mode: "each" };
-    const request = reads.length === 0 ? plain : { ...plain, reads };
+    const reads = watched?.reads ?? [];
+    const request: Request = {
+      ...{ id: NO_ID, commands: attempt.commands, mode: "each" },
+      ...(reads.length === 0 ? {} : { reads }),
+      ...(attempt.compares.length === 0 ? {} : { compares: attempt.compares }),
+    };
     const refusal = checkRequest(request, service.limits);
     if (refusal !== undefined) {
       this.#fail(discardedText(errorText(refusal)));
@@ -152,13 +152,12 @@ class Steps {
     });
   }
 
-  #rejected({ reason, conflicts = [] }: RejectedRequest): void {
-    const { watched, context } = this.#options;
-    if (reason !== "conflict") {
-      this.#fail(`ERR the transaction was refused: ${reason}`);
-    } else if (conflicts.some(({ key }) => watched?.has(key) === true)) {
+  #rejected({ reason }: RejectedRequest): void {
+    if (reason === "conflict") {
       this.#conflict();
-    } else if (context.service.now() < this.#deadline) {
+    } else if (reason !== "condition-failed") {
+      this.#fail(`ERR the transaction was refused: ${reason}`);
+    } else if (this.#options.context.service.now() < this.#deadline) {
       this.#look();
     } else {
       this.#fail("BUSY the keys were changed by others again and again: nothing was applied");
@@ -302,6 +301,19 @@ class Trial implements KeyView {
   remainingOf(key: Uint8Array, now: number): number | undefined {
     return this.#store.remainingOf(key, now);
   }
+}
+
+/**
+ * All that a decision depends on, its commands before it included: whether a key is
+ * there, and what ends it. An expiry that is set anew has another lease; a value may
+ * change in between.
+ */
+function asDecidedOn(key: Buffer, record: KeyValue | undefined): readonly Compare[] {
+  const there = record === undefined ? "=" : ">";
+  return [
+    { key, target: "version", relation: there, number: 0 },
+    { key, target: "lease", relation: "=", number: record?.lease ?? 0 },
+  ];
 }
 
 function asFound(view: StoreView, key: Buffer, now: number): KeyCommand[] {

@@ -81,10 +81,6 @@ export class WatchSet {
     }));
   }
 
-  has(key: Uint8Array): boolean {
-    return this.#keys.has(keyText(key));
-  }
-
   /** Whether any key differs at the moment of `view`. */
   changedIn(view: KeyView): boolean {
     for (const { key, revision } of this.#keys.values()) {

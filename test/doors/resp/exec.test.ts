@@ -241,6 +241,39 @@ describe("a RESP transaction", () => {
     });
   });
 
+  it("with a conditional EXPIRE does not mind that the value changes meanwhile", async () => {
+    await withDoor(async ({ client, service }) => {
+      await client.command("SET", "n", "1", "EX", "100");
+      service.held = true;
+      client.send("MULTI\r\nINCR n\r\nEXPIRE n 60 NX\r\nTTL n\r\nEXEC\r\n");
+      await until(() => service.readCount === 1);
+      service.release();
+      service.held = true;
+      await until(() => service.executeCount === 2);
+      const increment = { kind: "increment", key: Buffer.from("n"), by: 5n } as const;
+      service.store.apply({ id: Buffer.alloc(0), commands: [increment] });
+      service.release();
+      const replies = await client.replies(5);
+      assert.equal(replies[4], array(":7\r\n", ":0\r\n", ":100\r\n"));
+      assert.equal(service.executeCount, 2);
+    });
+  });
+
+  it("that many begin at once with INCR and EXPIRE NX counts all and sets the time once", async () => {
+    await withDoor(async ({ client, port }) => {
+      const others = await Promise.all(
+        Array.from({ length: 20 }, async () => RespClient.connect(port)),
+      );
+      const work = "MULTI\r\nINCR n\r\nEXPIRE n 60 NX\r\nEXEC\r\n".repeat(5);
+      for (const each of others) each.send(work);
+      const replies = await Promise.all(others.map(async (each) => each.replies(20)));
+      const done = replies.flatMap((each) => [3, 7, 11, 15, 19].map((i) => each[i] ?? ""));
+      assert.equal(done.filter((reply) => elementsOf(reply)[1] === ":1\r\n").length, 1);
+      assert.equal(await client.command("GET", "n"), bulk("100"));
+      for (const each of others) each.close();
+    });
+  });
+
   it("with MSETNX on what was watched is null, not tried again", async () => {
     await withDoor(async ({ client, service }) => {
       await client.command("WATCH", "a", "b");
