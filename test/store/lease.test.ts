@@ -193,6 +193,27 @@ describe("a key's time to live", () => {
     assert.ok(!led.has("k"));
   });
 
+  it("is told by a get between other commands, with what is left of it", () => {
+    const led = new Led();
+    led.does(expiring("k", { kind: "ttl", ttl: 5_000 }), put("plain", "v"));
+    led.pass(1_000);
+    const get = (key: string): KeyCommand => ({ kind: "get", key: bytes(key) });
+    const result = led.does(
+      get("k"),
+      get("plain"),
+      get("none"),
+      { kind: "setExpiry", key: bytes("k"), expiry: { kind: "ttl", ttl: 9_000 } },
+      get("k"),
+      { kind: "setExpiry", key: bytes("k") },
+      get("k"),
+    );
+    assert.ok(result.kind === "applied");
+    const left = result.results.map(({ detail }) =>
+      detail?.kind === "lease" ? detail.remaining : undefined,
+    );
+    assert.deepEqual(left, [4_000, undefined, undefined, undefined, 9_000, undefined, undefined]);
+  });
+
   it("of an absent key is nothing", () => {
     const led = new Led();
     led.does({ kind: "setExpiry", key: bytes("k"), expiry: { kind: "ttl", ttl: 5 } });

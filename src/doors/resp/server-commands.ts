@@ -187,6 +187,14 @@ function named(
   return names.map((name) => table.get(latin1(name).toLowerCase()));
 }
 
+const CATEGORIES: Readonly<Record<CommandSpec["group"], string>> = {
+  string: "@string",
+  generic: "@keyspace",
+  connection: "@connection",
+  server: "@server",
+  transactions: "@transaction",
+};
+
 /** Redis 7's ten fields: name, arity, flags, keys, categories, tips, key specs, subcommands. */
 function replySpec(reply: ReplyWriter, spec: CommandSpec | undefined): void {
   if (spec === undefined) {
@@ -200,7 +208,7 @@ function replySpec(reply: ReplyWriter, spec: CommandSpec | undefined): void {
   for (const flag of spec.flags) reply.simple(flag);
   for (const position of spec.keys) reply.integer(position);
   reply.set(1);
-  reply.simple(`@${spec.group === "generic" ? "keyspace" : spec.group}`);
+  reply.simple(CATEGORIES[spec.group]);
   reply.array(0);
   reply.array(0);
   reply.array(0);

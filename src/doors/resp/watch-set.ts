@@ -1,7 +1,8 @@
 /**
  * What a connection has asked to WATCH: which keys, and the revision of each when
  * it was seen. A key is unchanged while its modRevision is the same: 0 while it is
- * absent, so that the end of its time to live is a change like a deletion.
+ * absent, so that the end of its time to live is a change like a deletion. A key
+ * that was absent, came and went again is as it was: Redis would call it changed.
  */
 import { COMMAND_OVERHEAD_SIZE } from "../../store/limits.js";
 import { keyText } from "../../store/key-order.js";

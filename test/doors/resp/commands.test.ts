@@ -198,6 +198,13 @@ const tables: readonly Table[] = [
         "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n...$-1\r\n",
       ],
       ["COMMAND DOCS get nosuch", "*2\r\n$3\r\nget\r\n*4\r\n$7\r\nsummary\r\n..."],
+      [
+        "COMMAND INFO watch",
+        array(
+          "*10\r\n$5\r\nwatch\r\n:-2\r\n*4\r\n+noscript\r\n+loading\r\n+stale\r\n+fast\r\n:1\r\n:-1\r\n:1\r\n*1\r\n+@transaction\r\n...",
+        ),
+      ],
+      ["COMMAND DOCS getex", "...Returns the value of a key and sets how long it lives..."],
       ["COMMAND", "*51\r\n..."],
       ["INFO", "...redis_version:7...loading:0...role:master...# Raft...raft_leader:n1..."],
       ["INFO raft", "...# Raft\r\nraft_id:n1\r\n..."],

@@ -190,6 +190,104 @@ class Generator {
   }
 }
 
+const MALFORMED: readonly string[] = [
+  ...["EXEC", "DISCARD", "EXEC x", "MULTI x", "DISCARD x", "WATCH", "UNWATCH x", "UNWATCH"],
+  ...["MULTI", "MULTI", "WATCH k", "SET k 1", "EXEC", "EXEC"],
+  ...["MULTI", "UNWATCH", "EXEC", "MULTI", "DISCARD", "DISCARD"],
+  ...["MULTI", "CLIENT nosuch", "SET k 2", "EXEC", "MULTI", "CLIENT ID x", "EXEC", "GET k"],
+  ...[
+    "MULTI",
+    "CONFIG GET",
+    "EXEC",
+    "MULTI",
+    "COMMAND COUNT x",
+    "EXEC",
+    "MULTI",
+    "MULTI x",
+    "EXEC",
+  ],
+  ...["MULTI", "PING a b", "MSET a 1 b", "AUTH x", "SELECT x", "EXEC"],
+  ...["MULTI", "EXEC x", "EXEC", "MULTI", "SET a 1", "RESET", "EXEC", "GET a"],
+  ...["MULTI", "DISCARD x", "EXEC", "MULTI", "WATCH", "EXEC", "MULTI", "NOSUCH", "DISCARD", "EXEC"],
+  ...["WATCH k", "SET k 3", "MULTI", "NOSUCH", "EXEC", "MULTI", "EXEC"],
+  ...["WATCH k", "SET k 4", "DISCARD", "MULTI", "EXEC", "WATCH k", "MULTI", "DISCARD", "SET k 5"],
+  ...["MULTI", "EXEC", "WATCH k", "SET k 6", "RESET", "MULTI", "EXEC"],
+  ...["WATCH k k", "WATCH k", "SET k 7", "WATCH k", "MULTI", "GET k", "EXEC"],
+  ...["WATCH k", "EXPIRE k 100", "MULTI", "EXEC", "WATCH k", "EXPIRE none 100", "MULTI", "EXEC"],
+  ...["WATCH k", "PERSIST k", "MULTI", "EXEC", "WATCH k", "PERSIST k", "MULTI", "EXEC"],
+  ...["WATCH k", "GETEX k", "MULTI", "EXEC", "WATCH k", "GETEX k EX 100", "MULTI", "EXEC"],
+  ...["WATCH none", "DEL none", "MULTI", "EXEC", "WATCH k", "SETNX k 1", "MULTI", "EXEC"],
+  ...["WATCH k", "FLUSHALL", "MULTI", "EXEC", "WATCH k", "FLUSHALL", "MULTI", "EXEC"],
+  ...[
+    "SET k v",
+    "EXPIRE k 10 NX XX",
+    "EXPIRE k 10 NX GT",
+    "EXPIRE k 10 GT LT",
+    "EXPIRE k 10 XX GT",
+  ],
+  ...["EXPIRE k 10 bogus", "EXPIRE k x NX", "EXPIRE k x bogus", "EXPIRE k", "EXPIRE"],
+  ...[
+    "EXPIRE k 9223372036854775807",
+    "EXPIRE k -9223372036854775808",
+    "EXPIRE none 9223372036854775807",
+  ],
+  ...[
+    "PEXPIRE k 9223372036854775807",
+    "EXPIREAT k -1",
+    "EXISTS k",
+    "SET k v",
+    "PEXPIRE k -1",
+    "GET k",
+  ],
+  ...["SET k v", "PEXPIREAT k 0 LT", "EXISTS k", "SET k v", "EXPIRE k 0 NX", "EXISTS k"],
+  ...["SET k v", "PEXPIREAT k 1 GT", "PEXPIREAT k 1 XX", "EXISTS k"],
+  ...[
+    "SET k v EX 0",
+    "SET k v EX x",
+    "SET k v PX -1",
+    "SET k v PX 9223372036854775807",
+    "SET k v EX",
+  ],
+  ...["SET k v EX 10 EX 20", "TTL k", "SET k v EX 10 PX 20", "SET k v KEEPTTL KEEPTTL", "TTL k"],
+  ...["SET k v KEEPTTL EX 1", "SET k v PERSIST", "SET k v EX 10 NX GET", "SET k v NX XX EX 10"],
+  ...["SET k v", "SET k w NX EXAT 1", "SET k w EXAT 1 GET", "GET k", "SET k w NX EXAT 1", "GET k"],
+  ...["SET k v", "SET k w XX PXAT 1", "GET k", "SET k w XX PXAT 1", "SET k w XX GET EX 5"],
+  ...[
+    "SETEX k 0 v",
+    "SETEX k x v",
+    "SETEX k 10",
+    "PSETEX k -1 v",
+    "PSETEX k 9223372036854775807 v",
+  ],
+  ...[
+    "SETEX k 100 v",
+    "TTL k",
+    "GETSET k w",
+    "TTL k",
+    "GETEX none EX 0",
+    "GETEX k EX 0",
+    "GETEX k EX x",
+  ],
+  ...[
+    "GETEX k EX 10 PERSIST",
+    "GETEX k PERSIST EX 10",
+    "GETEX k EX 10 EX 20",
+    "TTL k",
+    "GETEX k KEEPTTL",
+  ],
+  ...["GETEX k PERSIST PERSIST", "TTL k", "GETEX k EX", "GETEX k EXAT 1", "EXISTS k", "GETEX"],
+  ...[
+    "TTL",
+    "TTL k x",
+    "PTTL none",
+    "EXPIRETIME none",
+    "PERSIST none",
+    "PERSIST",
+    "SET k v",
+    "PEXPIRETIME k",
+  ],
+];
+
 /** What may differ: seconds of a time to live by one, milliseconds by a little more, and the order of keys. */
 function assertAlike(args: Args, ours: string, theirs: string): void {
   const name = args[0]?.toUpperCase() ?? "";
@@ -266,4 +364,14 @@ describe("the RESP door's transactions against redis-server", function () {
       });
     });
   }
+
+  it("answers what is malformed, out of place or over already alike", async () => {
+    await redis.sideBySide(async ({ say }) => {
+      for (const line of MALFORMED) {
+        const args = line.split(" ");
+        const [theirs, ours] = await say(args);
+        assert.equal(ours, theirs, line);
+      }
+    });
+  });
 });
