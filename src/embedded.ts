@@ -17,7 +17,7 @@ import {
   TIMEOUT_MS_DEFAULT,
   timeoutMsOf,
 } from "./client/request.js";
-import { aborted, closed, outcomeUnknown } from "./client/failures.js";
+import { aborted, closed, invalid, outcomeUnknown } from "./client/failures.js";
 import { requestIdOf } from "./client/request-id.js";
 import type { AdminAction } from "./codec/admin-action.js";
 import type { AnswerDetail } from "./codec/client-message.js";
@@ -28,11 +28,13 @@ import {
   type FoundFor,
   type Query,
 } from "./codec/client-query.js";
+import type { SavedSnapshot } from "./codec/inspection-message.js";
 import type { OperationOptions } from "./database.js";
 import { DatabaseError } from "./errors.js";
 import type {
   AdminResult,
   ClusterStatus,
+  HeldSnapshot,
   NodeInfo,
   NodeService,
   StoreView,
@@ -154,6 +156,30 @@ class EmbeddedBackend implements Backend {
     options: OperationOptions | undefined,
   ): Promise<{ readonly term: Term; readonly checksum: number } | undefined> {
     return this.#now(options, () => this.#service.checksumAt(LogIndex(index)));
+  }
+
+  async snapshots(options: OperationOptions | undefined): Promise<readonly HeldSnapshot[]> {
+    return this.#now(options, () => this.#service.snapshots.held());
+  }
+
+  async saveSnapshot(options: OperationOptions | undefined): Promise<SavedSnapshot> {
+    const timeoutMs = timeoutMsOf(options);
+    return this.#run(undefined, options, (done) => {
+      this.#service.snapshots.save(timeoutMs, done);
+    });
+  }
+
+  async readSaved(
+    { index }: SavedSnapshot,
+    offset: number,
+    sizeMax: number,
+    options: OperationOptions | undefined,
+  ): Promise<Uint8Array> {
+    return this.#now(options, () => {
+      const bytes = this.#service.snapshots.readSaved(index, offset, sizeMax);
+      if (bytes !== undefined) return bytes;
+      throw invalid(`no snapshot of entry ${index} is kept here`);
+    });
   }
 
   close(): Promise<void> {

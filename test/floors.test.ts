@@ -67,13 +67,19 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Not through src/index: a short command must not load the node.
   "src/console": {
     rooms: ["src/index", ...DATABASE, "src/client", ...FLOOR_0],
-    entries: ["src/codec/block", "src/node/service", "src/raft/types", "src/storage/offline-log"],
+    entries: [
+      "src/codec/block",
+      "src/node/service",
+      "src/raft/types",
+      "src/storage/offline-log",
+      "src/storage/verification",
+    ],
     packages: ["@oclif/core", "cli-progress"],
     nodeModules: true,
   },
   commands: {
     rooms: ["src/index", "src/console", "src/client", "bench"],
-    entries: ["src/codec/block", "src/storage/offline-log"],
+    entries: ["src/codec/block", "src/storage/offline-log", "src/storage/verification"],
     packages: ["@oclif/core"],
     nodeModules: true,
   },

@@ -16,7 +16,7 @@ import { DirectorySource, withNodeLogs, type LogSource } from "../../src/console
 export default class LogCompare extends ConnectedCommand {
   static override summary = "do these replicas agree, and where do they first differ";
   static override description =
-    "Of data directories, or of running nodes with --endpoints: those get --timeout to catch up with the longest log there was at the start. Exits 0 only when the last indexes and the checksums there agree; 9 when a replica is behind or differs, and says which.";
+    "Of data directories, or of running nodes with --endpoints: those get --timeout to catch up with the longest log there was at the start. Finds the first difference by bisection over the chain of checksums, without reading the logs, and tells block, command, key, and which side stays, where that can be known. Exits 0 only when the last indexes and the checksums there agree; 9 when a replica is behind or differs, and says which.";
   static override examples = [
     "<%= config.bin %> <%= command.id %> data/dev/n1 data/dev/n2 data/dev/n3",
     "<%= config.bin %> <%= command.id %> --endpoints 127.0.0.1:14141,127.0.0.1:14142,127.0.0.1:14143",
@@ -91,9 +91,7 @@ export default class LogCompare extends ConnectedCommand {
     if (comparison.kind === "equal") return;
     const uncommitted =
       comparison.kind === "different" &&
-      sources.every(
-        ({ commitIndex }) => commitIndex !== undefined && commitIndex < comparison.index,
-      );
+      sides.every(({ fate }) => fate === "will-be-kept" || fate === "will-be-truncated");
     // With --json the answer itself is on stdout, and a second object would spoil it.
     process.exitCode = EXIT.unhealthy;
     if (json) return;
@@ -105,7 +103,7 @@ export default class LogCompare extends ConnectedCommand {
 
 function hint(comparison: Comparison, uncommitted: boolean): string {
   if (uncommitted)
-    return "again in a moment: nothing there is committed yet, and the leader will overwrite it";
+    return "again, when the nodes run and have a leader: it replaces what will be truncated";
   if (comparison.kind === "lag")
     return "start the nodes that are behind and let them catch up, or compare again";
   return "keep the directories; a replica that differs must be rebuilt from the others under a new --data";

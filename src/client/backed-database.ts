@@ -5,6 +5,7 @@
  */
 import type { AdminAction } from "../codec/admin-action.js";
 import type { Query } from "../codec/client-query.js";
+import type { SavedSnapshot } from "../codec/inspection-message.js";
 import type {
   BatchOperation,
   BatchResult,
@@ -28,7 +29,7 @@ import type {
   RevisionRange,
 } from "../database.js";
 import type { ExpiryOptions, Lease, LeaseOptions, LeaseStatus } from "../lease.js";
-import type { AdminResult, ClusterStatus, NodeInfo } from "../node/service.js";
+import type { AdminResult, ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
 import type { Entry, Term } from "../raft/types.js";
 import type { Command, Compare, Request, RequestResult } from "../store/command.js";
 import { checkRequest } from "../store/limits.js";
@@ -326,6 +327,36 @@ export class BackedDatabase implements Database {
   ): Promise<{ readonly term: Term; readonly checksum: number } | undefined> {
     if (!(Number.isSafeInteger(index) && index >= 0)) throw invalid("a log index is not negative");
     return this.#backend.checksumAt(index, options);
+  }
+
+  /** The snapshots on that node's disk, oldest first. */
+  async snapshots(options?: OperationOptions): Promise<readonly HeldSnapshot[]> {
+    return this.#backend.snapshots(options);
+  }
+
+  /**
+   * Has that node write a snapshot that holds everything acknowledged before the
+   * call, for `readSaved`. It keeps it until it is asked for another one, or has
+   * not been asked for a part of it for a minute.
+   */
+  async saveSnapshot(options?: OperationOptions): Promise<SavedSnapshot> {
+    return this.#backend.saveSnapshot(options);
+  }
+
+  /**
+   * Bytes of what `saveSnapshot` has written, from `offset` on: at most `sizeMax`
+   * (and 1 MiB), none behind its end. Errors beside the usual: INVALID_ARGUMENT when
+   * the node does not keep it any more.
+   */
+  async readSaved(
+    saved: SavedSnapshot,
+    offset: number,
+    sizeMax: number = PAGE_SIZE_MAX,
+    options?: OperationOptions,
+  ): Promise<Uint8Array> {
+    if (!(Number.isSafeInteger(offset) && offset >= 0)) throw invalid("an offset is not negative");
+    if (!(Number.isSafeInteger(sizeMax) && sizeMax >= 1)) throw invalid("sizeMax is a size");
+    return this.#backend.readSaved(saved, offset, sizeMax, options);
   }
 
   close(): Promise<void> {

@@ -6,8 +6,9 @@
 import type { AdminAction } from "../codec/admin-action.js";
 import type { AnswerDetail } from "../codec/client-message.js";
 import type { FoundFor, Query } from "../codec/client-query.js";
+import type { SavedSnapshot } from "../codec/inspection-message.js";
 import type { OperationOptions } from "../database.js";
-import type { AdminResult, ClusterStatus, NodeInfo } from "../node/service.js";
+import type { AdminResult, ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
 import type { Entry, Term } from "../raft/types.js";
 import type { KeyValue, Limits, Request, RequestResult } from "../store/command.js";
 import type { KeyRange } from "./request.js";
@@ -55,6 +56,15 @@ export interface Backend {
     index: number,
     options: OperationOptions | undefined,
   ): Promise<{ readonly term: Term; readonly checksum: number } | undefined>;
+  snapshots(options: OperationOptions | undefined): Promise<readonly HeldSnapshot[]>;
+  saveSnapshot(options: OperationOptions | undefined): Promise<SavedSnapshot>;
+  /** at most `sizeMax` bytes from `offset` on; INVALID_ARGUMENT when it is not kept any more */
+  readSaved(
+    saved: SavedSnapshot,
+    offset: number,
+    sizeMax: number,
+    options: OperationOptions | undefined,
+  ): Promise<Uint8Array>;
   /** Idempotent. */
   close(): Promise<void>;
 }

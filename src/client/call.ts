@@ -29,6 +29,9 @@ const ANSWER_KIND = {
   checksumAt: "checksumOf",
   administer: "administered",
   query: "found",
+  snapshots: "snapshotsOf",
+  saveSnapshot: "savedAs",
+  readSaved: "savedPart",
 } as const satisfies Record<ClientRequest["kind"], Answer["kind"]>;
 
 /** What the node is given less than what is left, so that its answer is here in time … */
@@ -111,10 +114,13 @@ export class Call {
       case "status":
       case "administer":
       case "query":
+      case "saveSnapshot":
         return { ...request, id, timeoutMs };
       case "info":
       case "readLog":
       case "checksumAt":
+      case "snapshots":
+      case "readSaved":
         return { ...request, id };
       default:
         return unreachable(request);

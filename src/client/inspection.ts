@@ -4,7 +4,7 @@
  */
 import { readBlock } from "../codec/block.js";
 import { DatabaseError } from "../errors.js";
-import type { ClusterStatus, NodeInfo } from "../node/service.js";
+import type { ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
 import type { Entry } from "../raft/types.js";
 
 type FieldType = "string" | "number" | "boolean";
@@ -32,6 +32,24 @@ export function parseNodeInfo(json: string): NodeInfo {
   const info = parseObject(json);
   if (!hasFields(info, INFO_FIELDS)) throw malformedJson();
   return info as unknown as NodeInfo;
+}
+
+const SNAPSHOT_FIELDS: Readonly<Record<string, FieldType>> = {
+  index: "number",
+  term: "number",
+  checksum: "number",
+  stateChecksum: "number",
+  size: "number",
+};
+
+/** @throws {DatabaseError} PROTOCOL */
+export function parseSnapshots(json: string): readonly HeldSnapshot[] {
+  const snapshots: unknown = parseJson(json);
+  const isList =
+    Array.isArray(snapshots) &&
+    snapshots.every((one) => isObject(one) && hasFields(one, SNAPSHOT_FIELDS));
+  if (!isList) throw malformedJson();
+  return snapshots as readonly HeldSnapshot[];
 }
 
 /** @throws {DatabaseError} PROTOCOL */
@@ -66,13 +84,16 @@ export function readBlocks(blocks: Uint8Array, previousChecksum: number): readon
   return entries;
 }
 
-function parseObject(json: string): Record<string, unknown> {
-  let value: unknown;
+function parseJson(json: string): unknown {
   try {
-    value = JSON.parse(json);
+    return JSON.parse(json);
   } catch (cause) {
     throw malformedJson(cause);
   }
+}
+
+function parseObject(json: string): Record<string, unknown> {
+  const value = parseJson(json);
   if (!isObject(value)) throw malformedJson();
   return value;
 }

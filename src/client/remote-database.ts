@@ -9,8 +9,9 @@ import { assert } from "../assert.js";
 import type { AdminAction } from "../codec/admin-action.js";
 import { type AnswerDetail, CLIENT_REQUEST_SIZE_MAX } from "../codec/client-message.js";
 import { FOUND_KIND, type FoundFor, type Query } from "../codec/client-query.js";
+import type { SavedSnapshot } from "../codec/inspection-message.js";
 import type { OperationOptions } from "../database.js";
-import type { AdminResult, ClusterStatus, NodeInfo } from "../node/service.js";
+import type { AdminResult, ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
 import { type Entry, Term } from "../raft/types.js";
 import type { KeyValue, Limits, Request, RequestResult } from "../store/command.js";
 import { BackedDatabase } from "./backed-database.js";
@@ -20,7 +21,7 @@ import { Channel } from "./channel.js";
 import { parseEndpoints } from "./endpoint.js";
 import { durationOf } from "./expiry.js";
 import { LeaderFollower } from "./leader-follower.js";
-import { parseClusterStatus, parseNodeInfo, readBlocks } from "./inspection.js";
+import { parseClusterStatus, parseNodeInfo, parseSnapshots, readBlocks } from "./inspection.js";
 import {
   checkTimeoutMs,
   type KeyRange,
@@ -224,6 +225,29 @@ class RemoteBackend implements Backend {
     const answer = await this.#call({ kind: "checksumAt", index }, options);
     assert(answer.kind === "checksumOf", "an answer fits its request");
     return answer.held ? { term: Term(answer.term), checksum: answer.checksum } : undefined;
+  }
+
+  async snapshots(options: OperationOptions | undefined): Promise<readonly HeldSnapshot[]> {
+    const answer = await this.#call({ kind: "snapshots" }, options);
+    assert(answer.kind === "snapshotsOf", "an answer fits its request");
+    return parseSnapshots(answer.json);
+  }
+
+  async saveSnapshot(options: OperationOptions | undefined): Promise<SavedSnapshot> {
+    const answer = await this.#call({ kind: "saveSnapshot" }, options);
+    assert(answer.kind === "savedAs", "an answer fits its request");
+    return answer.saved;
+  }
+
+  async readSaved(
+    { index }: SavedSnapshot,
+    offset: number,
+    sizeMax: number,
+    options: OperationOptions | undefined,
+  ): Promise<Uint8Array> {
+    const answer = await this.#call({ kind: "readSaved", index, offset, sizeMax }, options);
+    assert(answer.kind === "savedPart", "an answer fits its request");
+    return answer.bytes;
   }
 
   /** Ends at once. What was not sent fails as CLOSED, a write that was sent and has no answer yet as OUTCOME_UNKNOWN. */

@@ -33,6 +33,8 @@
  *   75 answered    id long, answer bytes
  *   76 found       id long, revision long, found bytes
  *
+ *   20 to 24, 90 to 94: inspection-message.ts
+ *
  *   request    := what block.ts calls a request
  *   keyValues, results, verdict: client-result.ts
  *   query, found: client-query.ts; answer: store/answer.ts
@@ -73,6 +75,17 @@ import {
 } from "./client-query.js";
 import { type FailureFields, failureRoom, readFailure, writeFailure } from "./client-failure.js";
 import { FRAME_HEADER_SIZE, writeFrameHeader } from "./frame.js";
+import {
+  INSPECTION_REQUEST_KIND,
+  INSPECTION_RESPONSE_KIND,
+  inspectionResponseRoom,
+  readInspectionRequest,
+  readInspectionResponse,
+  writeInspectionRequest,
+  writeInspectionResponse,
+  type InspectionRequest,
+  type InspectionResponse,
+} from "./inspection-message.js";
 
 /** 0x00 "BALSA" version(2) 0x0a */
 export const CLIENT_PREAMBLE: Uint8Array = new Uint8Array([
@@ -95,6 +108,7 @@ export const CLIENT_TIMEOUT_MS_MAX: number = 24 * 60 * 60 * 1000;
 export type AnswerDetail = "counts" | "previous" | "whole";
 
 export type ClientRequest =
+  | InspectionRequest
   | {
       readonly kind: "execute";
       readonly id: number;
@@ -141,6 +155,7 @@ export type ClientRequest =
     };
 
 export type ClientResponse =
+  | InspectionResponse
   | { readonly kind: "executed"; readonly id: number; readonly result: RequestResult }
   /** the same, whole */
   | { readonly kind: "answered"; readonly id: number; readonly result: RequestResult }
@@ -202,6 +217,7 @@ const REQUEST_KIND = {
   checksumAt: 7,
   administer: 8,
   query: 9,
+  ...INSPECTION_REQUEST_KIND,
 } as const satisfies Record<ClientRequest["kind"], number>;
 
 const RESPONSE_KIND = {
@@ -217,6 +233,7 @@ const RESPONSE_KIND = {
   goodbye: 74,
   answered: 75,
   found: 76,
+  ...INSPECTION_RESPONSE_KIND,
 } as const satisfies Record<ClientResponse["kind"], number>;
 
 const ANSWERS: readonly AnswerDetail[] = ["counts", "previous", "whole"];
@@ -278,6 +295,11 @@ export function encodeClientRequestFrame(request: ClientRequest): Buffer {
       writer.long(request.timeoutMs);
       for (const text of adminTexts(request.action)) writer.string(text);
       break;
+    case "snapshots":
+    case "saveSnapshot":
+    case "readSaved":
+      writeInspectionRequest(writer, request);
+      break;
     default:
       unreachable(request);
   }
@@ -310,6 +332,9 @@ function requestRoom(request: ClientRequest, body: Uint8Array): number {
     case "info":
     case "readLog":
     case "checksumAt":
+    case "snapshots":
+    case "saveSnapshot":
+    case "readSaved":
       return scalars;
     case "administer": {
       const sizes = adminTexts(request.action).map((text) => bytesRoom(Buffer.byteLength(text)));
@@ -375,8 +400,11 @@ function decodeRequestFields(reader: FieldReader, kind: number, id: number): Cli
         timeoutMs: readTimeoutMs(reader),
         query: decodeQuery(reader.view()),
       };
-    default:
-      throw malformed(`no request has the kind ${kind}`);
+    default: {
+      const inspection = readInspectionRequest(reader, kind, id, readTimeoutMs);
+      if (inspection === undefined) throw malformed(`no request has the kind ${kind}`);
+      return inspection;
+    }
   }
 }
 
@@ -428,6 +456,11 @@ export function encodeClientResponseFrame(response: ClientResponse): Buffer {
       break;
     case "goodbye":
       break;
+    case "snapshotsOf":
+    case "savedAs":
+    case "savedPart":
+      writeInspectionResponse(writer, response);
+      break;
     default:
       unreachable(response);
   }
@@ -466,6 +499,10 @@ function responseRoom(response: ClientResponse, body: Uint8Array): number {
     case "administered":
     case "goodbye":
       return scalars;
+    case "snapshotsOf":
+    case "savedAs":
+    case "savedPart":
+      return scalars + inspectionResponseRoom(response);
     case "failed":
       return scalars + failureRoom(response);
     default:
@@ -530,8 +567,11 @@ function decodeResponseFields(reader: FieldReader, kind: number, id: number): Cl
     case RESPONSE_KIND.goodbye:
       if (id !== 0) throw malformed("a goodbye answers nothing");
       return { kind: "goodbye", id };
-    default:
-      throw malformed(`no answer has the kind ${kind}`);
+    default: {
+      const inspection = readInspectionResponse(reader, kind, id);
+      if (inspection === undefined) throw malformed(`no answer has the kind ${kind}`);
+      return inspection;
+    }
   }
 }
 

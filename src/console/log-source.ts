@@ -1,25 +1,33 @@
 /**
- * Where `log inspect` and `log compare` read from: a data directory, whose node
- * may be running or not, or a node's own log through its client port.
+ * Where `log inspect`, `log compare` and `log export` read from: a data directory,
+ * whose node may be running or not, or a node's own log through its client port.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RemoteDatabase } from "../client/remote-database.js";
 import type { Row } from "../codec/block.js";
-import type { NodeInfo } from "../node/service.js";
-import type { Entry } from "../raft/types.js";
+import type { HeldSnapshot, NodeInfo } from "../node/service.js";
+import type { Configuration, Entry } from "../raft/types.js";
 import { LogIndex } from "../raft/types.js";
-import type { OfflineLog, VerifyReport } from "../storage/offline-log.js";
+import type { BlockPlace, OfflineLog, OfflineOptions } from "../storage/offline-log.js";
 import { UNREACHABLE_TIMEOUT_MS } from "./address.js";
-import type { LogPoint, ReplicaLog } from "./compare-logs.js";
+import type { LogPoint, ReplicaLog, SnapshotPoint } from "./compare-logs.js";
 
 /** A log that can be compared and read. */
 export interface LogSource extends ReplicaLog {
   /** what the directory or node says of itself, for the heading */
   readonly nodeId: string;
-  /** the last index known to be committed; undefined offline */
-  readonly commitIndex: number | undefined;
+  /** undefined when a directory does not tell */
+  readonly clusterId: string | undefined;
+  /** everything up to here is known to be committed */
+  readonly committedIndex: number;
+  /** whether its node leads; false offline */
+  readonly leads: boolean;
   /** the commands of each block from `from` on, in order */
   blocks(from: number): AsyncIterable<readonly Row[]>;
+  /** where a block stands on disk; undefined where that is not known */
+  locate(index: number): BlockPlace | undefined;
+  /** The voters by the last configuration of this log; undefined when it names none. Reads what is behind the newest snapshot. */
+  voters(): Promise<readonly string[] | undefined>;
 }
 
 /** Bytes of one page of a node's log. */
@@ -36,7 +44,7 @@ async function* rowsOf(
 
 /** A data directory's log, read-only. */
 export class DirectorySource implements LogSource {
-  readonly commitIndex = undefined;
+  readonly leads = false;
   readonly #log: OfflineLog;
 
   private constructor(log: OfflineLog) {
@@ -44,9 +52,9 @@ export class DirectorySource implements LogSource {
   }
 
   /** @throws {DatabaseError} INVALID_ARGUMENT when there is no log */
-  static async open(path: string): Promise<DirectorySource> {
+  static async open(path: string, options: OfflineOptions = {}): Promise<DirectorySource> {
     const { OfflineLog } = await import("../storage/offline-log.js");
-    return new DirectorySource(OfflineLog.open(path));
+    return new DirectorySource(OfflineLog.open(path, options));
   }
 
   get name(): string {
@@ -55,28 +63,51 @@ export class DirectorySource implements LogSource {
   get nodeId(): string {
     return this.#log.identity?.nodeId ?? "-";
   }
+  get clusterId(): string | undefined {
+    return this.#log.identity?.clusterId;
+  }
   get firstIndex(): number {
     return this.#log.firstIndex;
   }
   get lastIndex(): number {
     return this.#log.lastIndex;
   }
+  get committedIndex(): number {
+    return this.#log.committedIndex;
+  }
+  get boundaries(): readonly number[] {
+    return this.#log.boundaries;
+  }
+  get snapshots(): readonly SnapshotPoint[] {
+    return this.#log.snapshots.map(({ head, endChecksum }) => {
+      const { index, term, checksum } = head;
+      return { index, term, checksum, stateChecksum: endChecksum };
+    });
+  }
 
   async checksumAt(index: number): Promise<LogPoint | undefined> {
     return this.#log.checksumAt(LogIndex(index));
   }
 
+  locate(index: number): BlockPlace | undefined {
+    return this.#log.locate(LogIndex(index));
+  }
+
   blocks(from: number): AsyncIterable<readonly Row[]> {
-    return rowsOf(this.#entries(from));
+    return rowsOf(this.entries(from));
   }
 
-  *#entries(from: number): Generator<Entry> {
+  async voters(): Promise<readonly string[] | undefined> {
+    const head = this.#log.snapshots.at(-1)?.head;
+    let configuration: Configuration | undefined = head?.configuration;
+    for (const entry of this.entries((head?.index ?? 0) + 1)) {
+      if (entry.kind === "configuration") configuration = entry.configuration;
+    }
+    return configuration?.voters;
+  }
+
+  *entries(from: number): Generator<Entry> {
     for (const { entry } of this.#log.entries(LogIndex(from))) yield entry;
-  }
-
-  /** Reads every byte. `onProgress` gets bytes done and bytes in all. */
-  verify(onProgress: (done: number, all: number) => void): VerifyReport {
-    return this.#log.verify(onProgress);
   }
 
   close(): void {
@@ -86,24 +117,37 @@ export class DirectorySource implements LogSource {
 
 /** A node's own log, as far as it was when asked. */
 export class NodeSource implements LogSource {
+  readonly boundaries = undefined;
   readonly name: string;
   readonly nodeId: string;
+  readonly clusterId: string;
   readonly firstIndex: number;
   readonly lastIndex: number;
-  readonly commitIndex: number;
+  readonly committedIndex: number;
+  readonly leads: boolean;
+  readonly snapshots: readonly SnapshotPoint[];
   readonly #database: RemoteDatabase;
 
-  private constructor(name: string, database: RemoteDatabase, info: NodeInfo) {
+  private constructor(
+    name: string,
+    database: RemoteDatabase,
+    info: NodeInfo,
+    snapshots: readonly HeldSnapshot[],
+  ) {
     this.name = name;
     this.#database = database;
     this.nodeId = info.id;
+    this.clusterId = info.clusterId;
     this.firstIndex = info.firstIndex;
     this.lastIndex = info.flushedIndex;
-    this.commitIndex = info.commitIndex;
+    this.committedIndex = info.commitIndex;
+    this.leads = info.role === "leader";
+    this.snapshots = snapshots;
   }
 
   static async ask(name: string, database: RemoteDatabase): Promise<NodeSource> {
-    return new NodeSource(name, database, await database.info());
+    const [info, snapshots] = await Promise.all([database.info(), database.snapshots()]);
+    return new NodeSource(name, database, info, snapshots);
   }
 
   /** This log as it is once it has reached `index`, or when the deadline has passed. */
@@ -116,10 +160,9 @@ export class NodeSource implements LogSource {
 
   /** The same log, as if it ended at `index`. */
   upTo(index: number): ReplicaLog {
-    const { name, firstIndex, lastIndex } = this;
+    const { name, firstIndex, lastIndex, snapshots, boundaries } = this;
     return {
-      name,
-      firstIndex,
+      ...{ name, firstIndex, snapshots, boundaries },
       lastIndex: Math.min(lastIndex, index),
       checksumAt: (at) => this.checksumAt(at),
     };
@@ -129,8 +172,17 @@ export class NodeSource implements LogSource {
     return this.#database.checksumAt(LogIndex(index));
   }
 
+  locate(): undefined {
+    return undefined;
+  }
+
   blocks(from: number): AsyncIterable<readonly Row[]> {
     return rowsOf(this.#entries(from));
+  }
+
+  async voters(): Promise<undefined> {
+    // What is committed is known of a node, which says more than who votes.
+    return undefined;
   }
 
   async *#entries(from: number): AsyncGenerator<Entry> {

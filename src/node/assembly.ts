@@ -26,6 +26,7 @@ import { Members } from "./members.js";
 import { Node } from "./node.js";
 import { RecoveryProgress } from "./recovery-progress.js";
 import { restoreNewest } from "./restore.js";
+import { Saves } from "./saves.js";
 import { ELECTION_TIMEOUT_MS, HEARTBEAT_MS, TICK_MS, type NodeSettings } from "./settings.js";
 import { VERSION } from "./version.js";
 
@@ -120,10 +121,17 @@ export function assembleNode(
       onFailure(error);
     },
   });
-  const { peerAddress, clientAddress } = settings;
+  const { peerAddress, clientAddress, dataDirectory } = settings;
+  const saves = new Saves({
+    ...{ clusterId: identity.clusterId, raft, store, clock, fileSystem, dataDirectory },
+    read: (deadline, done) => {
+      driver.read(deadline, done);
+    },
+    lastApplied: () => driver.lastApplied,
+  });
   const node = new Node({
     ...{ id: identity.nodeId, clusterId: identity.clusterId, raft, log, store, transport, clock },
-    ...{ driver, members, limits, peerAddress, clientAddress, version: VERSION, notice },
+    ...{ driver, members, saves, limits, peerAddress, clientAddress, version: VERSION, notice },
   });
   let closed = false;
   return {

@@ -20,7 +20,7 @@ import type { Ready } from "../raft/ready.js";
 import type { LogIndex } from "../raft/types.js";
 import { Term, type Entry, type NodeId, type RoleChange } from "../raft/types.js";
 import type { HardStateFile } from "../storage/hard-state.js";
-import type { LogStorage } from "../storage/log-storage.js";
+import type { LogBase, LogStorage } from "../storage/log-storage.js";
 import type { RequestResult } from "../store/command.js";
 import { contentSize } from "../store/limits.js";
 import type { Store } from "../store/store.js";
@@ -101,6 +101,7 @@ export class Driver {
   readonly revisionWaits = new RevisionWaits();
   #appliedIndex: LogIndex;
   #appliedTerm: Term = Term(0);
+  #lastApplied: LogBase;
   /** whose clients' writes stand at an index of ours: they are told at once when it is committed */
   readonly #relayed = new Map<LogIndex, ReadonlySet<NodeId>>();
   #turnScheduled = false;
@@ -137,7 +138,8 @@ export class Driver {
     });
     this.#persistence = this.#makePersistence();
     this.#nextForwardId = firstForwardId(parts.random);
-    this.#appliedIndex = parts.raft.status().appliedIndex;
+    const index = (this.#appliedIndex = parts.raft.status().appliedIndex);
+    this.#lastApplied = { index, term: log.term(index), checksum: log.checksum(index) };
   }
 
   #makePersistence(): Persistence {
@@ -157,6 +159,11 @@ export class Driver {
 
   get appliedIndex(): LogIndex {
     return this.#appliedIndex;
+  }
+
+  /** The entry whose effect is the store's last; with a full disk it may not be in the own log. */
+  get lastApplied(): LogBase {
+    return this.#lastApplied;
   }
 
   /** Time of the last flushes, milliseconds, moving average; 0 before the first. */
@@ -525,9 +532,10 @@ export class Driver {
 
   // ---- apply ---------------------------------------------------------------
 
-  #onInstalled({ index, term }: SnapshotHead): void {
+  #onInstalled({ index, term, checksum }: SnapshotHead): void {
     this.#appliedIndex = index;
     this.#appliedTerm = term;
+    this.#lastApplied = { index, term, checksum };
     this.requests.skippedTo(index);
     for (const relayed of this.#relayed.keys()) if (relayed <= index) this.#relayed.delete(relayed);
     this.reads.serve(this.#appliedIndex, this.#parts.store);
@@ -548,7 +556,9 @@ export class Driver {
         commandCount += request.commands.length;
       }
     }
-    this.#appliedIndex = entry.index;
+    const { index, term, checksum } = entry;
+    this.#appliedIndex = index;
+    this.#lastApplied = { index, term, checksum };
     const dead = this.requests.applied(entry.index, entry.term, results);
     if (entry.term > this.#appliedTerm) {
       this.#appliedTerm = entry.term;

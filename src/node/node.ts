@@ -24,8 +24,10 @@ import type {
   NodeInfo,
   NodeService,
   ReadDone,
+  SnapshotService,
   StatusDone,
 } from "./service.js";
+import type { Saves } from "./saves.js";
 import { clusterStatus, readStatus } from "./status.js";
 
 export interface NodeParts {
@@ -38,6 +40,7 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly driver: Driver;
   readonly members: Members;
+  readonly saves: Saves;
   readonly limits: Limits;
   readonly peerAddress: string;
   readonly clientAddress: string;
@@ -84,6 +87,10 @@ export class Node implements NodeService, TransportHandler {
 
   get limits(): Limits {
     return this.#parts.limits;
+  }
+
+  get snapshots(): SnapshotService {
+    return this.#parts.saves;
   }
 
   execute(request: Request, timeoutMs: number, done: ExecuteDone): void {
@@ -213,7 +220,7 @@ export class Node implements NodeService, TransportHandler {
 
   checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {
     const { log, raft } = this.#parts;
-    if (index < log.firstIndex || index > Math.min(log.lastIndex, raft.flushedIndex)) {
+    if (index < log.firstIndex - 1 || index > Math.min(log.lastIndex, raft.flushedIndex)) {
       return undefined;
     }
     return { term: log.term(index), checksum: log.checksum(index) };
@@ -261,6 +268,7 @@ export class Node implements NodeService, TransportHandler {
   onTick(elapsedTicks: number): void {
     this.#parts.driver.onTick(elapsedTicks);
     this.#administration.look();
+    this.#parts.saves.look();
     const now = this.#parts.clock.now();
     for (const [id, pending] of this.#statusRequests) {
       if (pending.deadline > now) continue;
@@ -274,6 +282,7 @@ export class Node implements NodeService, TransportHandler {
     if (this.#closed) return;
     this.#closed = true;
     this.#parts.driver.stop();
+    this.#parts.saves.close();
     this.#administration.close();
     for (const { done } of this.#statusRequests.values()) done(undefined, this.#ownStatus());
     this.#statusRequests.clear();

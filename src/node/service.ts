@@ -4,6 +4,7 @@
  */
 import type { AdminAction } from "../codec/admin-action.js";
 export type { AdminAction } from "../codec/admin-action.js";
+import type { SavedSnapshot } from "../codec/inspection-message.js";
 import type { DatabaseError } from "../errors.js";
 import type { Entry, LogIndex, NodeId, Role, RoleReason, Term } from "../raft/types.js";
 import type { Limits, Request, RequestResult } from "../store/command.js";
@@ -49,6 +50,35 @@ export interface AdminResult {
 }
 export type AdminDone = (error: DatabaseError | undefined, result: AdminResult | undefined) => void;
 
+export type SaveDone = (error: DatabaseError | undefined, saved: SavedSnapshot | undefined) => void;
+
+/** A snapshot on a node's disk. */
+export interface HeldSnapshot {
+  /** the last entry whose effect it holds */
+  readonly index: number;
+  /** of that entry, and its checksum in the log's chain */
+  readonly term: number;
+  readonly checksum: number;
+  /** CRC-32 of the file's end, which holds the last link of the chain of checksums over all rows */
+  readonly stateChecksum: number;
+  /** bytes */
+  readonly size: number;
+}
+
+/** Snapshots, for inspection and for keeping them elsewhere. */
+export interface SnapshotService {
+  /** This node's own, oldest first. */
+  held(): readonly HeldSnapshot[];
+  /**
+   * Writes one that holds everything acknowledged before the call. It stays until
+   * the next one, or until nobody has read of it for a minute. Errors: as `read`,
+   * and STORAGE_FAILED.
+   */
+  save(timeoutMs: number, done: SaveDone): void;
+  /** Bytes of what was saved at `index`, none behind its end; undefined when it is not there any more. */
+  readSaved(index: number, offset: number, sizeMax: number): Uint8Array | undefined;
+}
+
 export interface NodeService {
   readonly id: NodeId;
   readonly clusterId: string;
@@ -85,8 +115,9 @@ export interface NodeService {
   info(): NodeInfo;
   /** Entries of this node's own log, for inspection: consecutive from `from`, at least one if it is held. */
   readLog(from: LogIndex, sizeMax: number): readonly Entry[];
-  /** Checksum and term at `index` of this node's own log; undefined when it is not held. */
+  /** Checksum and term at `index` of this node's own log, or right before its first; undefined when not held. */
   checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined;
+  readonly snapshots: SnapshotService;
 }
 
 export interface NodeInfo {

@@ -18,7 +18,7 @@ import { DatabaseError } from "../errors.js";
 import type { SnapshotChunk } from "../raft/ready.js";
 import type { Raft } from "../raft/raft.js";
 import { LogIndex, type Entry, type SnapshotInfo } from "../raft/types.js";
-import type { LogStorage } from "../storage/log-storage.js";
+import type { LogBase, LogStorage } from "../storage/log-storage.js";
 import {
   SNAPSHOTS_KEPT_MIN,
   type SnapshotDirectory,
@@ -56,6 +56,31 @@ export interface SnapshotsParts {
   readonly wake: () => void;
   readonly fail: (error: DatabaseError) => void;
   readonly notice: (line: string) => void;
+}
+
+/** What a snapshot's head is made of. */
+export interface HeadParts {
+  readonly clusterId: string;
+  readonly raft: Pick<Raft, "configurationAt">;
+  readonly store: Store;
+}
+
+/** The head of a snapshot of the state as it is, which is that after `entry`. */
+export function headAt(
+  { clusterId, raft, store }: HeadParts,
+  { index, term, checksum }: LogBase,
+): SnapshotHead {
+  const inForce = raft.configurationAt(index);
+  return {
+    clusterId,
+    index,
+    term,
+    checksum,
+    revision: store.revision,
+    time: store.logTime,
+    configuration: inForce.configuration,
+    configurationIndex: inForce.index,
+  };
 }
 
 interface Taking {
@@ -96,7 +121,8 @@ export class Snapshots {
     // Counted anew whether or not there is time for one now: where snapshots stand depends on the log alone.
     this.#commandsSince = 0;
     this.#bytesSince = 0;
-    if (this.#taking === undefined && this.#installing === undefined) this.#take(entry);
+    const isBusy = this.#taking !== undefined || this.#installing !== undefined;
+    if (!isBusy && !this.#parts.store.hasView) this.#take(entry);
   }
 
   /** Called with every tick. */
@@ -128,19 +154,10 @@ export class Snapshots {
 
   // ---- taking ---------------------------------------------------------------
 
-  #take({ index, term, checksum }: Entry): void {
-    const { raft, store, directory, clusterId } = this.#parts;
-    const inForce = raft.configurationAt(index);
-    const head: SnapshotHead = {
-      clusterId,
-      index,
-      term,
-      checksum,
-      revision: store.revision,
-      time: store.logTime,
-      configuration: inForce.configuration,
-      configurationIndex: inForce.index,
-    };
+  #take(entry: Entry): void {
+    const { store, directory } = this.#parts;
+    const head = headAt(this.#parts, entry);
+    const { index } = head;
     // The view is of this moment; the file waits for the next slice.
     const view = store.openView();
     this.#guard(

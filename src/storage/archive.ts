@@ -22,7 +22,8 @@ export type Retention =
   | { readonly keep: "size"; readonly sizeBytes: number }
   | { readonly keep: "time"; readonly durationMs: number };
 
-const PREFIX = "archive-";
+/** Before the name that a segment had in the log. */
+export const ARCHIVE_PREFIX = "archive-";
 /** bytes of a block up to its time */
 const TIME_SIZE_MAX = 64;
 
@@ -32,7 +33,8 @@ function archivedSegments(fileSystem: FileSystem, directory: string): readonly s
     .list(directory)
     .filter(
       (name) =>
-        name.startsWith(PREFIX) && parseSegmentName(name.slice(PREFIX.length))?.kind === "sealed",
+        name.startsWith(ARCHIVE_PREFIX) &&
+        parseSegmentName(name.slice(ARCHIVE_PREFIX.length))?.kind === "sealed",
     );
 }
 
@@ -51,7 +53,7 @@ export class Archive {
   take(sealedName: string): void {
     const path = `${this.#directory}/${sealedName}`;
     if (this.#retention.keep === "none") this.#fileSystem.remove(path);
-    else this.#fileSystem.rename(path, `${this.#directory}/${PREFIX}${sealedName}`);
+    else this.#fileSystem.rename(path, `${this.#directory}/${ARCHIVE_PREFIX}${sealedName}`);
   }
 
   /** @param first the log's first segment; @param newestTime of its last one, milliseconds since 1970 */

@@ -113,6 +113,29 @@ export class HardStateFile {
   }
 }
 
+/** One of the two copies, for the offline tools. */
+export interface HardStateCopy {
+  readonly file: string;
+  readonly isMissing: boolean;
+  /** undefined when the copy is missing or damaged */
+  readonly hardState: HardState | undefined;
+}
+
+/** Both copies as they are, without a change. @throws Node's own errors */
+export function readHardStateCopies(
+  fileSystem: FileSystem,
+  directory: string,
+): readonly [HardStateCopy, HardStateCopy] {
+  const copyOn = (which: 0 | 1): HardStateCopy => {
+    const file = copyPath(directory, which);
+    if (!fileSystem.exists(file)) return { file, isMissing: true, hardState: undefined };
+    const copy = readCopy(fileSystem, file);
+    const isInPlace = copy !== undefined && copyOf(copy.generation) === which;
+    return { file, isMissing: false, hardState: isInPlace ? copy.hardState : undefined };
+  };
+  return [copyOn(0), copyOn(1)];
+}
+
 /** Which copy a generation stands in, from 0. */
 function copyOf(generation: number): 0 | 1 {
   return generation % 2 === 1 ? 0 : 1;

@@ -1,13 +1,20 @@
 /**
  * A data directory's log without its node: read-only, without a lock, never a
- * byte changed. For `log inspect`, `log verify` and `log compare`; the node that
- * owns the directory may be running (the open segment is read as far as it is whole).
+ * byte changed. For the offline tools; the node that owns the directory may be
+ * running (the open segment is read as far as it is whole).
+ *
+ * What lies between two segments is told by the header of the second: its checksum
+ * and term are known without reading the first. So comparing long logs reads a few
+ * headers and one segment.
  */
 import { DatabaseError } from "../errors.js";
-import { LogIndex } from "../raft/types.js";
+import { LogIndex, Term } from "../raft/types.js";
 import type { Entry } from "../raft/types.js";
-import { readIdentity, type Identity } from "./data-directory.js";
+import { ARCHIVE_PREFIX } from "./archive.js";
+import type { Identity } from "./data-directory.js";
 import type { File, FileSystem } from "./file-system.js";
+import { readIdentityFile } from "./identity.js";
+import type { LogBase } from "./log-storage.js";
 import { NodeFileSystem } from "./node-file-system.js";
 import {
   chainFault,
@@ -16,9 +23,11 @@ import {
   type SegmentRead,
   type SegmentResult,
 } from "./recovery.js";
-import type { SegmentName } from "./segment.js";
+import { readSnapshots, type OfflineSnapshot } from "./offline-snapshots.js";
+import { parseSegmentName, type SegmentName, type SegmentStart } from "./segment.js";
 import type { SegmentIndex } from "./segment-index.js";
-import { damaged, SegmentScanner, type ScanFault } from "./segment-scanner.js";
+import { damaged, readHeader, SegmentScanner, type ScanFault } from "./segment-scanner.js";
+import { WITNESS_PAGE_SIZE } from "./witness.js";
 
 /** One thing found wrong. */
 export interface LogDamage {
@@ -48,43 +57,103 @@ export interface VerifyReport {
   readonly damages: readonly LogDamage[];
 }
 
+export interface OfflineOptions {
+  /** default: the machine's own */
+  readonly fileSystem?: FileSystem;
+  /** whether segments that were put into the archive are read too; default false */
+  readonly archive?: boolean;
+}
+
+/** A block's place on disk. */
+export interface BlockPlace {
+  readonly file: string;
+  readonly offset: number;
+}
+
+/** A segment's file. `name` is the one it has, which begins with `archive-` in the archive. */
+type OfflineSegment = SegmentName & { readonly archived: boolean };
+
 /** times a segment is looked for anew when its node renames it under our eyes */
 const ATTEMPTS_MAX = 5;
 
 export class OfflineLog {
   readonly path: string;
+  /** undefined when there is none, or none that can be read */
   readonly identity: Identity | undefined;
+  /** oldest first */
+  readonly snapshots: readonly OfflineSnapshot[];
   /** 1, or what follows a compacted part */
   readonly firstIndex: LogIndex;
   /** the last whole entry */
   readonly lastIndex: LogIndex;
+  /** everything up to here is known to be committed: a snapshot holds it, or did when it was compacted */
+  readonly committedIndex: LogIndex;
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
-  readonly #names: readonly SegmentName[];
+  readonly #names: readonly OfflineSegment[];
+  /** what the log goes on from when it holds no segment */
+  readonly #base: LogBase;
   /** by first index; only what was asked for */
   readonly #reads = new Map<number, SegmentRead>();
+  readonly #starts = new Map<number, SegmentStart>();
 
-  private constructor(fileSystem: FileSystem, path: string, names: readonly SegmentName[]) {
+  private constructor(fileSystem: FileSystem, path: string, names: readonly OfflineSegment[]) {
     this.path = path;
-    this.identity = readIdentity(path);
+    this.identity = identityOf(fileSystem, path);
+    this.snapshots = readSnapshots(fileSystem, path);
     this.#fileSystem = fileSystem;
     this.#directory = `${path}/log`;
     this.#names = names;
-    this.firstIndex = LogIndex(names[0]?.firstIndex ?? 1);
+    const newest = this.snapshots.at(-1)?.head;
+    this.#base = newest ?? { index: LogIndex(0), term: Term(0), checksum: 0 };
+    this.firstIndex = LogIndex(names[0]?.firstIndex ?? this.#base.index + 1);
     this.lastIndex = this.#findLast();
+    const unarchived = names.find(({ archived }) => !archived) ?? this;
+    this.committedIndex = LogIndex(Math.max(unarchived.firstIndex - 1, newest?.index ?? 0));
   }
 
   /** @param path the data directory. @throws {DatabaseError} INVALID_ARGUMENT when it holds no log */
-  static open(path: string): OfflineLog {
-    const fileSystem = new NodeFileSystem();
+  static open(path: string, options: OfflineOptions = {}): OfflineLog {
+    const { fileSystem = new NodeFileSystem(), archive = false } = options;
     let names;
     try {
-      names = currentSegments(fileSystem, `${path}/log`);
+      names = currentSegments(fileSystem, `${path}/log`, archive);
     } catch (cause) {
       const message = `${path} is no data directory: it holds no log`;
       throw new DatabaseError("INVALID_ARGUMENT", message, { cause });
     }
     return new OfflineLog(fileSystem, path, names);
+  }
+
+  /** Changes when the log does: the names of its segments, and the open one's witness. */
+  static fingerprint(path: string, fileSystem: FileSystem = new NodeFileSystem()): string {
+    const directory = `${path}/log`;
+    const names = currentSegments(fileSystem, directory, false);
+    const last = names.at(-1);
+    if (last?.kind !== "open") return names.map(({ name }) => name).join();
+    try {
+      const file = fileSystem.open(`${directory}/${last.name}`, "read");
+      try {
+        const page = new Uint8Array(WITNESS_PAGE_SIZE);
+        file.read(page, Math.max(0, file.size() - page.length));
+        return `${names.map(({ name }) => name).join()} ${Buffer.from(page).toString("latin1")}`;
+      } finally {
+        file.close();
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+      throw error;
+    }
+  }
+
+  /** Where an entry is known without reading the segment before it: right before each segment. Ascending. */
+  get boundaries(): readonly LogIndex[] {
+    return this.#names.map(({ firstIndex }) => LogIndex(firstIndex - 1));
+  }
+
+  /** segments in the archive, if it is read */
+  get archivedCount(): number {
+    return this.#names.filter(({ archived }) => archived).length;
   }
 
   /**
@@ -94,12 +163,16 @@ export class OfflineLog {
   *entries(from: LogIndex): IterableIterator<OfflineEntry> {
     let next = Math.max(from, this.firstIndex);
     let before: SegmentIndex | undefined;
+    let inArchive = false;
     for (const name of this.#names) {
       if (name.kind === "sealed" && name.lastIndex < next) continue;
       const { index, damage, marker } = this.#read(name);
       const broken = before === undefined ? undefined : chainFault(index.start, after(before));
-      if (broken !== undefined) throw damaged(name.name, headFault(name, broken), "");
+      // Where a snapshot took the log's place, the archive has a hole.
+      const isHole = inArchive && before !== undefined && index.firstIndex > before.lastIndex + 1;
+      if (broken !== undefined && !isHole) throw damaged(name.name, headFault(name, broken), "");
       before = index;
+      inArchive = name.archived;
       const last = Math.min(index.lastIndex, this.lastIndex);
       if (next <= last) yield* this.#within(name, index, marker, next, last);
       if (damage?.torn === false) throw damaged(name.name, damage, "");
@@ -108,7 +181,7 @@ export class OfflineLog {
   }
 
   *#within(
-    name: SegmentName,
+    name: OfflineSegment,
     index: SegmentIndex,
     marker: Uint8Array,
     from: number,
@@ -142,14 +215,55 @@ export class OfflineLog {
     }
   }
 
-  /** undefined when not held */
-  checksumAt(index: LogIndex): { readonly term: number; readonly checksum: number } | undefined {
-    if (index < this.firstIndex || index > this.lastIndex) return undefined;
-    const name = this.#names.findLast((candidate) => candidate.firstIndex <= index);
-    if (name === undefined) return undefined;
+  /**
+   * undefined when not held. The entry before the first one is: the log chains to it.
+   * @throws {DatabaseError} CORRUPTION when what must be read for it is damaged
+   */
+  checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {
+    if (index > this.lastIndex) return undefined;
+    const behind = this.#names.find(({ firstIndex }) => firstIndex === index + 1);
+    if (behind !== undefined) {
+      const { previousTerm: term, previousChecksum: checksum } = this.#start(behind);
+      return { term, checksum };
+    }
+    const name = this.#holderOf(index);
+    if (name === undefined) {
+      const { term, checksum } = this.#base;
+      return this.#names.length === 0 && index === this.#base.index
+        ? { term, checksum }
+        : undefined;
+    }
     const read = this.#read(name).index;
     if (index > read.lastIndex) return undefined;
     return { term: read.term(index), checksum: read.checksum(index) };
+  }
+
+  /** Where the block of an entry stands; undefined when it is not held. */
+  locate(index: LogIndex): BlockPlace | undefined {
+    const name = this.#holderOf(index);
+    if (name === undefined || index > this.lastIndex) return undefined;
+    const read = this.#read(name).index;
+    if (index > read.lastIndex) return undefined;
+    return { file: `${this.#directory}/${name.name}`, offset: read.offset(index) };
+  }
+
+  #holderOf(index: LogIndex): OfflineSegment | undefined {
+    return this.#names.findLast(({ firstIndex }) => firstIndex <= index);
+  }
+
+  #start(name: OfflineSegment): SegmentStart {
+    const known =
+      this.#starts.get(name.firstIndex) ?? this.#reads.get(name.firstIndex)?.index.start;
+    if (known !== undefined) return known;
+    const { file } = this.#open(name);
+    try {
+      const header = readHeader(file);
+      if (header.kind === "fault") throw damaged(name.name, headFault(name, header.reason), "");
+      this.#starts.set(name.firstIndex, header.start);
+      return header.start;
+    } finally {
+      file.close();
+    }
   }
 
   /** Reads every byte. `onProgress` gets bytes done and bytes in all. */
@@ -160,6 +274,8 @@ export class OfflineLog {
     let byteCount = 0;
     let done = 0;
     let before: SegmentIndex | undefined;
+    let last: SegmentIndex | undefined;
+    let inArchive = false;
     for (const name of this.#names) {
       const file = `${this.#directory}/${name.name}`;
       const note = (fault: ScanFault, torn: boolean): void => {
@@ -178,20 +294,23 @@ export class OfflineLog {
         before = undefined;
       } else {
         const { index, damage } = result.segment;
-        const broken =
-          chainFault(index.start, before === undefined ? undefined : after(before)) ??
-          this.#foreign(index);
+        const isHole = inArchive && before !== undefined && index.firstIndex > before.lastIndex + 1;
+        const predecessor = before === undefined || isHole ? undefined : after(before);
+        const broken = chainFault(index.start, predecessor) ?? this.#foreign(index);
         if (broken !== undefined) note(headFault(name, broken), false);
+        inArchive = name.archived;
         if (damage !== undefined) note(damage, damage.torn);
         entryCount += index.count;
         byteCount += index.end;
         before = damage === undefined ? index : undefined;
+        last = index;
         this.#reads.set(name.firstIndex, result.segment);
       }
       onProgress?.(done, all);
     }
-    if (this.firstIndex > 1 && !this.#hasSnapshot()) {
-      const reason = `entries 1 to ${this.firstIndex - 1} are missing and there is no snapshot`;
+    const first = this.#names.find(({ archived }) => !archived)?.firstIndex ?? 1;
+    if (first > 1 && this.snapshots.length === 0) {
+      const reason = `entries 1 to ${first - 1} are missing and there is no snapshot`;
       damages.unshift({
         file: this.#directory,
         offset: 0,
@@ -201,7 +320,8 @@ export class OfflineLog {
       });
     }
     const { firstIndex, lastIndex } = this;
-    const checksum = this.checksumAt(lastIndex)?.checksum ?? 0;
+    const read = this.#names.length === 0 ? this.#base.checksum : 0;
+    const checksum = last?.lastIndex === lastIndex ? last.lastChecksum : read;
     const segmentCount = this.#names.length;
     return { segmentCount, entryCount, byteCount, firstIndex, lastIndex, checksum, damages };
   }
@@ -213,7 +333,7 @@ export class OfflineLog {
   /** The last entry of an unbroken read: of the open segment if there is one. */
   #findLast(): LogIndex {
     const last = this.#names.at(-1);
-    if (last === undefined) return LogIndex(this.firstIndex - 1);
+    if (last === undefined) return this.#base.index;
     if (last.kind === "sealed") return LogIndex(last.lastIndex);
     const result = this.#readAnew(last);
     if (result.kind === "headless") return LogIndex(last.firstIndex - 1);
@@ -222,7 +342,7 @@ export class OfflineLog {
   }
 
   /** @throws {DatabaseError} CORRUPTION when its header is damaged */
-  #read(name: SegmentName): SegmentRead {
+  #read(name: OfflineSegment): SegmentRead {
     const known = this.#reads.get(name.firstIndex);
     if (known !== undefined) return known;
     const result = this.#readAnew(name);
@@ -232,7 +352,7 @@ export class OfflineLog {
   }
 
   /** What looks damaged in an open segment is read again: its node may be cutting it. */
-  #readAnew(name: SegmentName): SegmentResult {
+  #readAnew(name: OfflineSegment): SegmentResult {
     for (let attempt = 1; ; attempt++) {
       const { file, current } = this.#open(name);
       try {
@@ -246,7 +366,7 @@ export class OfflineLog {
     }
   }
 
-  #sizeOf(name: SegmentName): number {
+  #sizeOf(name: OfflineSegment): number {
     const { file } = this.#open(name);
     try {
       return file.size();
@@ -256,9 +376,9 @@ export class OfflineLog {
   }
 
   /** Opens a segment, under the name it has by now. */
-  #open(name: SegmentName): {
+  #open(name: OfflineSegment): {
     readonly file: File;
-    readonly current: SegmentName;
+    readonly current: OfflineSegment;
     readonly path: string;
   } {
     let current = name;
@@ -270,7 +390,7 @@ export class OfflineLog {
         if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === ATTEMPTS_MAX)
           throw error;
       }
-      const names = currentSegments(this.#fileSystem, this.#directory);
+      const names = currentSegments(this.#fileSystem, this.#directory, true);
       current = names.find(({ firstIndex }) => firstIndex === name.firstIndex) ?? name;
     }
   }
@@ -280,11 +400,15 @@ export class OfflineLog {
     if (this.identity === undefined || this.identity.clusterId === clusterId) return undefined;
     return `it belongs to cluster ${clusterId}, the directory to ${this.identity.clusterId}`;
   }
+}
 
-  #hasSnapshot(): boolean {
-    const directory = `${this.path}/snapshots`;
-    if (!this.#fileSystem.exists(directory)) return false;
-    return this.#fileSystem.list(directory).some((name) => name.endsWith(".avro"));
+function identityOf(fileSystem: FileSystem, path: string): Identity | undefined {
+  try {
+    return readIdentityFile(fileSystem, path);
+  } catch (error) {
+    // That it cannot be read is for `log verify` to tell; the log is read all the same.
+    if (error instanceof DatabaseError && error.code === "CORRUPTION") return undefined;
+    throw error;
   }
 }
 
@@ -301,8 +425,22 @@ function headFault(name: SegmentName, reason: string): ScanFault {
   return { offset: 0, index: LogIndex(name.firstIndex), reason };
 }
 
-/** The segments, without the copy of one that is just being opened again. */
-function currentSegments(fileSystem: FileSystem, directory: string): readonly SegmentName[] {
-  const names = listSegments(fileSystem, directory);
-  return names.filter((name, i) => names[i - 1]?.firstIndex !== name.firstIndex);
+/** The segments, without the copy of one that is just being opened again; the archive's before them. */
+function currentSegments(
+  fileSystem: FileSystem,
+  directory: string,
+  archive: boolean,
+): readonly OfflineSegment[] {
+  const names = listSegments(fileSystem, directory)
+    .filter((name, i, all) => all[i - 1]?.firstIndex !== name.firstIndex)
+    .map((name) => ({ ...name, archived: false }));
+  return archive ? [...archivedSegments(fileSystem, directory), ...names] : names;
+}
+
+function archivedSegments(fileSystem: FileSystem, directory: string): readonly OfflineSegment[] {
+  return fileSystem.list(directory).flatMap((name) => {
+    if (!name.startsWith(ARCHIVE_PREFIX)) return [];
+    const parsed = parseSegmentName(name.slice(ARCHIVE_PREFIX.length));
+    return parsed?.kind === "sealed" ? [{ ...parsed, name, archived: true }] : [];
+  });
 }

@@ -343,6 +343,11 @@ export class Store {
 
   // ---- the whole state -----------------------------------------------------
 
+  /** Whether a view is open. */
+  get hasView(): boolean {
+    return this.#viewOpen;
+  }
+
   /** A consistent view of this moment, to be read in slices while requests go on. At most one at a time. */
   openView(): StateView {
     assert(!this.#viewOpen, "there is one view at a time");

@@ -10,7 +10,7 @@ import { statusLines } from "../../src/console/status-table.js";
 import { bytesField, grouped, printable, textTable } from "../../src/console/text.js";
 import { corruptions, verifyJson, verifyLines } from "../../src/console/verify-report.js";
 import { LogIndex } from "../../src/raft/types.js";
-import type { VerifyReport } from "../../src/storage/offline-log.js";
+import type { DirectoryReport } from "../../src/storage/verification.js";
 
 function rowOf(kind: RowKind, key = "k", value = "v"): Row {
   return {
@@ -152,23 +152,28 @@ describe("text", () => {
 });
 
 describe("the report of log verify", () => {
-  const report: VerifyReport = {
+  const report: DirectoryReport = {
     segmentCount: 2,
+    archivedCount: 1,
+    snapshotCount: 2,
     entryCount: 5,
     byteCount: 12_345,
     firstIndex: LogIndex(1),
     lastIndex: LogIndex(5),
     checksum: 255,
-    damages: [{ file: "s2", offset: 9, index: LogIndex(6), reason: "cut off", torn: true }],
+    damages: [{ file: "s2", offset: 9, index: LogIndex(6), reason: "cut off", harmless: true }],
   };
-  it("a torn tail is no corruption", () => {
+  it("what a crash leaves is no corruption", () => {
     assert.deepEqual(corruptions(report), []);
     assert.equal(verifyJson("d", report)["sound"], true);
-    assert.match(verifyLines("d", report).join("\n"), /every byte is sound[^]*torn tail/);
+    assert.match(
+      verifyLines("d", report).join("\n"),
+      /every byte is sound[^]*in the archive[^]*2 snapshots[^]*harmless/,
+    );
   });
   it("anything else is", () => {
     const damages = [
-      { file: "s1", offset: 1, index: LogIndex(2), reason: "checksum", torn: false },
+      { file: "s1", offset: 1, index: LogIndex(2), reason: "checksum", harmless: false },
     ];
     const worse = { ...report, damages };
     assert.equal(corruptions(worse).length, 1);

@@ -13,6 +13,7 @@ import type {
   NodeInfo,
   NodeService,
   ReadDone,
+  SnapshotService,
   StatusDone,
 } from "../../src/node/service.js";
 import { RevisionWaits } from "../../src/node/revision-waits.js";
@@ -203,6 +204,14 @@ export class SingleNodeService implements NodeService {
     }
     return entries;
   }
+
+  readonly snapshots: SnapshotService = {
+    held: () => [],
+    save: (_timeoutMs, done) => {
+      done(new DatabaseError("STORAGE_FAILED", "nothing is saved here"), undefined);
+    },
+    readSaved: () => undefined,
+  };
 
   checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {
     const entry = this.#log[index - 1];

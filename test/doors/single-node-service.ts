@@ -12,6 +12,7 @@ import type {
   NodeInfo,
   NodeService,
   ReadDone,
+  SnapshotService,
   StatusDone,
 } from "../../src/node/service.js";
 import { RevisionWaits } from "../../src/node/revision-waits.js";
@@ -32,6 +33,8 @@ export class SingleNodeService implements NodeService {
   readError: DatabaseError | undefined;
   /** While true, answers wait for `release`. */
   held = false;
+  /** What `snapshots.save` has written. */
+  savedBytes = new Uint8Array(0);
   executeCount = 0;
   readCount = 0;
   /** what the leader's clock shows; milliseconds since 1970 */
@@ -143,6 +146,19 @@ export class SingleNodeService implements NodeService {
   readLog(): readonly Entry[] {
     return [];
   }
+
+  readonly snapshots: SnapshotService = {
+    held: () => [],
+    save: (_timeoutMs, done) => {
+      this.#later(() => {
+        const { length: size } = this.savedBytes;
+        const saved = { index: 1, term: 1, revision: this.store.revision, size, fileChecksum: 0 };
+        done(this.readError, this.readError === undefined ? saved : undefined);
+      });
+    },
+    readSaved: (index, offset, sizeMax) =>
+      index === 1 ? this.savedBytes.subarray(offset, offset + sizeMax) : undefined,
+  };
 
   checksumAt(): undefined {
     return undefined;

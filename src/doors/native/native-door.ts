@@ -52,6 +52,8 @@ const DEFAULT_NATIVE_DOOR_LIMITS: NativeDoorLimits = {
 
 /** bytes; a page of the log holds no more, unless one entry does */
 const LOG_PAGE_SIZE_MAX = 1024 * 1024;
+/** bytes; a part of a saved snapshot holds no more */
+const SAVED_PART_SIZE_MAX = 1024 * 1024;
 /** Bytes of the preamble that name the protocol; its version and a line feed follow. */
 const NAME_SIZE = 6;
 /** Answers to writes may wait untaken up to this many times `untakenSizeMax`. */
@@ -198,6 +200,15 @@ class NativeSession implements ConnectionHandler {
       case "checksumAt":
         this.#inspect(request.id, () => this.#checksumOf(request));
         break;
+      case "snapshots":
+        this.#inspect(request.id, () => this.#snapshotsOf(request.id));
+        break;
+      case "saveSnapshot":
+        this.#saveSnapshot(request, size);
+        break;
+      case "readSaved":
+        this.#inspect(request.id, () => this.#savedPart(request));
+        break;
       default:
         unreachable(request);
     }
@@ -337,9 +348,9 @@ class NativeSession implements ConnectionHandler {
     if (this.#untaken()) throw untaken();
     const entries = this.#service.readLog(LogIndex(from), Math.min(sizeMax, LOG_PAGE_SIZE_MAX));
     // With the checksum before it, the reader can check the first block too.
-    const before = from === 1 ? { checksum: 0 } : this.#service.checksumAt(LogIndex(from - 1));
-    if (entries.length > 0 && before === undefined)
-      throw new DatabaseError("INVALID_ARGUMENT", `the log holds no checksum before index ${from}`);
+    const first = entries[0]?.index ?? from;
+    const before = first === 1 ? { checksum: 0 } : this.#service.checksumAt(LogIndex(first - 1));
+    assert(entries.length === 0 || before !== undefined, "a log tells what it chains to");
     const blocks = Buffer.concat(entries.map(({ block }) => block));
     return { kind: "logPage", id, previousChecksum: before?.checksum ?? 0, blocks };
   }
@@ -348,6 +359,29 @@ class NativeSession implements ConnectionHandler {
     const at = this.#service.checksumAt(LogIndex(index));
     const held = at !== undefined;
     return { kind: "checksumOf", id, held, term: at?.term ?? 0, checksum: at?.checksum ?? 0 };
+  }
+
+  #snapshotsOf(id: number): ClientResponse {
+    const json = JSON.stringify(this.#service.snapshots.held());
+    return { kind: "snapshotsOf", id, json };
+  }
+
+  #saveSnapshot({ id, timeoutMs }: RequestOf<"saveSnapshot">, size: number): void {
+    this.#begin(size);
+    this.#service.snapshots.save(timeoutMs, (error, saved) => {
+      if (saved === undefined) this.#fail(id, errorOf(error));
+      else this.#answer({ kind: "savedAs", id, saved });
+      this.#finish(size);
+    });
+  }
+
+  #savedPart({ id, index, offset, sizeMax }: RequestOf<"readSaved">): ClientResponse {
+    if (this.#untaken()) throw untaken();
+    const size = Math.min(sizeMax, SAVED_PART_SIZE_MAX);
+    const bytes = this.#service.snapshots.readSaved(index, offset, size);
+    if (bytes === undefined)
+      throw new DatabaseError("INVALID_ARGUMENT", `no snapshot of entry ${index} is kept here`);
+    return { kind: "savedPart", id, bytes };
   }
 
   #begin(size: number): void {

@@ -1,0 +1,213 @@
+/**
+ * Saves: snapshots that somebody asks for, to keep them elsewhere.
+ *
+ *   asked → a linearizable read → a view of the store → a file, a slice at a time,
+ *   between the turns of the driver → read in parts by whoever asked → removed
+ *
+ * They are none of the node's own snapshots: no log is compacted behind them, and
+ * which of those there are stays a matter of the log alone. Who asks while one is
+ * written waits for the next, which all of them share: each must hold everything
+ * that was acknowledged before it was asked for.
+ *
+ * What the disk refuses fails the save, never the node.
+ */
+import { AssertionError } from "../assert.js";
+import type { SavedSnapshot } from "../codec/inspection-message.js";
+import { DatabaseError } from "../errors.js";
+import type { FileSystem } from "../storage/file-system.js";
+import type { LogBase } from "../storage/log-storage.js";
+import { readSnapshots } from "../storage/offline-snapshots.js";
+import { SavedSnapshotFile } from "../storage/saved-snapshot.js";
+import type { StateView } from "../store/state-view.js";
+import type { Store } from "../store/store.js";
+import type { Clock } from "./clock.js";
+import type { HeldSnapshot, ReadDone, SaveDone, SnapshotService } from "./service.js";
+import { headAt, type HeadParts } from "./snapshots.js";
+
+/** Milliseconds of a slice, as of a snapshot of the node's own. */
+const SLICE_MS = 2;
+const SLICE_SIZE_MAX = 1024 * 1024;
+const ROWS_SIZE = 16 * 1024;
+/** Milliseconds that the read before a save may take. */
+const READ_MS_MAX = 5000;
+/** Milliseconds without a reader after which a save is removed. */
+const KEPT_MS = 60_000;
+
+export interface SavesParts extends HeadParts {
+  readonly store: Store;
+  readonly fileSystem: FileSystem;
+  readonly dataDirectory: string;
+  readonly clock: Clock;
+  /** a linearizable read */
+  readonly read: (deadline: number, done: ReadDone) => void;
+  /** the last entry whose effect the store holds */
+  readonly lastApplied: () => LogBase;
+}
+
+interface Writing {
+  readonly view: StateView;
+  readonly file: SavedSnapshotFile;
+  readonly askers: readonly SaveDone[];
+}
+
+interface Kept {
+  readonly file: SavedSnapshotFile;
+  readonly saved: SavedSnapshot;
+  lastReadAt: number;
+}
+
+export class Saves implements SnapshotService {
+  readonly #parts: SavesParts;
+  /** for the next one */
+  #askers: SaveDone[] = [];
+  #writing: Writing | undefined;
+  #kept: Kept | undefined;
+  #closed = false;
+
+  constructor(parts: SavesParts) {
+    this.#parts = parts;
+  }
+
+  held(): readonly HeldSnapshot[] {
+    const { fileSystem, dataDirectory } = this.#parts;
+    return readSnapshots(fileSystem, dataDirectory).map(({ head, endChecksum, size }) => {
+      const { index, term, checksum } = head;
+      return { index, term, checksum, stateChecksum: endChecksum, size };
+    });
+  }
+
+  save(timeoutMs: number, done: SaveDone): void {
+    const { clock, read } = this.#parts;
+    if (this.#closed) {
+      clock.defer(() => {
+        done(stopping(), undefined);
+      });
+      return;
+    }
+    read(clock.now() + Math.min(timeoutMs, READ_MS_MAX), (error, store) => {
+      if (store === undefined || this.#closed) {
+        done(error ?? stopping(), undefined);
+        return;
+      }
+      this.#askers.push(done);
+      this.#begin();
+    });
+  }
+
+  readSaved(index: number, offset: number, sizeMax: number): Uint8Array | undefined {
+    const kept = this.#kept;
+    if (kept?.saved.index !== index) return undefined;
+    kept.lastReadAt = this.#parts.clock.now();
+    return kept.file.read(offset, sizeMax);
+  }
+
+  /** Called with every tick. */
+  look(): void {
+    const kept = this.#kept;
+    if (kept !== undefined && this.#parts.clock.now() - kept.lastReadAt >= KEPT_MS) this.#drop();
+    // A view of the node's own snapshot may have been in the way.
+    this.#begin();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const writing = this.#writing;
+    this.#writing = undefined;
+    writing?.view.close();
+    this.#tell([...(writing?.askers ?? []), ...this.#askers.splice(0)], stopping());
+    // What cannot be removed now is removed by the next start.
+    attempt(() => writing?.file.remove());
+    this.#drop();
+  }
+
+  #begin(): void {
+    const { store, fileSystem, dataDirectory, lastApplied, clock } = this.#parts;
+    if (this.#writing !== undefined || this.#askers.length === 0 || store.hasView) return;
+    const askers = this.#askers.splice(0);
+    const entry = lastApplied();
+    const kept = this.#kept;
+    if (kept?.saved.index === entry.index) {
+      kept.lastReadAt = clock.now();
+      this.#answer(askers, kept.saved);
+      return;
+    }
+    this.#drop();
+    const head = headAt(this.#parts, entry);
+    const failure = attempt(() => {
+      const file = SavedSnapshotFile.create(fileSystem, `${dataDirectory}/snapshots`, head);
+      this.#writing = { view: store.openView(), file, askers };
+    });
+    if (failure === undefined) this.#scheduleSlice();
+    else this.#tell(askers, failure);
+  }
+
+  #scheduleSlice(): void {
+    this.#parts.clock.defer(() => {
+      const writing = this.#writing;
+      if (writing === undefined) return;
+      const failure = attempt(() => {
+        this.#writeSlice(writing);
+      });
+      if (failure === undefined) return;
+      this.#writing = undefined;
+      writing.view.close();
+      attempt(() => {
+        writing.file.remove();
+      });
+      this.#tell(writing.askers, failure);
+    });
+  }
+
+  #writeSlice({ view, file, askers }: Writing): void {
+    const { clock } = this.#parts;
+    const until = clock.now() + SLICE_MS;
+    for (let size = 0; size < SLICE_SIZE_MAX && clock.now() < until; size += ROWS_SIZE) {
+      const rows = view.next(ROWS_SIZE);
+      if (rows.length > 0) {
+        file.append(rows);
+        continue;
+      }
+      file.end();
+      view.close();
+      this.#writing = undefined;
+      const { index, term, revision } = file.head;
+      const saved = { index, term, revision, size: file.size, fileChecksum: file.checksum };
+      this.#kept = { file, saved, lastReadAt: clock.now() };
+      this.#answer(askers, saved);
+      return;
+    }
+    this.#scheduleSlice();
+  }
+
+  #answer(askers: readonly SaveDone[], saved: SavedSnapshot): void {
+    for (const done of askers) done(undefined, saved);
+  }
+
+  #tell(askers: readonly SaveDone[], error: DatabaseError): void {
+    for (const done of askers) done(error, undefined);
+  }
+
+  #drop(): void {
+    const kept = this.#kept;
+    this.#kept = undefined;
+    attempt(() => kept?.file.remove());
+  }
+}
+
+/** What the disk said no to; our own mistakes pass. */
+function attempt(work: () => void): DatabaseError | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof AssertionError) throw error;
+    const text = error instanceof Error ? error.message : String(error);
+    const message = `the snapshot could not be written for saving: ${text}`;
+    return new DatabaseError("STORAGE_FAILED", message, { cause: error });
+  }
+}
+
+function stopping(): DatabaseError {
+  return new DatabaseError("CLOSED", "the node is stopping");
+}
