@@ -69,8 +69,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ["src/index", ...DATABASE, "src/client", ...FLOOR_0],
     entries: [
       "src/codec/block",
+      "src/node/restored-directory",
       "src/node/service",
       "src/raft/types",
+      "src/storage/kept-snapshot",
       "src/storage/offline-log",
       "src/storage/verification",
     ],
@@ -79,7 +81,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   commands: {
     rooms: ["src/index", "src/console", "src/client", "bench"],
-    entries: ["src/codec/block", "src/storage/offline-log", "src/storage/verification"],
+    entries: [
+      "src/node/restored-directory",
+      "src/storage/kept-snapshot",
+      "src/storage/verification",
+    ],
     packages: ["@oclif/core"],
     nodeModules: true,
   },

@@ -90,11 +90,13 @@ export function nodeStartOf(flags: NodeFlags): NodeStart {
   };
 }
 
-function checkId(id: string, where: string): void {
+/** @throws {CommandError} usage */
+export function checkId(id: string, where: string): void {
   if (!isNodeId(id)) throw usageError(`${where} "${id}" cannot name a node: ${ID_RULE}`, "--id n1");
 }
 
-function parseCluster(texts: readonly string[]): ReadonlyMap<string, Address> {
+/** Members and their addresses, as `--cluster` names them. @throws {CommandError} usage */
+export function parseCluster(texts: readonly string[]): ReadonlyMap<string, Address> {
   const members = new Map<string, Address>();
   for (const part of texts.flatMap((text) => text.split(",")).map((text) => text.trim())) {
     if (part === "") continue;

@@ -8,7 +8,7 @@
  * in service stops the node at once and reports it.
  */
 import { randomBytes } from "node:crypto";
-import { openDataDirectory, type Identity } from "../storage/data-directory.js";
+import { openDataDirectory, readIdentity, type Identity } from "../storage/data-directory.js";
 import { NodeId } from "../raft/types.js";
 import type { FileSystem } from "../storage/file-system.js";
 import type { RecoveryReport } from "../storage/log-storage.js";
@@ -46,7 +46,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenedNode> {
   const directory = await openDataDirectory({
     path: settings.dataDirectory,
     nodeId: NodeId(settings.id),
-    clusterId: clusterIdFor(settings),
+    clusterId: clusterIdFor(settings, readIdentity(settings.dataDirectory)?.salt),
     onCompromised: fail,
   });
   let assembled: AssembledNode | undefined;

@@ -50,16 +50,20 @@ export interface NodeSettings {
 /**
  * A cluster is who was there at its beginning: the same members, the same id, on
  * every node, without anybody having to hand out one (docs/decisions/0002).
+ *
+ * @param salt of a cluster that was restored from a snapshot: another one of the
+ *   same members (docs/decisions/0007)
  */
-function clusterIdOf(cluster: ReadonlyMap<string, string>): string {
+export function clusterIdOf(cluster: ReadonlyMap<string, string>, salt?: string): string {
   const members = [...cluster].map(([id, address]) => `${id}=${address}`).toSorted();
-  const hash = createHash("sha256").update(`balsa cluster\n${members.join("\n")}`);
+  const restored = salt === undefined ? "" : `\nrestored ${salt}`;
+  const hash = createHash("sha256").update(`balsa cluster\n${members.join("\n")}${restored}`);
   return hash.digest("hex").slice(0, 32);
 }
 
-/** The cluster a node with these settings is of. */
-export function clusterIdFor({ join, cluster }: NodeSettings): string {
-  return join?.clusterId ?? clusterIdOf(cluster);
+/** The cluster a node with these settings is of. @param salt that its directory keeps */
+export function clusterIdFor({ join, cluster }: NodeSettings, salt?: string): string {
+  return join?.clusterId ?? clusterIdOf(cluster, salt);
 }
 
 /** @throws {DatabaseError} INVALID_ARGUMENT that says what, why and what to do */

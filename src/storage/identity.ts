@@ -2,6 +2,7 @@
  * Whose a data directory is: `<data>/identity.json`, written once.
  *
  *   {"clusterId":"…32 hex…","nodeId":"…","incarnationId":"…32 hex…","formatVersion":1,"checksum":"…8 hex…"}
+ *   with "salt":"…32 hex…" before the checksum, of a cluster that was restored from a snapshot
  *
  * The incarnation is minted with the directory: a node whose directory was wiped
  * comes back under its old id with another one, and is known as a stranger.
@@ -18,6 +19,8 @@ export interface Identity {
   /** 32 hex digits, minted when the directory was made */
   readonly incarnationId: string;
   readonly formatVersion: number;
+  /** 32 hex digits; what a restored cluster's id is derived from beside its members */
+  readonly salt?: string;
 }
 
 /** Of the directory's layout and of everything in it. */
@@ -57,20 +60,23 @@ function parseIdentity(text: string): Identity | undefined {
   }
   if (typeof parsed !== "object" || parsed === null) return undefined;
   const fields = parsed as Record<string, unknown>;
-  const { clusterId, nodeId, incarnationId, formatVersion, checksum } = fields;
+  const { clusterId, nodeId, incarnationId, formatVersion, salt, checksum } = fields;
   if (typeof clusterId !== "string" || !HEX_ID.test(clusterId)) return undefined;
   if (typeof incarnationId !== "string" || !HEX_ID.test(incarnationId)) return undefined;
   if (typeof nodeId !== "string" || !isNodeId(nodeId)) return undefined;
   if (typeof formatVersion !== "number" || !Number.isSafeInteger(formatVersion)) return undefined;
-  const identity = { clusterId, nodeId, incarnationId, formatVersion };
+  if (salt !== undefined && (typeof salt !== "string" || !HEX_ID.test(salt))) return undefined;
+  const rest = salt === undefined ? {} : { salt };
+  const identity = { clusterId, nodeId, incarnationId, formatVersion, ...rest };
   // Of another version only that much is known.
   const isKnown = formatVersion === FORMAT_VERSION;
   return isKnown && checksum !== checksumOf(identity) ? undefined : identity;
 }
 
 /** CRC-32 of the JSON of the other fields. */
-function checksumOf({ clusterId, nodeId, incarnationId, formatVersion }: Identity): string {
-  const text = JSON.stringify({ clusterId, nodeId, incarnationId, formatVersion });
+function checksumOf({ clusterId, nodeId, incarnationId, formatVersion, salt }: Identity): string {
+  const rest = salt === undefined ? {} : { salt };
+  const text = JSON.stringify({ clusterId, nodeId, incarnationId, formatVersion, ...rest });
   return crc32(text).toString(16).padStart(8, "0");
 }
 
@@ -79,6 +85,10 @@ export interface ClaimOptions {
   readonly nodeId: NodeId;
   /** 32 hex digits, for the case that the directory is new */
   readonly freshIncarnationId: string;
+  /** see Identity; for a new directory of a restored cluster */
+  readonly salt?: string;
+  /** whether a directory without an identity may hold data: whoever made it gives it one last */
+  readonly isPrepared?: boolean;
 }
 
 /**
@@ -93,7 +103,7 @@ export function claimIdentity(
   directory: string,
   options: ClaimOptions,
 ): Identity {
-  const { clusterId, nodeId, freshIncarnationId } = options;
+  const { clusterId, nodeId, freshIncarnationId, salt, isPrepared = false } = options;
   const found = readIdentityFile(fileSystem, directory);
   if (found !== undefined) {
     const whose = `${directory} belongs to node ${found.nodeId} of cluster ${found.clusterId}`;
@@ -109,7 +119,7 @@ export function claimIdentity(
     return found;
   }
   for (const name of ["log", "hard-state-1", "hard-state-2", "snapshots"]) {
-    if (!fileSystem.exists(`${directory}/${name}`)) continue;
+    if (isPrepared || !fileSystem.exists(`${directory}/${name}`)) continue;
     const message = `${directory} holds ${name} but no identity.json: it cannot be told whose it is`;
     throw new DatabaseError("CORRUPTION", message);
   }
@@ -118,6 +128,7 @@ export function claimIdentity(
     nodeId,
     incarnationId: freshIncarnationId,
     formatVersion: FORMAT_VERSION,
+    ...(salt === undefined ? {} : { salt }),
   };
   writeIdentity(fileSystem, directory, identity);
   return identity;

@@ -1,0 +1,231 @@
+/** Backups of a live cluster, and new clusters made of them. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, it } from "mocha";
+import { connect } from "../../src/index.js";
+import { balsa, balsaOk, ClusterProcesses, NodeProcess } from "../end-to-end/processes.js";
+
+const PORT = 13941;
+const KEYS = 3000;
+
+/** Everything a database holds, in key order. */
+async function contents(endpoint: string): Promise<string> {
+  await using database = connect({ endpoints: [endpoint], timeoutMs: 10_000 });
+  const hash = createHash("sha256");
+  for await (const { key, value, modRevision, version } of database.list()) {
+    hash.update(key).update(value).update(` ${modRevision} ${version} `);
+  }
+  return hash.digest("hex");
+}
+
+function json(text: string): Readonly<Record<string, unknown>> {
+  return JSON.parse(text) as Readonly<Record<string, unknown>>;
+}
+
+describe("snapshots kept elsewhere", function () {
+  this.timeout(120_000);
+  let old: ClusterProcesses;
+  let backup = "";
+  let expected = "";
+  let revision = 0;
+  let clusterFlag = "";
+
+  before(async () => {
+    old = new ClusterProcesses(3, PORT, ["--snapshot-entries", "1000"]);
+    backup = path.join(old.directory, "backup.avro");
+    clusterFlag = old.nodes.map(({ id, peer }) => `${id}=${peer}`).join(",");
+    await old.start();
+    await old.leader(10_000);
+    await using database = connect({ endpoints: old.endpoints.split(","), timeoutMs: 10_000 });
+    for (let i = 0; i < KEYS; i += 100) {
+      await Promise.all(
+        Array.from({ length: 100 }, (_, j) => database.put(`key-${i + j}`, `${i + j} `.repeat(40))),
+      );
+    }
+    await database.delete("key-7");
+    revision = (await database.put("key-8", "again")).revision;
+    await balsaOk(["snapshot", "save", backup], { endpoints: old.endpoints });
+  });
+  after(async () => {
+    await old[Symbol.asyncDispose]();
+  });
+
+  it("a save holds everything acknowledged before it, from whichever node", async () => {
+    for (const { client, id } of old.nodes) {
+      const file = path.join(old.directory, `from-${id}.avro`);
+      const saved = json(
+        await balsaOk(["snapshot", "save", file, "--json"], { endpoints: client }),
+      );
+      assert.deepEqual(
+        [saved["revision"], saved["keys"], saved["sound"]],
+        [revision, KEYS - 1, true],
+      );
+      assert.equal(saved["bytes"], readFileSync(file).length);
+    }
+    // Equal states are equal files; and nothing is left beside them.
+    const files = readdirSync(old.directory).filter((name) => name.includes(".avro"));
+    assert.deepEqual(files.sort(), ["backup.avro", "from-n1.avro", "from-n2.avro", "from-n3.avro"]);
+    const hashes = files.map((name) =>
+      createHash("sha256")
+        .update(readFileSync(path.join(old.directory, name)))
+        .digest("hex"),
+    );
+    assert.equal(new Set(hashes).size, 1);
+    for (const { directory } of old.nodes) {
+      const names = readdirSync(path.join(directory, "snapshots"));
+      assert.ok(names.filter((name) => name.endsWith(".tmp")).length <= 1, names.join());
+    }
+  });
+
+  it("a save does not replace a file unless it is told to", async () => {
+    const again = await balsa(["snapshot", "save", backup], { endpoints: old.endpoints });
+    assert.deepEqual([again.code, again.stdout], [2, ""]);
+    assert.match(again.stderr, /is there already/);
+    await balsaOk(["snapshot", "save", backup, "--force"], { endpoints: old.endpoints });
+  });
+
+  it("inspect tells what is in a file and in a directory, and finds damage", async () => {
+    const told = json(await balsaOk(["snapshot", "inspect", backup, "--json"]));
+    assert.deepEqual([told["revision"], told["keys"]], [revision, KEYS - 1]);
+    assert.deepEqual(told["voters"], ["n1", "n2", "n3"]);
+    const text = await balsaOk(["snapshot", "inspect", backup]);
+    assert.match(text, /every byte is sound[^]*2 999 keys[^]*n1, n2, n3/);
+    const [node] = old.nodes;
+    const lines = await balsaOk(["snapshot", "inspect", node?.directory ?? "", "--json"]);
+    assert.equal(lines.trim().split("\n").length, 2);
+    const bytes = readFileSync(backup);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    const damaged = path.join(old.directory, "damaged.avro");
+    writeFileSync(damaged, bytes);
+    for (const flags of [[], ["--json"]]) {
+      const found = await balsa(["snapshot", "inspect", damaged, ...flags]);
+      assert.equal(found.code, 8);
+      assert.match(found.stdout, flags.length === 0 ? /CORRUPT/ : /"CORRUPTION".*"sound":false/);
+    }
+    const refused = await balsa(
+      ["snapshot", "restore", damaged, "--id", "n1", "--cluster", "n1=127.0.0.1:1"].concat([
+        "--data",
+        path.join(old.directory, "no"),
+      ]),
+    );
+    assert.equal(refused.code, 8, refused.stderr);
+    assert.ok(!existsSync(path.join(old.directory, "no")));
+    assert.ok(!existsSync(path.join(old.directory, "no.restoring")));
+    const absent = await balsa(["snapshot", "inspect", path.join(old.directory, "absent")]);
+    assert.equal(absent.code, 2);
+  });
+
+  it("a directory's newest snapshot is saved without its node", async () => {
+    const [node] = old.nodes;
+    const file = path.join(old.directory, "offline.avro");
+    const words = ["snapshot", "save", file, "--data", node?.directory ?? ""];
+    const { code, stdout, stderr } = await balsa([...words, "--endpoints", "none"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /every byte is sound/);
+    assert.match(stderr, /entries \d+ to \d+ of the log are not in it/);
+  });
+
+  it("a restored cluster has all keys, beyond every revision, and refuses the old members", async () => {
+    expected = await contents(old.nodes[0]?.client ?? "");
+    const third = old.node("n3");
+    await old.stop();
+    const restored = new ClusterProcesses(3, PORT, []);
+    try {
+      const ids = new Set<unknown>();
+      for (const node of restored.nodes) {
+        const words = ["snapshot", "restore", backup, "--data", node.directory, "--id", node.id];
+        const made = json(await balsaOk([...words, "--cluster", clusterFlag, "--json"]));
+        ids.add(made["clusterId"]);
+        assert.equal(made["revision"], revision + 1_000_000_000);
+        const again = await balsa([...words, "--cluster", clusterFlag]);
+        assert.deepEqual([again.code, again.stdout], [2, ""]);
+      }
+      assert.equal(ids.size, 1);
+
+      // Two of the new, and one of the old: the two are a majority, the old one is nobody.
+      const [first, second] = [restored.node("n1"), restored.node("n2")];
+      await Promise.all([first.start(), second.start(), third.start()]);
+      const status = await restored.until(15_000, "a leader who does not hear of n3", async () => {
+        const found = await restored.status();
+        const isAlone = found?.nodes.find(({ id }) => id === "n3")?.alive === false;
+        return found?.leader === null || !isAlone ? undefined : found;
+      });
+      assert.equal(status.clusterId, [...ids][0]);
+      assert.equal(await contents(first.client), expected);
+      assert.match(third.log, /another cluster|cluster [0-9a-f]{32}/);
+      const lonely = await balsa(["kv", "get", "key-8", "--timeout", "1s"], {
+        endpoints: third.client,
+      });
+      assert.equal(lonely.code, 5, lonely.stdout);
+      await third.end("SIGTERM");
+
+      // The third of the new one comes, and all three agree.
+      await restored.node("n3").start();
+      await using database = connect({
+        endpoints: restored.endpoints.split(","),
+        timeoutMs: 10_000,
+      });
+      const next = await database.put("after", "restore");
+      assert.equal(next.revision, revision + 1_000_000_001);
+      await restored.caughtUp(20_000);
+      const seen = await Promise.all(restored.nodes.map(({ client }) => contents(client)));
+      assert.equal(new Set(seen).size, 1);
+      await database.close();
+      await restored.stop();
+      const directories = restored.nodes.map(({ directory }) => directory);
+      await balsaOk(["log", "compare", ...directories]);
+      for (const directory of directories) await balsaOk(["log", "verify", directory]);
+      const apart = await balsa(["log", "compare", third.directory, ...directories, "--json"]);
+      assert.equal(apart.code, 9, apart.stdout);
+
+      // And it comes back from its directories.
+      await restored.start();
+      await restored.leader(10_000);
+      assert.equal(await contents(restored.nodes[2]?.client ?? ""), seen[2]);
+    } finally {
+      await restored[Symbol.asyncDispose]();
+    }
+  });
+
+  it("the same file makes different clusters of different members, bumps and names", async () => {
+    const folder = path.join(old.directory, "others");
+    mkdirSync(folder);
+    const words = ["snapshot", "restore", backup, "--id", "n1", "--json"];
+    const makes: readonly (readonly string[])[] = [
+      ["--cluster", clusterFlag],
+      ["--cluster", clusterFlag, "--name", "drill"],
+      ["--cluster", clusterFlag, "--bump-revision", "5"],
+      ["--cluster", "n1=127.0.0.1:13999"],
+    ];
+    const ids = new Set<unknown>();
+    for (const [at, flags] of makes.entries()) {
+      const data = path.join(folder, String(at));
+      const made = await balsaOk([...words, "--data", data, ...flags]);
+      ids.add(json(made)["clusterId"]);
+    }
+    assert.equal(ids.size, makes.length);
+    const usage: readonly (readonly string[])[] = [
+      ["--cluster", "n2=127.0.0.1:13999", "--data", path.join(folder, "x")],
+      ["--cluster", clusterFlag, "--data", path.join(folder, "x"), "--bump-revision", "0"],
+      ["--cluster", clusterFlag, "--data", old.directory],
+    ];
+    for (const flags of usage) assert.equal((await balsa([...words, ...flags])).code, 2);
+    assert.ok(!existsSync(path.join(folder, "x")));
+  });
+
+  it("a restored node started with other members is refused", async () => {
+    const data = path.join(old.directory, "alone");
+    const node = new NodeProcess({
+      id: "n1",
+      peer: `127.0.0.1:${PORT + 20}`,
+      client: `127.0.0.1:${PORT + 21}`,
+      directory: data,
+      cluster: `n1=127.0.0.1:${PORT + 20}`,
+    });
+    const words = ["snapshot", "restore", backup, "--id", "n1", "--data", data];
+    await balsaOk([...words, "--cluster", `n1=127.0.0.1:${PORT + 22}`]);
+    await assert.rejects(node.start(), /belongs to node n1 of cluster/);
+  });
+});

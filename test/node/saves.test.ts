@@ -1,0 +1,218 @@
+/** Saves: shared by those who ask together, out of the way of the node's own snapshots, harmless when the disk is not. */
+import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
+import { beforeEach, describe, it } from "mocha";
+import type { SavedSnapshot } from "../../src/codec/inspection-message.js";
+import type { DatabaseError } from "../../src/errors.js";
+import type { Clock } from "../../src/node/clock.js";
+import { Saves } from "../../src/node/saves.js";
+import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
+import { MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
+import { readSnapshot } from "../../src/storage/kept-snapshot.js";
+import { Store } from "../../src/store/store.js";
+import { put, request } from "../store/requests.js";
+
+/** Time that moves when it is told to, and tasks that run when they are told to. */
+class ManualClock implements Clock {
+  time = 0;
+  readonly tasks: (() => void)[] = [];
+  now(): number {
+    return this.time;
+  }
+  wallTime(): number {
+    return this.time;
+  }
+  start(): void {
+    // Ticks are given by hand.
+  }
+  stop(): void {
+    // Ticks are given by hand.
+  }
+  defer(task: () => void): void {
+    this.tasks.push(task);
+  }
+  /** Runs tasks, and those that they make, until none is left. @returns how many there were */
+  run(countMax = Infinity): number {
+    let count = 0;
+    for (; count < countMax; count += 1) {
+      const task = this.tasks.shift();
+      if (task === undefined) break;
+      task();
+    }
+    return count;
+  }
+}
+
+type Answer = readonly [DatabaseError | undefined, SavedSnapshot | undefined];
+
+describe("saves", () => {
+  let clock: ManualClock;
+  let store: Store;
+  let fileSystem: MemoryFileSystem;
+  let saves: Saves;
+  let answers: Answer[];
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    store = new Store();
+    fileSystem = new MemoryFileSystem();
+    fileSystem.makeDirectory("/data/snapshots");
+    answers = [];
+    saves = new Saves({
+      ...{ clusterId: "0".repeat(32), store, fileSystem, dataDirectory: "/data", clock },
+      raft: {
+        configurationAt: () => ({
+          index: LogIndex(0),
+          configuration: { voters: [NodeId("n1")], learners: [] },
+        }),
+      },
+      read: (_deadline, done) => {
+        clock.defer(() => {
+          done(undefined, store);
+        });
+      },
+      lastApplied: () => ({ index: LogIndex(store.revision), term: Term(1), checksum: 7 }),
+    });
+    fill("a", 300);
+  });
+
+  function fill(prefix: string, count: number): void {
+    for (let i = 0; i < count; i += 1)
+      store.apply(request(put(`${prefix}${i}`, "x".repeat(2000))), 1);
+  }
+
+  function ask(): void {
+    saves.save(5000, (error, saved) => answers.push([error, saved]));
+  }
+
+  function names(): readonly string[] {
+    return fileSystem.list("/data/snapshots");
+  }
+
+  /** All bytes of a save, read in parts. */
+  function fetch(saved: SavedSnapshot): Buffer {
+    const parts: Uint8Array[] = [];
+    for (let offset = 0; offset < saved.size;) {
+      const part = saves.readSaved(saved.index, offset, 10_000);
+      assert.ok(part !== undefined && part.length > 0);
+      parts.push(part);
+      offset += part.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  it("hold the moment they were asked for, while the store goes on", () => {
+    ask();
+    clock.run(1);
+    assert.ok(store.hasView);
+    const revision = store.revision;
+    fill("b", 50);
+    clock.run();
+    const [error, saved] = answers[0] ?? [];
+    assert.equal(error, undefined);
+    assert.equal(saved?.revision, revision);
+    const bytes = fetch(saved);
+    assert.equal(crc32(bytes), saved.fileChecksum);
+    assert.ok(!store.hasView);
+    assert.deepEqual(saves.readSaved(saved.index, saved.size, 10), new Uint8Array(0));
+    assert.equal(saves.readSaved(saved.index + 1, 0, 10), undefined);
+    const found = readSnapshot(
+      `/data/snapshots/${names()[0] ?? ""}`,
+      undefined,
+      undefined,
+      fileSystem,
+    );
+    assert.deepEqual([found.keyCount, found.head.revision], [300, revision]);
+  });
+
+  it("are written in slices between which others have their turn", () => {
+    fill("c", 3000);
+    ask();
+    assert.ok(clock.run() > 4);
+  });
+
+  it("who asks while one is written shares the next one", () => {
+    ask();
+    clock.run(1);
+    assert.ok(store.hasView);
+    fill("b", 1);
+    ask();
+    ask();
+    clock.run();
+    saves.look();
+    clock.run();
+    const indexes = answers.map(([, saved]) => saved?.index);
+    assert.deepEqual(indexes, [301, 302, 302]);
+    assert.equal(names().length, 1);
+    // Nothing has changed since: what is there will do.
+    ask();
+    assert.equal(clock.run(), 1);
+    assert.equal(answers[3]?.[1], answers[2]?.[1]);
+  });
+
+  it("wait for a view of the node's own snapshot", () => {
+    const view = store.openView();
+    ask();
+    clock.run();
+    saves.look();
+    assert.deepEqual([answers.length, names().length], [0, 0]);
+    view.close();
+    saves.look();
+    clock.run();
+    assert.equal(answers.length, 1);
+  });
+
+  it("fail alone when the disk refuses, and leave nothing", () => {
+    let fails = true;
+    fileSystem.fail(({ kind }) => (fails && kind === "write" ? "ENOSPC" : undefined));
+    ask();
+    clock.run();
+    assert.deepEqual([answers[0]?.[0]?.code, names()], ["STORAGE_FAILED", []]);
+    assert.ok(!store.hasView);
+    fails = false;
+    ask();
+    clock.run();
+    assert.equal(answers[1]?.[0], undefined);
+    fileSystem.fail(({ kind }) => (kind === "open" ? "EMFILE" : undefined));
+    fill("b", 1);
+    ask();
+    clock.run();
+    assert.equal(answers[2]?.[0]?.code, "STORAGE_FAILED");
+  });
+
+  it("go when nobody has read of them for a minute", () => {
+    ask();
+    clock.run();
+    const index = answers[0]?.[1]?.index ?? 0;
+    clock.time = 59_000;
+    saves.look();
+    assert.notEqual(saves.readSaved(index, 0, 1), undefined);
+    clock.time = 118_000;
+    saves.look();
+    assert.notEqual(saves.readSaved(index, 0, 1), undefined);
+    clock.time = 178_000;
+    saves.look();
+    assert.equal(saves.readSaved(index, 0, 1), undefined);
+    assert.deepEqual(names(), []);
+  });
+
+  it("end with the node: who waits is told, the file goes", () => {
+    ask();
+    clock.run();
+    fill("b", 1);
+    ask();
+    clock.run(1);
+    ask();
+    saves.close();
+    clock.run();
+    assert.deepEqual(
+      answers.slice(1).map(([error]) => error?.code),
+      ["CLOSED", "CLOSED"],
+    );
+    assert.deepEqual(names(), []);
+    assert.ok(!store.hasView);
+    ask();
+    clock.run();
+    assert.equal(answers.at(-1)?.[0]?.code, "CLOSED");
+  });
+});
