@@ -76,6 +76,23 @@ type OfflineSegment = SegmentName & { readonly archived: boolean };
 /** times a segment is looked for anew when its node renames it under our eyes */
 const ATTEMPTS_MAX = 5;
 
+/** A segment is gone: the node that owns the directory compacted or truncated its log meanwhile. */
+class Vanished extends DatabaseError {
+  constructor(path: string) {
+    super("BUSY", `${path} was removed by its node while it was read`);
+  }
+}
+
+/** undefined when the segment is gone. */
+function unlessVanished<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Vanished) return undefined;
+    throw error;
+  }
+}
+
 export class OfflineLog {
   readonly path: string;
   /** undefined when there is none, or none that can be read */
@@ -157,7 +174,7 @@ export class OfflineLog {
   }
 
   /**
-   * Entries from `from` on, in order.
+   * Entries from `from` on, in order; those that are compacted meanwhile are left out.
    * @throws {DatabaseError} CORRUPTION at damage that is not a torn tail
    */
   *entries(from: LogIndex): IterableIterator<OfflineEntry> {
@@ -166,7 +183,12 @@ export class OfflineLog {
     let inArchive = false;
     for (const name of this.#names) {
       if (name.kind === "sealed" && name.lastIndex < next) continue;
-      const { index, damage, marker } = this.#read(name);
+      const segment = unlessVanished(() => this.#read(name));
+      if (segment === undefined) {
+        before = undefined;
+        continue;
+      }
+      const { index, damage, marker } = segment;
       const broken = before === undefined ? undefined : chainFault(index.start, after(before));
       // Where a snapshot took the log's place, the archive has a hole.
       const isHole = inArchive && before !== undefined && index.firstIndex > before.lastIndex + 1;
@@ -177,6 +199,8 @@ export class OfflineLog {
       if (next <= last) yield* this.#within(name, index, marker, next, last);
       if (damage?.torn === false) throw damaged(name.name, damage, "");
       next = Math.max(next, last + 1);
+      // However long the log is, it is not held in memory.
+      if (name !== this.#names.at(-1)) this.#reads.delete(name.firstIndex);
     }
   }
 
@@ -287,9 +311,10 @@ export class OfflineLog {
           torn,
         });
       };
-      const result = this.#readAnew(name);
+      const result = unlessVanished(() => this.#readAnew(name));
       done += this.#sizeOf(name);
-      if (result.kind === "headless") {
+      if (result === undefined) before = undefined;
+      else if (result.kind === "headless") {
         note(result.fault, false);
         before = undefined;
       } else {
@@ -304,7 +329,6 @@ export class OfflineLog {
         byteCount += index.end;
         before = damage === undefined ? index : undefined;
         last = index;
-        this.#reads.set(name.firstIndex, result.segment);
       }
       onProgress?.(done, all);
     }
@@ -367,11 +391,12 @@ export class OfflineLog {
   }
 
   #sizeOf(name: OfflineSegment): number {
-    const { file } = this.#open(name);
+    const opened = unlessVanished(() => this.#open(name));
+    if (opened === undefined) return 0;
     try {
-      return file.size();
+      return opened.file.size();
     } finally {
-      file.close();
+      opened.file.close();
     }
   }
 
@@ -387,11 +412,12 @@ export class OfflineLog {
       try {
         return { file: this.#fileSystem.open(path, "read"), current, path };
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === ATTEMPTS_MAX)
-          throw error;
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       }
       const names = currentSegments(this.#fileSystem, this.#directory, true);
-      current = names.find(({ firstIndex }) => firstIndex === name.firstIndex) ?? name;
+      const found = names.find(({ firstIndex }) => firstIndex === name.firstIndex);
+      if (found === undefined || attempt === ATTEMPTS_MAX) throw new Vanished(path);
+      current = found;
     }
   }
 
