@@ -55,8 +55,8 @@ export default class SnapshotSave extends ConnectedCommand {
     if (!flags.force && existsSync(args.file)) {
       throw usageError(`${args.file} is there already`, "another name, or --force to replace it");
     }
-    const { KeptSnapshotWriter } = await import("../../src/storage/kept-snapshot.js");
-    const writer = KeptSnapshotWriter.create(args.file, flags.force);
+    const { WholeFile } = await import("../../src/storage/whole-file.js");
+    const writer = WholeFile.create(args.file, flags.force);
     const progress = await startProgress("saving", 1);
     const onProgress = (done: number, all: number): void => {
       progress.update(done / Math.max(1, all), "");

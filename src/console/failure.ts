@@ -27,6 +27,8 @@ export const EXIT = {
   corruption: 8,
   unhealthy: 9,
   directoryInUse: 10,
+  /** SIGINT, where it is taken for an answer */
+  interrupted: 130,
 } as const;
 
 const EXIT_BY_CODE: Readonly<Record<ErrorCode, number>> = {

@@ -5,6 +5,7 @@
  * `kind` is in lower case; a conditional put is a `put` with its `condition`.
  */
 import type { Row } from "../codec/block.js";
+import { rowDetail } from "./row-detail.js";
 import { bufferOf, bytesField, printable } from "./text.js";
 
 /** CONTRACT: a line of `log inspect --json`. */
@@ -45,8 +46,13 @@ function command(row: Row): LogLine {
     case "append":
       return { kind: "append", ...key, ...value };
     default:
-      return { kind: row.kind.toLowerCase(), ...key, ...value };
+      return { kind: kindOf(row.kind), ...(rowDetail(row) ?? { ...key, ...value }) };
   }
+}
+
+/** The kind of a row as it is shown: a conditional put is a put. */
+export function kindOf(kind: Row["kind"]): string {
+  return kind === "putIfAbsent" || kind === "putIfPresent" ? "put" : kind.toLowerCase();
 }
 
 function membersOf(value: Uint8Array): unknown {
@@ -99,7 +105,11 @@ function words(row: Row): { readonly kind: string; readonly detail: string } {
       return { kind: "increment", detail: `${key}  by ${value}` };
     case "append":
       return { kind: "append", detail: `${key}  +${value}` };
-    default:
-      return { kind: row.kind.toLowerCase(), detail: key };
+    default: {
+      const words = Object.entries(rowDetail(row) ?? {})
+        .filter(([name]) => name !== "key" && name !== "keyBase64")
+        .map(([name, one]) => `${name} ${one}`);
+      return { kind: kindOf(row.kind), detail: [key, ...words].join("  ").trim() };
+    }
   }
 }

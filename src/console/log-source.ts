@@ -26,6 +26,8 @@ export interface LogSource extends ReplicaLog {
   blocks(from: number): AsyncIterable<readonly Row[]>;
   /** where a block stands on disk; undefined where that is not known */
   locate(index: number): BlockPlace | undefined;
+  /** The same log as it is now, when it has changed; undefined when it has not. */
+  later(): Promise<LogSource | undefined>;
   /** The voters by the last configuration of this log; undefined when it names none. Reads what is behind the newest snapshot. */
   voters(): Promise<readonly string[] | undefined>;
 }
@@ -46,15 +48,18 @@ async function* rowsOf(
 export class DirectorySource implements LogSource {
   readonly leads = false;
   readonly #log: OfflineLog;
+  readonly #options: OfflineOptions;
+  #fingerprint = "";
 
-  private constructor(log: OfflineLog) {
+  private constructor(log: OfflineLog, options: OfflineOptions) {
     this.#log = log;
+    this.#options = options;
   }
 
   /** @throws {DatabaseError} INVALID_ARGUMENT when there is no log */
   static async open(path: string, options: OfflineOptions = {}): Promise<DirectorySource> {
     const { OfflineLog } = await import("../storage/offline-log.js");
-    return new DirectorySource(OfflineLog.open(path, options));
+    return new DirectorySource(OfflineLog.open(path, options), options);
   }
 
   get name(): string {
@@ -95,6 +100,16 @@ export class DirectorySource implements LogSource {
 
   blocks(from: number): AsyncIterable<readonly Row[]> {
     return rowsOf(this.entries(from));
+  }
+
+  async later(): Promise<DirectorySource | undefined> {
+    const { OfflineLog } = await import("../storage/offline-log.js");
+    const fingerprint = OfflineLog.fingerprint(this.name, this.#options.fileSystem);
+    if (fingerprint === this.#fingerprint) return undefined;
+    const later = await DirectorySource.open(this.name, this.#options);
+    // Taken before it was opened: what changed meanwhile is seen the next time.
+    later.#fingerprint = fingerprint;
+    return later;
   }
 
   async voters(): Promise<readonly string[] | undefined> {
@@ -148,6 +163,11 @@ export class NodeSource implements LogSource {
   static async ask(name: string, database: RemoteDatabase): Promise<NodeSource> {
     const [info, snapshots] = await Promise.all([database.info(), database.snapshots()]);
     return new NodeSource(name, database, info, snapshots);
+  }
+
+  async later(): Promise<NodeSource | undefined> {
+    const later = await NodeSource.ask(this.name, this.#database);
+    return later.committedIndex > this.committedIndex ? later : undefined;
   }
 
   /** This log as it is once it has reached `index`, or when the deadline has passed. */

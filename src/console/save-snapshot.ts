@@ -1,7 +1,8 @@
 /** A snapshot brought to where it is kept: from a node that runs, or from a directory. */
 import type { RemoteDatabase } from "../client/remote-database.js";
 import { DatabaseError } from "../errors.js";
-import type { KeptSnapshotWriter, SnapshotSummary } from "../storage/kept-snapshot.js";
+import type { SnapshotSummary } from "../storage/kept-snapshot.js";
+import type { WholeFile } from "../storage/whole-file.js";
 import { CommandError, EXIT } from "./failure.js";
 
 /** Times a transfer is begun anew: another node answers, or bytes came damaged. */
@@ -13,9 +14,10 @@ const ATTEMPTS_MAX = 3;
  */
 export async function fetchSnapshot(
   database: RemoteDatabase,
-  writer: KeptSnapshotWriter,
+  writer: WholeFile,
   onProgress: (done: number, all: number) => void,
 ): Promise<SnapshotSummary> {
+  const { finishSnapshot } = await import("../storage/kept-snapshot.js");
   for (let attempt = 1; ; attempt += 1) {
     const saved = await database.saveSnapshot();
     try {
@@ -26,7 +28,7 @@ export async function fetchSnapshot(
         onProgress(writer.size, saved.size);
       }
       if (writer.size === saved.size && writer.checksum === saved.fileChecksum)
-        return writer.finish();
+        return finishSnapshot(writer);
       if (attempt === ATTEMPTS_MAX)
         throw new DatabaseError(
           "CORRUPTION",
@@ -47,25 +49,24 @@ export async function fetchSnapshot(
  */
 export async function copyNewest(
   directory: string,
-  writer: KeptSnapshotWriter,
+  writer: WholeFile,
   onProgress: (done: number, all: number) => void,
   note: (line: string) => void,
 ): Promise<SnapshotSummary> {
-  const { copySnapshot, readSnapshot, snapshotFilesOf } =
-    await import("../storage/kept-snapshot.js");
+  const kept = await import("../storage/kept-snapshot.js");
   const { OfflineLog } = await import("../storage/offline-log.js");
   const log = OfflineLog.open(directory);
   log.close();
-  for (const file of snapshotFilesOf(directory).toReversed()) {
+  for (const file of kept.snapshotFilesOf(directory).toReversed()) {
     try {
-      readSnapshot(file);
+      kept.readSnapshot(file);
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.code !== "CORRUPTION") throw error;
       note(`note: passed over: ${error.message}`);
       continue;
     }
-    copySnapshot(file, writer, onProgress);
-    const summary = writer.finish();
+    kept.copySnapshot(file, writer, onProgress);
+    const summary = kept.finishSnapshot(writer);
     const { index } = summary.head;
     if (log.lastIndex > index)
       note(

@@ -1,17 +1,14 @@
-/**
- * Snapshots outside of any data directory: backups. A file like a node's own, read
- * strictly, and written so that its name stands for the whole or is not there.
- */
+/** Snapshots outside of any data directory: backups. Files like a node's own, read strictly. */
 import { createHash, type Hash } from "node:crypto";
 import { basename, dirname, resolve } from "node:path";
-import { crc32 } from "node:zlib";
 import type { SnapshotHead } from "../codec/snapshot.js";
 import { DatabaseError } from "../errors.js";
 import type { StateRow, StateRowKind } from "../store/state-row.js";
-import type { File, FileSystem } from "./file-system.js";
+import type { FileSystem } from "./file-system.js";
 import { NodeFileSystem } from "./node-file-system.js";
 import { snapshotNames } from "./offline-snapshots.js";
 import { SnapshotReader } from "./snapshot-file.js";
+import type { WholeFile } from "./whole-file.js";
 
 const COPY_SIZE = 1024 * 1024;
 
@@ -95,91 +92,20 @@ export function fileDigest(path: string, fileSystem: FileSystem = new NodeFileSy
   }
 }
 
-/** A backup being written: under a temporary name, until it is whole, sound and durable. */
-export class KeptSnapshotWriter {
-  readonly #fileSystem: FileSystem;
-  readonly #path: string;
-  readonly #temporary: string;
-  readonly #file: File;
-  #size = 0;
-  #checksum = 0;
-
-  private constructor(fileSystem: FileSystem, path: string, temporary: string) {
-    this.#fileSystem = fileSystem;
-    this.#path = path;
-    this.#temporary = temporary;
-    this.#file = fileSystem.open(temporary, "create");
-  }
-
-  /**
-   * @param replaces whether a file of that name may be replaced
-   * @throws {DatabaseError} INVALID_ARGUMENT when it is there and may not; Node's own errors
-   */
-  static create(
-    path: string,
-    replaces: boolean,
-    fileSystem: FileSystem = new NodeFileSystem(),
-  ): KeptSnapshotWriter {
-    const target = resolve(path);
-    if (!replaces && fileSystem.exists(target))
-      throw new DatabaseError("INVALID_ARGUMENT", `${path} is there already`);
-    const temporary = `${dirname(target)}/.${basename(target)}.${process.pid}.tmp`;
-    if (fileSystem.exists(temporary)) fileSystem.remove(temporary);
-    return new KeptSnapshotWriter(fileSystem, target, temporary);
-  }
-
-  /** bytes so far */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** CRC-32 of the bytes so far */
-  get checksum(): number {
-    return this.#checksum;
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#file.write(bytes, this.#size);
-    this.#checksum = crc32(bytes, this.#checksum);
-    this.#size += bytes.length;
-  }
-
-  /** Begins anew. */
-  restart(): void {
-    this.#file.truncate(0);
-    this.#size = 0;
-    this.#checksum = 0;
-  }
-
-  /**
-   * Reads all of it back, makes it durable and gives it its name.
-   * @throws {DatabaseError} CORRUPTION when it is not a whole snapshot; Node's own errors. Nothing is left then
-   */
-  finish(): SnapshotSummary {
-    try {
-      const summary = readSnapshot(this.#temporary, undefined, undefined, this.#fileSystem);
-      this.#file.datasync();
-      this.#file.close();
-      this.#fileSystem.rename(this.#temporary, this.#path);
-      this.#fileSystem.syncDirectory(dirname(this.#path));
-      return { ...summary, file: this.#path };
-    } catch (error) {
-      this.abort();
-      throw error;
-    }
-  }
-
-  /** Nothing is left of it. Idempotent, and nothing once it is finished. */
-  abort(): void {
-    this.#file.close();
-    if (this.#fileSystem.exists(this.#temporary)) this.#fileSystem.remove(this.#temporary);
-  }
+/**
+ * Reads all that was written back, and gives it its name.
+ * @throws {DatabaseError} CORRUPTION when it is not a whole snapshot; Node's own errors
+ */
+export function finishSnapshot(written: WholeFile): SnapshotSummary {
+  const summary = readSnapshot(written.temporary);
+  written.finish();
+  return summary;
 }
 
 /** Copies a snapshot from elsewhere into `target`. */
 export function copySnapshot(
   path: string,
-  target: KeptSnapshotWriter,
+  target: WholeFile,
   onProgress: (done: number, all: number) => void,
   fileSystem: FileSystem = new NodeFileSystem(),
 ): void {

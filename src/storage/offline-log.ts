@@ -168,6 +168,19 @@ export class OfflineLog {
     return this.#names.map(({ firstIndex }) => LogIndex(firstIndex - 1));
   }
 
+  /** What its first entry chains to. @throws {DatabaseError} CORRUPTION when its first segment has no sound header */
+  get start(): SegmentStart {
+    const [first] = this.#names;
+    if (first !== undefined) return this.#start(first);
+    const { index, term, checksum } = this.#base;
+    return {
+      clusterId: this.identity?.clusterId ?? "0".repeat(32),
+      firstIndex: LogIndex(index + 1),
+      previousTerm: term,
+      previousChecksum: checksum,
+    };
+  }
+
   /** segments in the archive, if it is read */
   get archivedCount(): number {
     return this.#names.filter(({ archived }) => archived).length;
@@ -195,6 +208,7 @@ export class OfflineLog {
       if (broken !== undefined && !isHole) throw damaged(name.name, headFault(name, broken), "");
       before = index;
       inArchive = name.archived;
+      next = Math.max(next, index.firstIndex);
       const last = Math.min(index.lastIndex, this.lastIndex);
       if (next <= last) yield* this.#within(name, index, marker, next, last);
       if (damage?.torn === false) throw damaged(name.name, damage, "");

@@ -1,0 +1,211 @@
+/** The tools beside a live cluster: what they tell is true while nodes write, and no byte changes. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, it } from "mocha";
+import { connect, type Database } from "../../src/index.js";
+import { balsa, balsaOk, ClusterProcesses } from "../end-to-end/processes.js";
+
+const PORT = 13951;
+const BALSA = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
+
+type Line = Readonly<Record<string, unknown>>;
+
+function linesOf(text: string): readonly Line[] {
+  const lines = text.split("\n").filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line) as Line);
+}
+
+/** Every file but the lock, and what is in it. */
+function bytesOf(directory: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith("LOCK"))
+    .map(({ parentPath, name }) => {
+      const file = path.join(parentPath, name);
+      return `${file} ${createHash("sha256").update(readFileSync(file)).digest("hex")}`;
+    })
+    .sort();
+}
+
+describe("log tools beside a live cluster", function () {
+  this.timeout(120_000);
+  let cluster: ClusterProcesses;
+  let database: Database;
+
+  before(async () => {
+    cluster = new ClusterProcesses(3, PORT, ["--snapshot-entries", "300", "--retain", "all"]);
+    await cluster.start();
+    await cluster.leader(10_000);
+    database = connect({ endpoints: cluster.endpoints.split(","), timeoutMs: 10_000 });
+    await write(0, 2000);
+    await cluster.caughtUp(20_000);
+  });
+  after(async () => {
+    await database.close();
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  /** Large enough for several segments, and so for an archive. */
+  async function write(first: number, count: number): Promise<void> {
+    for (let i = first; i < first + count; i += 50) {
+      await Promise.all(
+        Array.from({ length: 50 }, (_, j) =>
+          database.put(`key-${String(i + j).padStart(5, "0")}`, `${i + j} `.padEnd(8000, "x")),
+        ),
+      );
+    }
+  }
+
+  it("a node's log and its directory's are the same, filter by filter", async () => {
+    const [node] = cluster.nodes;
+    assert.ok(node !== undefined);
+    const filters: readonly (readonly string[])[] = [
+      ["--limit", "50"],
+      ["--key", "key-0199*", "--limit", "10"],
+      ["--kind", "noop,config"],
+      ["--term", "1", "--limit", "5"],
+    ];
+    for (const filter of filters) {
+      const online = await balsaOk(["log", "inspect", "--json", ...filter], {
+        endpoints: node.client,
+      });
+      const offline = await balsaOk(["log", "inspect", node.directory, "--json", ...filter]);
+      assert.equal(online, offline, filter.join(" "));
+    }
+    const found = linesOf(
+      await balsaOk([
+        "log",
+        "inspect",
+        node.directory,
+        "--archive",
+        "--json",
+        "--key",
+        "key-00007",
+      ]),
+    );
+    assert.deepEqual(
+      found.map(({ kind, key }) => `${String(kind)} ${String(key)}`),
+      ["put key-00007"],
+    );
+    const index = String(found[0]?.["index"]);
+    const one = linesOf(
+      await balsaOk(["log", "inspect", node.directory, "--archive", "--json", "--index", index]),
+    );
+    assert.ok(one.length >= 1 && one.every((line) => String(line["index"]) === index));
+    const wrong = await balsa(["log", "inspect", node.directory, "--kind", "puts"]);
+    assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
+  });
+
+  it("an export from the archive on is the whole history", async () => {
+    const [node] = cluster.nodes;
+    const names = readdirSync(path.join(node?.directory ?? "", "log"));
+    assert.ok(
+      names.some((name) => name.startsWith("archive-")),
+      names.join(),
+    );
+    const lines = linesOf(await balsaOk(["log", "export", node?.directory ?? ""]));
+    const keys = new Set(lines.filter(({ kind }) => kind === "put").map(({ key }) => key));
+    assert.equal(keys.size, 2000);
+    assert.equal(lines[0]?.["index"], 1);
+    const out = path.join(cluster.directory, "history.avro");
+    const words = ["log", "export", node?.directory ?? "", "--out", out];
+    const told = linesOf(await balsaOk([...words, "--json"]))[0];
+    assert.deepEqual([told?.["format"], told?.["firstIndex"]], ["avro", 1]);
+    assert.equal(told?.["bytes"], readFileSync(out).length);
+    assert.equal((await balsa(words)).code, 2);
+    await balsaOk([...words, "--force"]);
+    const odd = await balsa(["log", "export", node?.directory ?? "", "--format", "csv"]);
+    assert.equal(odd.code, 2);
+  });
+
+  it("no tool changes a byte of a running node's directory", async () => {
+    const [node] = cluster.nodes;
+    const directory = node?.directory ?? "";
+    const before = bytesOf(directory);
+    for (const words of [
+      ["log", "inspect", directory],
+      ["log", "verify", directory],
+      ["log", "export", directory],
+      ["log", "compare", ...cluster.nodes.map((one) => one.directory)],
+      ["snapshot", "inspect", directory],
+    ]) {
+      await balsaOk(words);
+    }
+    assert.deepEqual(bytesOf(directory), before);
+  });
+
+  it("verify and compare find nothing wrong while nodes write and compact", async () => {
+    const ending = new AbortController();
+    const writer = (async (): Promise<void> => {
+      for (let i = 0; !ending.signal.aborted; i += 50) await write(i % 2000, 50);
+    })();
+    try {
+      for (const { directory } of cluster.nodes) {
+        const { code, stdout, stderr } = await balsa(["log", "verify", directory, "--json"]);
+        assert.equal(code, 0, stdout + stderr);
+      }
+      const online = await balsa(["log", "compare", "--json"], { endpoints: cluster.endpoints });
+      assert.equal(online.code, 0, online.stdout + online.stderr);
+    } finally {
+      ending.abort();
+      await writer;
+    }
+  });
+
+  for (const where of ["a node", "a directory"] as const) {
+    it(`--follow of ${where} tells what is appended, until it has told enough or Ctrl-C`, async () => {
+      const node = cluster.nodes[1];
+      assert.ok(node !== undefined);
+      await cluster.caughtUp(10_000);
+      const from = String((await lastIndexOf(node.client)) + 1);
+      const target = where === "a node" ? [] : [node.directory];
+      const words = ["log", "inspect", ...target, "--json", "--follow", "--from", from].concat([
+        "--key",
+        "followed-*",
+      ]);
+      const environment = {
+        ...process.env,
+        BALSA_ENDPOINTS: where === "a node" ? node.client : "",
+      };
+      const limited = spawn(process.execPath, [BALSA, ...words, "--limit", "2"], {
+        env: environment,
+      });
+      const endless = spawn(process.execPath, [BALSA, ...words], { env: environment });
+      const [limitedOut, endlessOut] = [collect(limited.stdout), collect(endless.stdout)];
+      await database.put("followed-1", "a");
+      await database.put("followed-2", "b");
+      await database.put("followed-3", "c");
+      const [code] = (await once(limited, "close")) as [number | null];
+      assert.equal(code, 0);
+      assert.deepEqual(keysOf(limitedOut()), ["followed-1", "followed-2"]);
+      await cluster.until(10_000, "all three", async () =>
+        keysOf(endlessOut()).length >= 3 ? true : undefined,
+      );
+      assert.deepEqual(keysOf(endlessOut()), ["followed-1", "followed-2", "followed-3"]);
+      endless.kill("SIGINT");
+      const [interrupted] = (await once(endless, "close")) as [number | null];
+      assert.equal(interrupted, 130);
+    });
+  }
+});
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString();
+}
+
+/** Keys of whole lines. */
+function keysOf(text: string): readonly unknown[] {
+  return linesOf(text.slice(0, text.lastIndexOf("\n") + 1)).map(({ key }) => key);
+}
+
+/** The last index of a node's log. */
+async function lastIndexOf(endpoint: string): Promise<number> {
+  await using client = connect({ endpoints: [endpoint] });
+  const status = await client.status();
+  return Math.max(...status.nodes.map(({ lastIndex }) => lastIndex ?? 0));
+}
