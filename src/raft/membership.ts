@@ -10,7 +10,7 @@
  * member that the configuration counts (docs/decisions/0005).
  */
 import { assert } from "../assert.js";
-import { LogIndex } from "./types.js";
+import type { LogIndex } from "./types.js";
 import type { Configuration, Entry, LogReader, MemberRecord, NodeId } from "./types.js";
 
 interface Version {

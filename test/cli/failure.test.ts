@@ -56,7 +56,10 @@ describe("failures", () => {
   it("an unknown outcome names its request, and how to look for it", () => {
     const error = new DatabaseError("OUTCOME_UNKNOWN", "the node went away", { requestId: "00ff" });
     const text = failureText(failureOf(error, "balsa kv put"));
-    assert.match(text, /^Error: the node went away\nRequest: 00ff\nTry this: .*balsa kv outcome 00ff/);
+    assert.match(
+      text,
+      /^Error: the node went away\nRequest: 00ff\nTry this: .*balsa kv outcome 00ff/,
+    );
   });
 
   it("JSON of a failure has the contract's fields", () => {
