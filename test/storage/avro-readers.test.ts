@@ -11,6 +11,7 @@ import { LogIndex, Term } from "../../src/raft/types.js";
 import type { Entry } from "../../src/raft/types.js";
 import { NodeFileSystem } from "../../src/storage/node-file-system.js";
 import { SegmentedLog } from "../../src/storage/segmented-log.js";
+import { GOLDEN_DIRECTORY } from "./golden.js";
 import { CLUSTER_ID, configurationEntry, NOTHING, putEntries, randomOf } from "./entries.js";
 
 const PYTHON = "/usr/bin/python3";
@@ -38,6 +39,49 @@ function linesOf(entries: readonly Entry[]): readonly Line[] {
     }),
   );
 }
+
+const PYTHON_TABLE_READER = `
+import json, sys
+from avro.datafile import DataFileReader
+from avro.io import DatumReader
+for name in sys.argv[1:]:
+    with DataFileReader(open(name, "rb"), DatumReader()) as rows:
+        kinds = [row["kind"] for row in rows]
+        print(json.dumps([rows.meta["avro.codec"].decode(), kinds]))
+`;
+
+/** Whether Debian's reader is here; says so when it is not. */
+function hasPython(): boolean {
+  if (spawnSync(PYTHON, ["-c", "import avro"]).status === 0) return true;
+  console.log(`      (NOT TRIED: ${PYTHON} cannot import avro; Debian: python3-avro)`);
+  return false;
+}
+
+describe("the golden directory's sealed files", () => {
+  it("are read by Debian's python3-avro as tables: segments, and the snapshot with its end", function () {
+    if (!hasPython()) this.skip();
+    const golden = join(GOLDEN_DIRECTORY, "data");
+    const files = readdirSync(golden, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".avro"))
+      .sort()
+      .map((name) => join(golden, name));
+    const output = execFileSync(PYTHON, ["-c", PYTHON_TABLE_READER, ...files], {
+      encoding: "utf8",
+    });
+    const tables = output
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as [string, string[]]);
+    assert.equal(tables.length, files.length);
+    assert.ok(tables.every(([codec, kinds]) => codec === "null" && kinds.length > 0));
+    const snapshot = tables.at(-1)?.[1] ?? [];
+    assert.deepEqual([snapshot[0], snapshot.at(-1)], ["store", "end"]);
+    const logged = new Set(tables.slice(0, -1).flatMap(([, kinds]) => kinds));
+    for (const kind of ["put", "increment", "append", "delete", "deleteRange"]) {
+      assert.ok(logged.has(kind), kind);
+    }
+  });
+});
 
 describe("a stopped node's segments", () => {
   let directory = "";
@@ -108,10 +152,7 @@ describe("a stopped node's segments", () => {
   });
 
   it("are read by Debian's python3-avro, row by row", function () {
-    if (spawnSync(PYTHON, ["-c", "import avro"]).status !== 0) {
-      console.log(`      (NOT TRIED: ${PYTHON} cannot import avro; Debian: python3-avro)`);
-      this.skip();
-    }
+    if (!hasPython()) this.skip();
     const output = execFileSync(PYTHON, ["-c", PYTHON_READER, ...files], { encoding: "utf8" });
     const lines = output
       .trim()
