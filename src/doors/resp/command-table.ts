@@ -43,8 +43,8 @@ interface Planned {
   readonly plan: Plan;
 }
 
-/** What is never queued in a transaction. */
-const RUN_AT_ONCE = new Set(["multi", "exec", "discard", "watch", "reset", "quit"]);
+/** What is never queued in a transaction; neither is what ends the connection. */
+const RUN_AT_ONCE = new Set(["multi", "exec", "discard", "watch", "reset"]);
 
 /** @param args the name and what follows it, at least the name */
 export function planCommand(

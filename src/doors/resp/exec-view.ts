@@ -1,5 +1,5 @@
 /** What a read within a transaction sees: the keys as they were between the commands around it. */
-import { keyText, textBytes } from "../../store/key-order.js";
+import { keyText } from "../../store/key-order.js";
 import type { CommandResult, KeyCommand, KeyValue } from "../../store/command.js";
 import type { RangePage } from "../../store/store.js";
 import type { StoreView } from "../../node/service.js";
@@ -107,19 +107,16 @@ export class BetweenView implements ReadView {
     const last = keyText(end);
     const inRange = (text: string): boolean => text >= first && (last === "" || text < last);
     const changed = [...this.#changed].filter(([text]) => inRange(text));
-    // So many that enough are left when all that changed is taken out.
+    // So many that enough are left when all that changed is taken out: if more follow, what changed
+    // beyond them does not come among the first.
     const page = this.#cleared
       ? { keyValues: [], more: false }
       : this.#view.rangeAt(from, end, this.#base, {
           countMax: countMax + changed.length,
           sizeMax: Number.MAX_SAFE_INTEGER,
         });
-    const horizon = page.more ? page.keyValues.at(-1)?.key : undefined;
     const merged = page.keyValues.filter(({ key }) => !this.#changed.has(keyText(key)));
-    for (const [text, record] of changed) {
-      const hidden = horizon !== undefined && Buffer.compare(textBytes(text), horizon) > 0;
-      if (record !== undefined && !hidden) merged.push(record);
-    }
+    for (const [, record] of changed) if (record !== undefined) merged.push(record);
     merged.sort((a, b) => Buffer.compare(a.key, b.key));
     return {
       keyValues: merged.slice(0, countMax),

@@ -19,9 +19,12 @@ import { TransactionQueue } from "./transaction-queue.js";
 export interface RespDoorOptions {
   /** of a read or write, milliseconds; default 5000 */
   readonly timeoutMs?: number;
+  /** bytes that all connections together may keep in transactions; default 256 MiB */
+  readonly heldSizeMax?: number;
 }
 
 const TIMEOUT_MS_DEFAULT = 5000;
+const HELD_SIZE_MAX_DEFAULT = 256 * 1024 * 1024;
 /** What a bulk may have beyond the largest value, so that a little too much is told in words. */
 const BULK_SLACK_SIZE = 1024;
 /** What a request may have beyond the largest, for the same reason and for its words. */
@@ -30,9 +33,6 @@ const REQUEST_SLACK_SIZE = 64 * 1024;
 const PIPELINE_COUNT_MAX = 4096;
 /** The same in bytes of arguments. */
 const PIPELINE_SIZE_MAX = 8 * 1024 * 1024;
-/** Bytes that all connections together may keep in transactions. */
-const HELD_SIZE_MAX = 256 * 1024 * 1024;
-
 const FIRST_PRINTABLE = 0x20;
 const DELETE = 0x7f;
 const LINE_ENDS: readonly number[] = [0x0a, 0x0d];
@@ -48,7 +48,7 @@ export class RespDoor implements ProtocolHandler {
     this.#context = {
       service,
       cursors: new ScanCursors(),
-      held: new HeldSize(HELD_SIZE_MAX),
+      held: new HeldSize(options.heldSizeMax ?? HELD_SIZE_MAX_DEFAULT),
       sessions: () => this.#sessions,
       table: COMMAND_TABLE,
     };

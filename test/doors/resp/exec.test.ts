@@ -4,7 +4,7 @@ import { describe, it } from "mocha";
 import { DatabaseError } from "../../../src/errors.js";
 import { DEFAULT_LIMITS } from "../../../src/store/command.js";
 import { ABORTED, ABSENT, array, bulk, NOTHING, OK, QUEUED } from "./reply-table.js";
-import { elementsOf, RespClient } from "./resp-client.js";
+import { elementsOf, encodeCommand, RespClient } from "./resp-client.js";
 import { turns, until, withDoor } from "./serve.js";
 
 describe("a RESP transaction", () => {
@@ -301,6 +301,46 @@ describe("a RESP transaction", () => {
       assert.equal(service.executeCount, 0);
       assert.equal(await client.command("EXEC"), "-ERR EXEC without MULTI\r\n");
     });
+  });
+
+  it("whose connection breaks after its look is not begun", async () => {
+    await withDoor(async ({ port, service, door }) => {
+      const other = await RespClient.connect(port);
+      service.held = true;
+      other.send("MULTI\r\nMSETNX k 1\r\nEXEC\r\n");
+      await until(() => service.readCount === 1);
+      other.reset();
+      await until(() => door.connectionCount === 1);
+      service.release();
+      await turns(5);
+      assert.equal(service.executeCount, 0);
+    });
+  });
+
+  it("gives back what it kept when its connection goes, or quits in the midst of it", async () => {
+    await withDoor(
+      async ({ client, port, door }) => {
+        const set = encodeCommand(["SET", "k", Buffer.alloc(8000)]);
+        for (const quits of [false, true]) {
+          const other = await RespClient.connect(port);
+          other.send("WATCH k\r\nMULTI\r\n");
+          other.send(set);
+          assert.deepEqual(await other.replies(3), [OK, OK, QUEUED]);
+          await client.command("MULTI");
+          client.send(set);
+          assert.match(await client.reply(), /^-BUSY/);
+          assert.equal(await client.command("EXEC"), ABORTED);
+          if (quits) assert.equal(await other.command("QUIT"), OK);
+          other.close();
+          await until(() => door.connectionCount === 1);
+          await client.command("MULTI");
+          client.send(set);
+          assert.equal(await client.reply(), QUEUED);
+          assert.equal(await client.command("EXEC"), array(OK));
+        }
+      },
+      { respOptions: { heldSizeMax: 10_000 } },
+    );
   });
 
   it("may change the protocol in the midst of its reply", async () => {

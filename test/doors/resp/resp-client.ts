@@ -121,6 +121,11 @@ export class RespClient {
     return this.#received.toString("latin1");
   }
 
+  /** Breaks the connection, which nobody can take for an end. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
   close(): void {
     this.#socket.destroy();
   }

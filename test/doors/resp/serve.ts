@@ -2,6 +2,7 @@
 import { ClientDoor } from "../../../src/doors/door.js";
 import type { ConnectionLimits } from "../../../src/doors/door.js";
 import { RespDoor } from "../../../src/doors/resp/resp-door.js";
+import type { RespDoorOptions } from "../../../src/doors/resp/resp-door.js";
 import type { Limits } from "../../../src/store/command.js";
 import { SingleNodeService } from "../single-node-service.js";
 import { RespClient } from "./resp-client.js";
@@ -15,6 +16,7 @@ export interface Served {
 
 export interface ServeOptions {
   readonly limits?: Limits;
+  readonly respOptions?: RespDoorOptions;
   readonly connectionLimits?: Partial<ConnectionLimits>;
 }
 
@@ -26,7 +28,7 @@ export async function withDoor(
   const door = await ClientDoor.listen({
     host: "127.0.0.1",
     port: 0,
-    protocols: [new RespDoor(service)],
+    protocols: [new RespDoor(service, options.respOptions)],
     ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
   });
   try {
