@@ -8,10 +8,16 @@ import { LogIndex, Ticks } from "../../src/raft/types.js";
 import { Disk } from "./disk.js";
 import { Properties } from "./properties.js";
 import { sealCommands, testSealer } from "./seal.js";
-import { noSnapshots } from "./server.js";
+import { foldEntry, SnapshotShelf } from "./snapshot-shelf.js";
 import type { Envelope, Message } from "../../src/raft/message.js";
 import type { RaftOptions } from "../../src/raft/options.js";
-import type { ProposeResult, Ready } from "../../src/raft/ready.js";
+import type {
+  ChangeResult,
+  MembershipChange,
+  ProposeResult,
+  Ready,
+  TransferResult,
+} from "../../src/raft/ready.js";
 import type { Configuration, NodeId } from "../../src/raft/types.js";
 
 /**
@@ -35,10 +41,26 @@ export interface Fault {
 
 export interface SimulatedNode {
   readonly id: NodeId;
-  readonly disk: Disk;
+  /** another one after a wipe, as `shelf` and `incarnation` are */
+  disk: Disk;
+  shelf: SnapshotShelf;
+  incarnation: string;
+  /** disks that were replaced, with the incarnation that was theirs */
+  readonly former: { readonly incarnation: string; readonly disk: Disk }[];
   /** undefined while it is down */
   raft: Raft | undefined;
   newestPersistId: number;
+  /** the state machine: all entries up to `index`, folded */
+  state: { readonly index: LogIndex; readonly fold: number };
+  /** its monotonic clock, milliseconds */
+  now: number;
+  /** which incarnation its connection to a peer is with */
+  readonly told: Map<NodeId, string>;
+}
+
+/** An envelope, and which incarnation of its sender wrote it. */
+export interface Packet extends Envelope {
+  readonly incarnation: string;
 }
 
 export interface ClusterOptions {
@@ -46,33 +68,35 @@ export interface ClusterOptions {
   readonly random: () => number;
   readonly raft?: Partial<RaftOptions>;
   readonly fault?: Fault;
+  /** whether members say which incarnation they are of */
+  readonly hasIncarnations?: boolean;
   /** takes each message that leaves a node */
-  readonly send: (envelope: Envelope) => void;
+  readonly send: (packet: Packet) => void;
   /** sees each Ready of a node */
   readonly onReady?: (id: NodeId, ready: Ready) => void;
 }
 
+/** What a tick stands for, milliseconds. */
+export const TICK_MS = 10;
+/** A loop that stood still for so many ticks is not fit to lead. */
+const ELECTION_TICKS_STALLED = 10;
+
 export class Cluster {
-  readonly nodes: readonly SimulatedNode[];
+  readonly nodes: SimulatedNode[] = [];
   readonly properties: Properties;
   readonly #options: ClusterOptions;
   readonly #fault: Fault;
   /** one-way cuts, "from>to" */
   readonly #cuts = new Set<string>();
   #context = 0;
+  #incarnation = 0;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.#fault = options.fault ?? {};
     this.properties = new Properties(options.configuration);
     const { voters, learners } = options.configuration;
-    this.nodes = [...voters, ...learners].map((id) => ({
-      id,
-      disk: new Disk(),
-      raft: undefined,
-      newestPersistId: 0,
-    }));
-    for (const node of this.nodes) this.properties.onStart(node.id, node.disk);
+    for (const id of [...voters, ...learners]) this.#create(id);
     for (const node of this.nodes) this.start(node);
   }
 
@@ -82,16 +106,47 @@ export class Cluster {
     return node;
   }
 
+  /** A machine that is to join: with an empty disk, and knowing who founded the cluster. */
+  join(id: NodeId): SimulatedNode {
+    const known = this.nodes.find((node) => node.id === id);
+    if (known !== undefined) return known;
+    const node = this.#create(id);
+    this.start(node);
+    return node;
+  }
+
+  #create(id: NodeId): SimulatedNode {
+    const node: SimulatedNode = {
+      ...{ id, disk: new Disk(this.#options.configuration), shelf: new SnapshotShelf() },
+      ...{ incarnation: this.#mintIncarnation(), former: [], raft: undefined, newestPersistId: 0 },
+      ...{ state: { index: LogIndex(0), fold: 0 }, now: 0, told: new Map() },
+    };
+    this.nodes.push(node);
+    this.properties.onStart(node);
+    return node;
+  }
+
+  #mintIncarnation(): string {
+    if (this.#options.hasIncarnations !== true) return "";
+    this.#incarnation += 1;
+    return this.#incarnation.toString(16).padStart(32, "0");
+  }
+
   start(node: SimulatedNode): void {
     if (node.raft !== undefined) return;
     this.#fault.restart?.(node.disk);
-    this.properties.onStart(node.id, node.disk);
+    const snapshot = node.shelf.newestState;
+    if (snapshot !== undefined) node.disk.recover(snapshot);
+    node.state = { index: snapshot?.index ?? LogIndex(0), fold: snapshot?.fold ?? 0 };
+    node.told.clear();
+    this.properties.onStart(node);
     const options: RaftOptions = {
       id: node.id,
-      configuration: this.#options.configuration,
+      configuration: snapshot?.configuration ?? this.#options.configuration,
+      configurationIndex: snapshot?.configurationIndex ?? LogIndex(0),
       hardState: node.disk.durableHardState,
       log: node.disk,
-      appliedIndex: 0 as RaftOptions["appliedIndex"],
+      appliedIndex: node.state.index,
       sealer: testSealer,
       random: this.#options.random,
       electionTicks: Ticks(10),
@@ -101,9 +156,8 @@ export class Cluster {
       uncommittedSizeMax: 1 << 20,
       applySizeMax: 1 << 20,
       cacheSizeMax: 1 << 16,
-      configurationIndex: LogIndex(0),
-      incarnation: "",
-      snapshots: noSnapshots,
+      incarnation: node.incarnation,
+      snapshots: node.shelf,
       snapshotChunkSizeMax: 1 << 16,
       leaseMs: 0,
       ...this.#options.raft,
@@ -117,31 +171,71 @@ export class Cluster {
   crash(node: SimulatedNode, stepCount: number): void {
     node.raft = undefined;
     node.disk.crash(stepCount);
+    node.shelf.crash(1 / (1 + stepCount));
   }
 
-  tick(node: SimulatedNode): void {
-    node.raft?.tick();
-    this.#drain(node);
+  /** The disk is gone, and an empty one in its place. */
+  wipe(node: SimulatedNode): void {
+    this.crash(node, 0);
+    node.former.push({ incarnation: node.incarnation, disk: node.disk });
+    node.disk = new Disk(this.#options.configuration);
+    node.shelf = new SnapshotShelf();
+    node.incarnation = this.#mintIncarnation();
+    this.properties.onWiped(node);
+  }
+
+  /** One tick, or those that a clock has passed that stands at `now` after a pause. */
+  tick(node: SimulatedNode, now = node.now + TICK_MS, count = 1): void {
+    node.now = now;
+    this.#input(node, (raft) => {
+      // A loop that stood still is told so before anything else (ready.ts, driver).
+      if (count >= ELECTION_TICKS_STALLED) raft.stalled();
+    });
+    for (let i = 0; i < count; i += 1) {
+      this.#input(node, (raft) => {
+        raft.tick();
+      });
+    }
+  }
+
+  /** The loop stood still, and its driver says so. */
+  stall(node: SimulatedNode): void {
+    this.#input(node, (raft) => {
+      raft.stalled();
+    });
   }
 
   /** Hands a message to its receiver, unless the link is cut or the receiver is down. */
-  deliver(original: Envelope): void {
+  deliver(original: Packet): void {
     const { deliver } = this.#fault;
     const envelope = deliver === undefined ? original : deliver(original, this);
     if (envelope === undefined) return;
     const { to, message } = envelope;
     if (this.isCut(original.message.from, to)) return;
-    const node = this.node(to);
-    node.raft?.step(message);
-    this.#drain(node);
+    const node = this.nodes.find(({ id }) => id === to);
+    if (node?.raft === undefined || !this.#greet(node, message.from, original.incarnation)) return;
+    this.#input(node, (raft) => {
+      raft.step(message);
+    });
+  }
+
+  /** A connection begins with who one is, and the one before it is closed. @returns whether it still stands */
+  #greet(node: SimulatedNode, from: NodeId, incarnation: string): boolean {
+    const told = node.told.get(from);
+    if (incarnation === "" || told === incarnation) return true;
+    if (told !== undefined && told > incarnation) return false;
+    node.told.set(from, incarnation);
+    node.raft?.peerIncarnation(from, incarnation);
+    return true;
   }
 
   /** Lets the oldest write of a disk become durable. @returns whether there was one */
   flush(node: SimulatedNode): boolean {
     const persistId = node.disk.flush();
     if (persistId === 0) return false;
-    node.raft?.persisted(this.#fault.acknowledgeNewest === true ? node.newestPersistId : persistId);
-    this.#drain(node);
+    this.#input(node, (raft) => {
+      raft.persisted(this.#fault.acknowledgeNewest === true ? node.newestPersistId : persistId);
+    });
     return true;
   }
 
@@ -151,17 +245,80 @@ export class Cluster {
     return result ?? { kind: "not-leader", leader: undefined };
   }
 
+  change(node: SimulatedNode, change: MembershipChange): ChangeResult {
+    const result = node.raft?.proposeChange(change);
+    this.#drain(node);
+    return result ?? { kind: "not-leader", leader: undefined };
+  }
+
+  transfer(node: SimulatedNode, target?: NodeId): TransferResult {
+    const result = node.raft?.transferLeadership(target);
+    this.#drain(node);
+    return result ?? { kind: "not-leader", leader: undefined };
+  }
+
   read(node: SimulatedNode): void {
     if (node.raft === undefined) return;
     this.#context += 1;
-    this.properties.onReadRequest(node.id, this.#context);
-    node.raft.requestRead(this.#context);
-    this.#drain(node);
+    const context = this.#context;
+    const { leader } = node.raft;
+    this.properties.onReadRequest(node, context);
+    this.#input(node, (raft) => {
+      raft.requestRead(context);
+    });
+    const isAlone = node.raft.configuration.voters.length === 1;
+    if (leader === node.id && !isAlone) this.properties.onReadAsked(node, context);
   }
 
   peerUnreachable(node: SimulatedNode, peer: NodeId): void {
     node.raft?.peerUnreachable(peer);
     this.#drain(node);
+  }
+
+  /** Begins to take a snapshot of what is applied. */
+  beginSnapshot(node: SimulatedNode): void {
+    const { raft, disk } = node;
+    const { index, fold } = node.state;
+    if (raft === undefined || index === 0) return;
+    const { configuration, index: configurationIndex } = raft.configurationAt(index);
+    const [term, checksum] = [disk.term(index), disk.checksum(index)];
+    node.shelf.begin({ index, term, checksum, configuration, configurationIndex, fold });
+  }
+
+  /** The snapshot being taken is durable, if the log on this disk reaches it. @returns whether it is */
+  finishSnapshot(node: SimulatedNode): boolean {
+    const { raft, shelf } = node;
+    const { takingIndex } = shelf;
+    if (raft === undefined || takingIndex === undefined || raft.flushedIndex < takingIndex) {
+      return false;
+    }
+    shelf.finish();
+    this.properties.onSnapshot(node);
+    return true;
+  }
+
+  /** Drops the log up to `index`, as far as a snapshot and the own state stand for it. */
+  compact(node: SimulatedNode, index: number): void {
+    const last = Math.min(index, node.shelf.newest?.index ?? 0, node.raft?.appliedIndex ?? 0);
+    if (last >= node.disk.firstIndex) node.disk.compactTo(last);
+  }
+
+  /** A snapshot that was received takes its place. @returns whether there was one */
+  install(node: SimulatedNode): boolean {
+    const { raft, shelf } = node;
+    const { received } = shelf;
+    if (raft === undefined || received === undefined) return false;
+    const { state, info } = received;
+    const verdict = raft.snapshotInstalled(state);
+    this.properties.onInstalled(node, state, verdict);
+    if (verdict !== "not-needed") {
+      node.state = { index: state.index, fold: state.fold };
+      if (verdict === "log-reset") node.disk.reset(state);
+    }
+    shelf.settle();
+    raft.snapshotTaken(info);
+    this.#drain(node);
+    return true;
   }
 
   /** Cuts one direction of one link. */
@@ -182,12 +339,19 @@ export class Cluster {
     let best: SimulatedNode | undefined;
     let bestTerm = -1;
     for (const node of this.nodes) {
-      const status = node.raft?.status();
-      if (status?.role !== "leader" || status.term <= bestTerm) continue;
+      if (node.raft?.role !== "leader" || node.raft.term <= bestTerm) continue;
       best = node;
-      bestTerm = status.term;
+      bestTerm = node.raft.term;
     }
     return best;
+  }
+
+  #input(node: SimulatedNode, act: (raft: Raft) => void): void {
+    const { raft } = node;
+    if (raft === undefined) return;
+    raft.advanceClock(node.now);
+    act(raft);
+    this.#drain(node);
   }
 
   /** The driver's loop, as ready.ts orders it. */
@@ -198,15 +362,28 @@ export class Cluster {
       const taken = raft.ready();
       const ready = this.#fault.alterReady?.(taken, node, this) ?? taken;
       disk.write(ready);
-      this.properties.onReady(node.id, ready, raft.status());
+      this.#apply(node, ready);
+      this.properties.onReady(node, ready, raft.status());
       this.#options.onReady?.(node.id, ready);
-      for (const envelope of ready.messages) this.#options.send(envelope);
+      for (const envelope of ready.messages) {
+        this.#options.send({ ...envelope, incarnation: node.incarnation });
+      }
       const last = ready.committed.at(-1);
       if (last !== undefined) raft.applied(last.index);
+      for (const chunk of ready.snapshotChunks) {
+        const offset = node.shelf.receive(chunk);
+        if (offset !== undefined) raft.snapshotStored(chunk.snapshot, offset);
+      }
       if (ready.persistId !== 0) node.newestPersistId = ready.persistId;
       if (this.#fault.acknowledgeAtOnce === true && ready.persistId !== 0) {
         raft.persisted(ready.persistId);
       }
+    }
+  }
+
+  #apply(node: SimulatedNode, ready: Ready): void {
+    for (const entry of ready.committed) {
+      node.state = { index: entry.index, fold: foldEntry(node.state.fold, entry) };
     }
   }
 }

@@ -224,7 +224,7 @@ function check(bench: Bench, plain: readonly Entry[], seed: number): void {
   const { log, disk } = bench;
   assert.equal(log.lastIndex, plain.length, `seed ${seed}`);
   for (let index = 1; index <= log.flushedIndex; index += 1) {
-    const durable = disk.durableAt(index)?.checksum;
+    const durable = disk.durableChecksum(index);
     assert.equal(durable, plain[index - 1]?.checksum, `seed ${seed}: flushed is durable`);
   }
   const read: Entry[] = [];

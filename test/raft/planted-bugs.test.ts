@@ -81,7 +81,7 @@ const bugs: readonly { readonly name: string; readonly fault: Fault; readonly fo
         disk.forget(disk.durableHardState, 1);
       },
     },
-    found: /flushed|holds all that is committed|diverge/,
+    found: /flushed|Leader Completeness|diverge/,
   },
   {
     name: "a candidate's log is not compared",
@@ -97,7 +97,7 @@ const bugs: readonly { readonly name: string; readonly fault: Fault; readonly fo
   {
     name: "a vote is granted again to another candidate of the term",
     fault: onKind("requestVoteResult", (message) => altered(message, { granted: true })),
-    found: /Election Safety|Leader Completeness|only the leader/,
+    found: /Election Safety|Leader Completeness|only the leader|votes of a majority/,
   },
   {
     name: "votes are not told apart by their sender",
@@ -112,7 +112,7 @@ const bugs: readonly { readonly name: string; readonly fault: Fault; readonly fo
         return envelope;
       },
     },
-    found: /Election Safety|Leader Completeness/,
+    found: /Election Safety|Leader Completeness|votes of a majority/,
   },
   {
     name: "the consistency check passes always",
@@ -155,7 +155,9 @@ const bugs: readonly { readonly name: string; readonly fault: Fault; readonly fo
       // As if the commit index came with entries up to it: an over-commit of a stale suffix.
       const { disk } = cluster.node(to);
       const from = message.prevLogIndex + message.entries.length;
-      const suffix = disk.entries.slice(from, message.leaderCommit);
+      const suffix = disk.entries.filter(
+        ({ index }) => index > from && index <= message.leaderCommit,
+      );
       if (suffix.some((entry) => entry.term > message.term)) return message;
       return altered(message, { entries: [...message.entries, ...suffix] });
     }),
@@ -239,7 +241,7 @@ const bugs: readonly { readonly name: string; readonly fault: Fault; readonly fo
         };
       },
     },
-    found: /flushed on a majority|Election Safety/,
+    found: /flushed on a majority|Election Safety|configuration in force|votes of a majority/,
   },
 ];
 

@@ -7,22 +7,18 @@
  * is durable, not the servers' beliefs.
  */
 import { quorumSize } from "../../src/raft/quorum.js";
-import type { Disk } from "./disk.js";
-import type { Envelope, Message } from "../../src/raft/message.js";
-import type { RaftStatus, Ready } from "../../src/raft/ready.js";
+import { describeMessage } from "./describe.js";
+import { checkConfiguration, checkLeaderCounts, countedDisks } from "./membership-properties.js";
+import { foldEntry } from "./snapshot-shelf.js";
+import { must } from "./violation.js";
+import type { Envelope } from "../../src/raft/message.js";
+import type { RaftStatus, Ready, SnapshotVerdict } from "../../src/raft/ready.js";
 import type { Configuration, Entry, LogIndex, NodeId, Term } from "../../src/raft/types.js";
-
-/** A property did not hold. */
-export class PropertyViolation extends Error {
-  override readonly name = "PropertyViolation";
-}
-
-function must(condition: boolean, truth: string, detail: () => string): asserts condition {
-  if (!condition) throw new PropertyViolation(`${truth}: ${detail()}`);
-}
+import type { SimulatedNode } from "./cluster.js";
+import type { State } from "./snapshot-shelf.js";
 
 interface Observed {
-  readonly disk: Disk;
+  readonly node: SimulatedNode;
   term: number;
   role: string;
   commitIndex: number;
@@ -32,37 +28,116 @@ interface Observed {
 }
 
 export class Properties {
-  readonly #configuration: Configuration;
+  readonly #founding: Configuration;
   readonly #nodes = new Map<NodeId, Observed>();
   readonly #leaderOf = new Map<number, NodeId>();
+  /** by node, incarnation and term */
   readonly #votes = new Map<string, NodeId>();
   /** (index, term) → checksum, and the checksum of what came before */
   readonly #entries = new Map<string, { readonly checksum: number; readonly previous: number }>();
   readonly #committed: Entry[] = [];
+  /** the term of the leader that committed each of them */
+  readonly #committedIn: number[] = [];
+  /** the state after each committed entry */
+  readonly #folds: number[] = [];
+  /** checksums of the snapshots of an index */
+  readonly #snapshots = new Map<number, number>();
   /** what was looked at, so that a check that sees nothing is noticed */
-  readonly counts = { leaders: 0, commits: 0, reads: 0, votes: 0, truncations: 0, refusedReads: 0 };
+  readonly counts = {
+    ...{ leaders: 0, commits: 0, reads: 0, votes: 0, truncations: 0, refusedReads: 0 },
+    ...{ soloReads: 0, configurations: 0, snapshots: 0, resets: 0, kept: 0, wipes: 0 },
+  };
 
-  constructor(configuration: Configuration) {
-    this.#configuration = configuration;
+  constructor(founding: Configuration) {
+    this.#founding = founding;
   }
 
   get committedIndex(): number {
     return this.#committed.length;
   }
 
-  onStart(id: NodeId, disk: Disk): void {
-    const reads = new Map<number, number>();
-    const term = disk.durableHardState.term;
-    const node = { disk, term, role: "start", commitIndex: 0, appliedIndex: 0, reads };
-    this.#nodes.set(id, node);
+  onStart(node: SimulatedNode): void {
+    const state = node.shelf.newestState;
+    if (state !== undefined) this.#checkState(node.id, state);
+    this.#nodes.set(node.id, {
+      ...{ node, term: node.disk.durableHardState.term, role: "start", reads: new Map() },
+      ...{ commitIndex: state?.index ?? 0, appliedIndex: state?.index ?? 0 },
+    });
   }
 
-  onReadRequest(id: NodeId, context: number): void {
+  onWiped(node: SimulatedNode): void {
+    this.counts.wipes += 1;
+    this.onStart(node);
+  }
+
+  onReadRequest({ id }: SimulatedNode, context: number): void {
     this.#node(id).reads.set(context, this.#committed.length);
   }
 
+  /** A leader that could ask others was asked; if it has answered already, it asked nobody. */
+  onReadAsked({ id }: SimulatedNode, context: number): void {
+    if (!this.#node(id).reads.has(context)) this.counts.soloReads += 1;
+  }
+
+  /** A snapshot was taken: of a committed state, and the same file on every node. */
+  onSnapshot(node: SimulatedNode): void {
+    const { newest, newestState } = node.shelf;
+    if (newest === undefined || newestState === undefined) return;
+    this.counts.snapshots += 1;
+    this.#checkState(node.id, newestState);
+    const known = this.#snapshots.get(newest.index) ?? newest.fileChecksum;
+    must(
+      known === newest.fileChecksum,
+      "equal states have equal snapshots",
+      () => `${node.id} at ${newest.index}`,
+    );
+    this.#snapshots.set(newest.index, known);
+  }
+
+  /** Called before the log follows. */
+  onInstalled(node: SimulatedNode, state: State, verdict: SnapshotVerdict): void {
+    if (verdict === "not-needed") return;
+    const { id, disk } = node;
+    const isHeld = disk.checksum(state.index) === state.checksum;
+    must(
+      isHeld === (verdict === "log-kept"),
+      "a log that holds the snapshot's last entry keeps what follows, and no other does",
+      () => `${id} at ${state.index}: ${verdict}`,
+    );
+    this.counts[isHeld ? "kept" : "resets"] += 1;
+    this.#checkState(id, state);
+    const observed = this.#node(id);
+    must(
+      state.index > observed.commitIndex,
+      "what is committed stays",
+      () => `${id} installs ${state.index} over ${observed.commitIndex}`,
+    );
+    observed.commitIndex = state.index;
+    observed.appliedIndex = state.index;
+  }
+
+  /** State Machine Safety across snapshots: a state is that of what was committed, with its members. */
+  #checkState(id: NodeId, state: State): void {
+    const { index } = state;
+    must(
+      this.#folds[index - 1] === state.fold,
+      "a snapshot is of what was committed (State Machine Safety)",
+      () => `${id} at ${index}`,
+    );
+    const last = this.#committed.findLast(
+      (entry) => entry.kind === "configuration" && entry.index <= index,
+    );
+    const inForce = last?.kind === "configuration" ? last.configuration : this.#founding;
+    must(
+      JSON.stringify(inForce) === JSON.stringify(state.configuration),
+      "a snapshot carries the configuration in force",
+      () => `${id} at ${index}: ${JSON.stringify(state.configuration)}`,
+    );
+  }
+
   /** Called with each Ready, after the disk has taken it in and before anything leaves. */
-  onReady(id: NodeId, ready: Ready, status: RaftStatus): void {
+  onReady(subject: SimulatedNode, ready: Ready, status: RaftStatus): void {
+    const { id } = subject;
     const node = this.#node(id);
     must(
       status.term >= node.term,
@@ -70,13 +145,19 @@ export class Properties {
       () => `${id}: ${node.term} → ${status.term}`,
     );
     this.#checkLog(id, node, ready, status);
+    // A leader that commits its own removal leads no longer when it says so.
+    const isCounting =
+      status.role === "leader" || (node.role === "leader" && node.term === status.term);
     node.term = status.term;
     node.role = status.role;
     for (const change of ready.roleChanges) {
       if (change.role === "leader") this.#checkElection(id, node, change.term);
     }
-    this.#checkCommit(id, node, status);
-    if (status.role === "leader") this.#checkMatches(id, node, status);
+    this.#checkCommit(id, node, status, isCounting);
+    if (status.role === "leader") {
+      this.#checkMatches(id, node, status);
+      checkLeaderCounts(subject, status);
+    }
     for (const envelope of ready.messages) this.#checkMessage(id, node, envelope);
     for (const entry of ready.committed) this.#checkApply(id, node, entry);
     for (const { context, index } of ready.reads) this.#checkRead(id, node, context, index);
@@ -106,8 +187,11 @@ export class Properties {
         () => `${id} from ${truncateFrom}`,
       );
     }
+    const { disk } = node.node;
     for (const entry of ready.entries) {
-      const previous = entry.index === 1 ? 0 : (node.disk.at(entry.index - 1)?.checksum ?? -1);
+      if (entry.kind === "configuration") this.counts.configurations += 1;
+      checkConfiguration(node.node, entry, status);
+      const previous = disk.checksum((entry.index - 1) as LogIndex);
       const key = `${entry.index}/${entry.term}`;
       const known = this.#entries.get(key);
       if (known === undefined) {
@@ -127,7 +211,7 @@ export class Properties {
     }
   }
 
-  #checkElection(id: NodeId, node: Observed, term: Term): void {
+  #checkElection(id: NodeId, { node }: Observed, term: Term): void {
     this.counts.leaders += 1;
     const other = this.#leaderOf.get(term);
     must(
@@ -136,55 +220,58 @@ export class Properties {
       () => `${id} and ${String(other)} in ${term}`,
     );
     this.#leaderOf.set(term, id);
-    const last = this.#committed.at(-1);
-    if (last === undefined) return;
-    const held = node.disk.at(last.index);
+    const { configuration } = node.disk.configurationAt(node.disk.lastIndex);
+    const votes = configuration.voters.filter((voter) => this.#hasVote(configuration, voter, term));
     must(
-      held?.checksum === last.checksum,
-      "a leader holds all that is committed (Leader Completeness)",
-      () => `${id} in ${term} lacks ${last.index}`,
+      votes.length >= quorumSize(configuration.voters.length),
+      "a leader has the votes of a majority of voters",
+      () => `${id} in ${term} by ${votes.join(" ")} of ${configuration.voters.join(" ")}`,
+    );
+    // Whoever counts its votes late may find that later terms have gone on without it.
+    const last = this.#committed[this.#committedIn.findLastIndex((one) => one < term)];
+    must(
+      last === undefined || node.disk.checksum(last.index) === last.checksum,
+      "a leader holds all that was committed before its term (Leader Completeness)",
+      () => `${id} in ${term} lacks ${String(last?.index)}`,
     );
   }
 
+  /** Whether a voter, in a life that counts, voted for the leader of `term`. */
+  #hasVote(configuration: Configuration, voter: NodeId, term: Term): boolean {
+    const id = this.#leaderOf.get(term);
+    return countedDisks(configuration, this.#node(voter).node).some(({ incarnation, disk }) => {
+      const { vote, term: votedIn } = disk.durableHardState;
+      if (voter === id) return vote === id && votedIn === term;
+      return this.#votes.get(`${voter}/${incarnation}/${term}`) === id;
+    });
+  }
+
   /** What becomes committed first becomes so at a leader, by counting an entry of its term that a majority has flushed. */
-  #checkCommit(id: NodeId, node: Observed, status: RaftStatus): void {
+  #checkCommit(id: NodeId, node: Observed, status: RaftStatus, isCounting: boolean): void {
+    const { disk } = node.node;
     must(
       status.commitIndex >= node.commitIndex,
       "a commit index never falls",
       () => `${id}: ${node.commitIndex} → ${status.commitIndex}`,
     );
     for (let index = node.commitIndex + 1; index <= status.commitIndex; index += 1) {
-      const entry = node.disk.at(index);
+      const entry = disk.at(index);
       must(entry !== undefined, "what is committed is in the log", () => `${id} ${index}`);
       const committed = this.#committed[index - 1];
-      if (committed !== undefined) {
+      if (committed === undefined) {
+        must(isCounting, "the leader commits first", () => `${id} ${index} as ${status.role}`);
+        this.#checkFirstCommit(node, entry, status.term);
+      } else {
         must(
           committed.checksum === entry.checksum,
           "one entry is committed at an index (State Machine Safety)",
           () => `${id} ${index}`,
         );
-        continue;
       }
-      must(
-        status.role === "leader",
-        "the leader commits first",
-        () => `${id} ${index} as ${status.role}`,
-      );
-      this.counts.commits += 1;
-      const holders = this.#configuration.voters.filter(
-        (voter) => this.#node(voter).disk.durableAt(index)?.checksum === entry.checksum,
-      );
-      const quorum = quorumSize(this.#configuration.voters.length);
-      must(
-        holders.length >= quorum,
-        "committed only when flushed on a majority",
-        () => `${index} on ${holders.join(" ")}`,
-      );
-      this.#committed.push(entry);
     }
-    if (status.role === "leader" && status.commitIndex > node.commitIndex) {
+    if (isCounting && status.commitIndex > node.commitIndex) {
       must(
-        node.disk.term(status.commitIndex) === status.term,
+        disk.term(status.commitIndex) === status.term,
         "only entries of the own term are committed by counting (Fig. 8)",
         () => `${id} ${status.commitIndex}`,
       );
@@ -192,19 +279,44 @@ export class Properties {
     node.commitIndex = status.commitIndex;
   }
 
-  #checkMatches(id: NodeId, node: Observed, status: RaftStatus): void {
-    for (const peer of status.peers) {
-      if (peer.matchIndex === 0) continue;
-      const held = this.#node(peer.id).disk.durableAt(peer.matchIndex)?.checksum;
+  #checkFirstCommit({ node }: Observed, entry: Entry, term: Term): void {
+    const { index, checksum } = entry;
+    this.counts.commits += 1;
+    const { configuration } = node.disk.configurationAt(node.disk.lastIndex);
+    const holders = configuration.voters.filter((voter) =>
+      countedDisks(configuration, this.#node(voter).node).some(
+        ({ disk }) => disk.durableChecksum(index) === checksum,
+      ),
+    );
+    must(
+      holders.length >= quorumSize(configuration.voters.length),
+      "committed only when flushed on a majority",
+      () => `${index} on ${holders.join(" ")} of ${configuration.voters.join(" ")}`,
+    );
+    this.#committed.push(entry);
+    this.#committedIn.push(term);
+    this.#folds.push(foldEntry(this.#folds.at(-1) ?? 0, entry));
+  }
+
+  #checkMatches(id: NodeId, { node }: Observed, status: RaftStatus): void {
+    for (const { id: peer, matchIndex } of status.peers) {
+      if (matchIndex === 0 || matchIndex < node.disk.base.index) continue;
+      const { incarnation, disk, former } = this.#node(peer).node;
+      const life = node.told.get(peer) ?? incarnation;
+      const meant =
+        life === incarnation ? disk : former.find((one) => one.incarnation === life)?.disk;
+      if (meant === undefined || matchIndex < meant.base.index) continue;
+      // It follows a later leader, who may have truncated what it confirmed to this one.
+      if (meant.durableHardState.term > status.term) continue;
       must(
-        held === node.disk.at(peer.matchIndex)?.checksum,
+        meant.durableChecksum(matchIndex) === node.disk.checksum(matchIndex),
         "a match is flushed on the follower",
-        () => `${id} of ${peer.id} at ${peer.matchIndex}`,
+        () => `${id} of ${peer} at ${matchIndex}`,
       );
     }
   }
 
-  #checkMessage(id: NodeId, node: Observed, envelope: Envelope): void {
+  #checkMessage(id: NodeId, { node }: Observed, envelope: Envelope): void {
     const { message, to } = envelope;
     const { disk } = node;
     const { term, vote } = disk.durableHardState;
@@ -214,14 +326,14 @@ export class Properties {
     if (!isAsked) must(message.term <= term, "a term is told once it is flushed", describe);
     switch (message.kind) {
       case "requestVote":
-        this.#checkVote(id, message.term, id);
+        this.#checkVote(node, message.term, id);
         must(
           message.lastLogIndex <= disk.durableLastIndex,
           "a candidate quotes its flushed log",
           describe,
         );
         must(
-          (disk.durableAt(message.lastLogIndex)?.term ?? 0) === message.lastLogTerm,
+          disk.durableTerm(message.lastLogIndex) === message.lastLogTerm,
           "a candidate quotes its flushed log",
           describe,
         );
@@ -229,18 +341,28 @@ export class Properties {
       case "requestVoteResult":
         if (!message.granted) return;
         must(term > message.term || vote === to, "a vote is told once it is flushed", describe);
-        this.#checkVote(id, message.term, to);
+        this.#checkVote(node, message.term, to);
         return;
       case "appendEntriesResult":
-        if (!message.success || message.matchIndex === 0) return;
+        if (!message.success || message.matchIndex <= disk.base.index) return;
         must(
-          disk.durableAt(message.matchIndex)?.checksum === disk.at(message.matchIndex)?.checksum,
+          disk.durableChecksum(message.matchIndex) === disk.checksum(message.matchIndex),
           "an append is acknowledged once it is flushed",
+          describe,
+        );
+        return;
+      case "installSnapshotResult":
+        if (!message.isInstalled) return;
+        must(
+          disk.durableLastIndex >= message.index,
+          "a snapshot is acknowledged once it is in place",
           describe,
         );
         return;
       case "appendEntries":
       case "heartbeat":
+      case "installSnapshot":
+      case "timeoutNow":
         must(
           this.#leaderOf.get(message.term) === id,
           "only the leader of a term speaks as one",
@@ -251,9 +373,9 @@ export class Properties {
     }
   }
 
-  #checkVote(id: NodeId, term: Term, candidate: NodeId): void {
+  #checkVote({ id, incarnation }: SimulatedNode, term: Term, candidate: NodeId): void {
     this.counts.votes += 1;
-    const key = `${id}/${term}`;
+    const key = `${id}/${incarnation}/${term}`;
     const before = this.#votes.get(key);
     must(
       before === undefined || before === candidate,
@@ -293,38 +415,5 @@ export class Properties {
     const node = this.#nodes.get(id);
     must(node !== undefined, "a node is known to the observer", () => id);
     return node;
-  }
-}
-
-/** One line, for failures and scenario traces. */
-export function describeMessage(message: Message): string {
-  const { kind, term } = message;
-  switch (message.kind) {
-    case "preVote":
-    case "requestVote":
-      return `${kind} term ${term} last ${message.lastLogIndex}/${message.lastLogTerm}`;
-    case "preVoteResult":
-    case "requestVoteResult":
-      return `${kind} term ${term} ${message.granted ? "granted" : "refused"}`;
-    case "appendEntries":
-      return `${kind} term ${term} prev ${message.prevLogIndex}/${message.prevLogTerm} entries ${message.entries.length} commit ${message.leaderCommit}`;
-    case "appendEntriesResult":
-      return message.success
-        ? `${kind} term ${term} match ${message.matchIndex}`
-        : `${kind} term ${term} refused ${message.prevLogIndex} hint ${message.hintIndex}/${message.hintTerm}`;
-    case "heartbeat":
-      return `${kind} term ${term} commit ${message.commitIndex} round ${message.readRound}`;
-    case "heartbeatResult":
-      return `${kind} term ${term} round ${message.readRound}`;
-    case "readIndex":
-      return `${kind} term ${term}`;
-    case "readIndexResult":
-      return `${kind} term ${term} ${message.granted ? `index ${message.index}` : "refused"}`;
-    case "timeoutNow":
-      return `${kind} term ${term}`;
-    case "installSnapshot":
-      return `${kind} term ${term} index ${message.snapshot.index} at ${message.offset} of ${message.snapshot.size}`;
-    case "installSnapshotResult":
-      return `${kind} term ${term} index ${message.index} ${message.isInstalled ? "installed" : `has ${message.offset}`}`;
   }
 }

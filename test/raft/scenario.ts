@@ -9,11 +9,10 @@
  * Commands are in the table below. Every run is also under the observer's eyes.
  */
 import { Cluster } from "./cluster.js";
-import { describeMessage } from "./properties.js";
+import { describeMessage } from "./describe.js";
 import { voters } from "./seal.js";
 import { NodeId } from "../../src/raft/types.js";
-import type { Envelope } from "../../src/raft/message.js";
-import type { SimulatedNode } from "./cluster.js";
+import type { Packet, SimulatedNode } from "./cluster.js";
 import type { Ready } from "../../src/raft/ready.js";
 
 /** Makes every election timeout 19 ticks, while stickiness ends after 10. */
@@ -75,7 +74,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   /** deliver 1 2 [kind]: all that waits on that way */
   deliver: (scenario, args) => {
-    for (const envelope of scenario.take(args)) scenario.cluster.deliver(envelope);
+    for (const packet of scenario.take(args)) scenario.cluster.deliver(packet);
   },
   drop: (scenario, args) => {
     scenario.take(args);
@@ -89,7 +88,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     scenario.late.push(...scenario.take(args));
   },
   late: (scenario) => {
-    for (const envelope of scenario.late.splice(0)) scenario.cluster.deliver(envelope);
+    for (const packet of scenario.late.splice(0)) scenario.cluster.deliver(packet);
   },
   /** cut 1 2 (both ways), cut 1>2 (one way) */
   cut: (scenario, args) => {
@@ -142,12 +141,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   unreachable: (scenario, [id, peer = ""]) => {
     scenario.cluster.peerUnreachable(scenario.node(id), NodeId(peer));
   },
-  /** transfer 1 2: leader 1 tells 2 to campaign */
-  transfer: (scenario, [from = "", to = ""]) => {
-    const status = scenario.node(from).raft?.status();
-    if (status?.role !== "leader") throw new Error("only a leader hands over");
-    const message = { kind: "timeoutNow", from: status.id, term: status.term } as const;
-    scenario.cluster.deliver({ to: NodeId(to), message });
+  /** transfer 1 2: leader 1 hands over to 2 */
+  transfer: (scenario, [from = "", to]) => {
+    const target = to === undefined ? undefined : NodeId(to);
+    const result = scenario.cluster.transfer(scenario.node(from), target);
+    if (result.kind === "refused") scenario.print(`${from} refuses: ${result.reason}`);
   },
   /** flushes and delivers until nothing moves */
   stabilize: (scenario) => {
@@ -173,8 +171,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 
 class Scenario {
   #cluster: Cluster | undefined;
-  packets: Envelope[] = [];
-  readonly late: Envelope[] = [];
+  packets: Packet[] = [];
+  readonly late: Packet[] = [];
   #output: string[] = [];
 
   get cluster(): Cluster {
@@ -226,14 +224,14 @@ class Scenario {
     return this.cluster.node(id ?? "");
   }
 
-  waiting([from, to, kind]: readonly string[]): readonly Envelope[] {
+  waiting([from, to, kind]: readonly string[]): readonly Packet[] {
     return this.packets.filter(
       ({ to: receiver, message }) =>
         message.from === from && receiver === to && (kind ?? message.kind) === message.kind,
     );
   }
 
-  take(args: readonly string[]): readonly Envelope[] {
+  take(args: readonly string[]): readonly Packet[] {
     const taken = new Set(this.waiting(args));
     this.packets = this.packets.filter((envelope) => !taken.has(envelope));
     return [...taken];
@@ -245,8 +243,8 @@ class Scenario {
       for (const node of this.cluster.nodes) {
         while (!node.disk.isStalled && this.cluster.flush(node)) hasMoved = true;
       }
-      for (const envelope of this.packets.splice(0)) {
-        this.cluster.deliver(envelope);
+      for (const packet of this.packets.splice(0)) {
+        this.cluster.deliver(packet);
         hasMoved = true;
       }
       if (!hasMoved) return;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { simulate } from "./simulation.js";
 
-const seedCount = Number(process.env["SEEDS"] ?? 400);
+const seedCount = Number(process.env["SEEDS"] ?? 300);
 const seedOnly = process.env["SEED"];
 const seeds =
   seedOnly === undefined ? Array.from({ length: seedCount }, (_, i) => i + 1) : [Number(seedOnly)];
@@ -11,18 +11,21 @@ const seeds =
 describe("raft simulation", () => {
   it(`holds every property in ${seeds.length} seeded lives, and recovers after each`, function () {
     this.timeout(seeds.length * 1000 + 20_000);
-    const total = { leaders: 0, commits: 0, reads: 0, votes: 0, truncations: 0, refusedReads: 0 };
+    const total = new Map<string, number>();
     for (const seed of seeds) {
       try {
-        const counts = simulate({ seed, duration: 300 });
-        for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += counts[key];
+        for (const [what, count] of Object.entries(simulate({ seed, duration: 300 }))) {
+          total.set(what, (total.get(what) ?? 0) + count);
+        }
       } catch (error) {
         throw new Error(`seed ${seed} (repeat with SEED=${seed})`, { cause: error });
       }
     }
     // A check that saw nothing proves nothing.
-    for (const [what, count] of Object.entries(total)) {
-      if (seedOnly === undefined) assert.ok(count > seeds.length / 10, `${what}: ${count}`);
+    for (const [what, count] of total) {
+      const isRare = what === "kept" || what === "wipes";
+      if (seedOnly !== undefined || isRare) continue;
+      assert.ok(count > seeds.length / 10, `${what}: ${count}`);
     }
   });
 });
