@@ -136,6 +136,7 @@ export function onRequestVote(state: RaftState, message: RequestVote): void {
   const granted =
     message.term === term &&
     (vote === undefined || vote === message.from) &&
+    (message.disruptLeader || state.withholdTicks === 0) &&
     isUpToDate(state, message);
   if (granted) {
     setVote(state, message.from);
@@ -184,7 +185,7 @@ export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
 function hearsLeader(state: RaftState): boolean {
   const { role } = state;
   if (role.role === "leader") return true;
-  // It may have echoed a leader just before it was restarted, and that leader counts on it (thesis §6.4.1).
+  // A leader may count on its echo, even one that it has forgotten or left for a later term (thesis §6.4.1).
   if (state.withholdTicks > 0) return true;
   if (role.role !== "follower" && role.role !== "learner") return false;
   return role.leader !== undefined && state.electionElapsed < state.options.electionTicks;

@@ -222,6 +222,8 @@ export function followLeader(
     becomeFollower(state, message.term, message.from, "leader-found");
   }
   resetElectionTimer(state);
+  // Its lease may count on our echo, whatever later term we hear of (thesis §6.4.1).
+  if (state.options.leaseMs > 0) state.withholdTicks = state.options.electionTicks;
   return true;
 }
 

@@ -87,7 +87,10 @@ export interface RaftState {
   divergence: Divergence | undefined;
   /** milliseconds of a monotonic clock, as the driver last told; only for leases */
   now: number;
-  /** ticks for which a restarted node withholds its vote, so that no lease it granted is broken */
+  /**
+   * Ticks for which this node withholds its vote in any term, so that no lease it granted is broken:
+   * from when it heard a leader, or was restarted. Only with leases.
+   */
   withholdTicks: number;
   /** parts of a leader's snapshot, for the driver to store */
   snapshotChunks: SnapshotChunk[];
@@ -232,6 +235,7 @@ export function becomeLeader(state: RaftState): LeaderState {
     flushedBefore: LogIndex(0),
     flushStallTicks: 0,
   };
+  state.withholdTicks = 0;
   changeRole(state, leader, "election-won");
   return leader;
 }
