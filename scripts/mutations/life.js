@@ -27,7 +27,7 @@ function kindOf(line) {
   if (invariant !== null) return `invariant ${invariant[1]}`;
   if (line.startsWith("Error: liveness")) return "liveness";
   if (line.includes("linearizable")) return "linearizability";
-  const assertion = /^AssertionError[^:]*: (.*)$/.exec(line);
+  const assertion = /^AssertionError[^:]*: (?:assertion failed: )?(.*)$/.exec(line);
   if (assertion !== null) return `assertion "${assertion[1]}"`;
   return line
     .replace(/^Error: /, "")

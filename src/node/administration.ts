@@ -191,7 +191,7 @@ export class Administration {
   #isPlacedSettled(one: Pending, index: LogIndex, term: Term): boolean {
     const { raft } = this.#parts;
     // A full disk may have another one's entry there still, or none.
-    const found = raft.termAt(index);
+    const found = raft.entryAt(index)?.term;
     if (raft.appliedIndex < index || found === undefined) return false;
     if (found === term) one.done(undefined, { index });
     else

@@ -312,10 +312,11 @@ export class Raft {
     this.#state.log.resume();
   }
 
-  /** The term of an entry, which may have found no room on the disk yet; undefined when it is not held. */
-  termAt(index: LogIndex): Term | undefined {
+  /** What stands at `index`, which may have found no room on the disk yet; undefined when it is not held. */
+  entryAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {
     const { log } = this.#state;
-    return log.holds(index) ? log.term(index) : undefined;
+    if (!log.holds(index)) return undefined;
+    return { term: log.term(index), checksum: log.checksum(index) };
   }
 
   /** The state machine has applied everything up to `index`. */

@@ -34,8 +34,6 @@ interface Known {
   role: string;
   commitIndex: number;
   appliedIndex: number;
-  /** up to here the log on disk was compared with the one history */
-  comparedIndex: number;
   flushedIndex: number;
   /** checksum by index of everything this node has flushed, dead or alive */
   flushed: number[];
@@ -55,7 +53,7 @@ export class Invariants {
     for (const { id } of nodes) {
       this.#known.set(id, {
         ...{ life: 0, term: 0, role: "follower", commitIndex: 0, appliedIndex: 0 },
-        ...{ comparedIndex: 0, flushedIndex: 0, flushed: [0], lost: [] },
+        ...{ flushedIndex: 0, flushed: [0], lost: [] },
       });
     }
   }
@@ -78,7 +76,6 @@ export class Invariants {
       known.life = node.life;
       known.commitIndex = 0;
       known.appliedIndex = 0;
-      known.comparedIndex = 0;
       known.flushedIndex = 0;
       known.role = "follower";
     }
@@ -140,12 +137,11 @@ export class Invariants {
     this.#leaderOf.set(term, id);
     // Whoever was elected long ago and hears of it only now owes nothing that came later (Fig. 3).
     const last = this.#committedIn.findLastIndex((committedIn) => committedIn < term);
-    const has =
-      parts.log.lastIndex >= last && this.#checksum(parts, last) === this.#committed[last];
-    if (!has) {
+    const { raft } = parts;
+    if (raft.lastIndex < last || this.#inCore(parts, last) !== this.#committed[last]) {
       throw new InvariantViolation(
         "leader-completeness",
-        `${id} leads term ${term} without the committed entry ${last} (its last is ${parts.log.lastIndex})`,
+        `${id} leads term ${term} without the committed entry ${last} (its last is ${raft.lastIndex})`,
       );
     }
   }
@@ -160,60 +156,47 @@ export class Invariants {
     }
     known.commitIndex = commitIndex;
     for (let index = known.appliedIndex + 1; index <= appliedIndex; index += 1) {
-      if (this.#committed[index] === undefined) this.#noteCommitted(id, parts, index, term);
-    }
-    this.#checkApplied(id, parts, known, appliedIndex);
-  }
-
-  /** Somebody applied what nobody had applied before: a majority must have it on disk. */
-  #noteCommitted(id: NodeId, parts: AssembledNode, index: number, term: number): void {
-    // A disk without room has less than what the others let it apply: then theirs tell what it is.
-    const checksum =
-      index <= parts.log.lastIndex
-        ? this.#checksum(parts, index)
-        : [...this.#known.values()]
-            .map(({ flushed }) => flushed[index])
-            .find((held) => held !== undefined && this.#isOnMajority(parts, index, held));
-    if (checksum === undefined) {
-      throw new InvariantViolation(
-        index <= parts.log.lastIndex ? "state-machine-safety" : "committed-on-a-majority",
-        `${id} has applied entry ${index}, which nobody has committed`,
-      );
-    }
-    if (!this.#isOnMajority(parts, index, checksum)) {
-      throw new InvariantViolation(
-        "committed-on-a-majority",
-        `${id} committed ${index} while no majority of ${parts.raft.configuration.voters.join(" ")} has it on disk`,
-      );
-    }
-    this.#committed.push(checksum);
-    this.#committedIn.push(Math.max(term, this.#committedIn.at(-1) ?? 0));
-  }
-
-  /** What is applied here is the one history, as far as it is in the log on disk. */
-  #checkApplied(id: NodeId, parts: AssembledNode, known: Known, appliedIndex: number): void {
-    const last = Math.min(appliedIndex, parts.log.lastIndex);
-    for (let index = known.comparedIndex + 1; index <= last; index += 1) {
-      if (this.#checksum(parts, index) !== this.#committed[index]) {
+      const checksum = this.#inCore(parts, index);
+      const before = this.#committed[index];
+      if (checksum === undefined) {
+        throw new InvariantViolation(
+          "state-machine-safety",
+          `${id} has a snapshot of entry ${index}, which nobody has committed`,
+        );
+      }
+      if (before === undefined) {
+        this.#checkMajority(parts, index, checksum);
+        this.#committed.push(checksum);
+        this.#committedIn.push(Math.max(term, this.#committedIn.at(-1) ?? 0));
+      } else if (before !== checksum) {
         throw new InvariantViolation(
           "state-machine-safety",
           `${id} committed another entry at ${index} than was committed before`,
         );
       }
     }
-    known.comparedIndex = Math.max(known.comparedIndex, last);
+  }
+
+  /** As the core has it: a disk without room may have another entry there still, or none. */
+  #inCore({ raft, log }: AssembledNode, index: number): number | undefined {
+    if (index < log.firstIndex - 1) return this.#committed[index];
+    return raft.entryAt(LogIndex(index))?.checksum;
   }
 
   /** A majority of what was in force when it was committed, or is now: a change may follow in the same step. */
-  #isOnMajority({ raft }: AssembledNode, index: number, checksum: number): boolean {
+  #checkMajority({ raft }: AssembledNode, index: number, checksum: number): void {
     const inForce = [raft.configurationAt(raft.commitIndex).configuration, raft.configuration];
-    return inForce.some(({ voters }) => {
-      const holders = voters.filter((id) => {
+    const holders = (voters: readonly NodeId[]): number =>
+      voters.filter((id) => {
         const known = this.#known.get(id);
         return known?.flushed[index] === checksum || known?.lost[index] === checksum;
-      });
-      return holders.length * 2 > voters.length;
-    });
+      }).length;
+    if (inForce.some(({ voters }) => holders(voters) * 2 > voters.length)) return;
+    const { voters } = raft.configuration;
+    throw new InvariantViolation(
+      "committed-on-a-majority",
+      `${raft.status().id} committed ${index} while ${holders(voters)} of ${voters.length} have it on disk`,
+    );
   }
 
   /** At rest: every log is the one history, every state machine in the same state. @throws {InvariantViolation} */
