@@ -128,7 +128,9 @@ export class Disk implements LogReader {
   }
 
   configurationIndexes(): readonly LogIndex[] {
-    return this.#entries.filter(({ kind }) => kind === "configuration").map(({ index }) => index);
+    return this.#cached.entries
+      .filter(({ kind }) => kind === "configuration")
+      .map(({ index }) => index);
   }
 
   at(index: number): Entry | undefined {
