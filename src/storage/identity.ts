@@ -24,7 +24,7 @@ export interface Identity {
 }
 
 /** Of the directory's layout and of everything in it. */
-const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 1;
 
 const HEX_ID = /^[0-9a-f]{32}$/;
 const IDENTITY_SIZE_MAX = 4096;

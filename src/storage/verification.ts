@@ -11,7 +11,7 @@ import { DatabaseError } from "../errors.js";
 import type { LogIndex } from "../raft/types.js";
 import type { FileSystem } from "./file-system.js";
 import { readHardStateCopies } from "./hard-state.js";
-import { readIdentityFile, type Identity } from "./identity.js";
+import { FORMAT_VERSION, readIdentityFile, type Identity } from "./identity.js";
 import { NodeFileSystem } from "./node-file-system.js";
 import { OfflineLog, type VerifyReport } from "./offline-log.js";
 import { snapshotNames } from "./offline-snapshots.js";
@@ -103,7 +103,10 @@ function sizesOf(fileSystem: FileSystem, path: string): readonly FileSize[] {
 function verifyIdentity(fileSystem: FileSystem, path: string): readonly Damage[] {
   const file = `${path}/identity.json`;
   const found = identityOrReason(fileSystem, path);
-  return typeof found === "string" ? [damage(file, 0, found)] : [];
+  if (typeof found === "string") return [damage(file, 0, found)];
+  const { formatVersion } = found;
+  if (formatVersion === FORMAT_VERSION) return [];
+  return [damage(file, 0, `it is of format version ${formatVersion}, this is ${FORMAT_VERSION}`)];
 }
 
 function identityOrReason(fileSystem: FileSystem, path: string): Identity | string {

@@ -18,7 +18,7 @@ import { corruptionError, corruptions, verifyJson } from "../../src/console/veri
 import { NodeFileSystem } from "../../src/storage/node-file-system.js";
 import { verifyDirectory, type DirectoryReport } from "../../src/storage/verification.js";
 import { NOTHING, putEntries, randomOf } from "../storage/entries.js";
-import { CLUSTER_ID, fingerprint, makeDirectory } from "./fixtures/data-directory.js";
+import { fingerprint, makeDirectory } from "./fixtures/data-directory.js";
 
 const ENTRIES = putEntries(NOTHING, 60, randomOf(5), 900);
 
@@ -95,10 +95,14 @@ describe("log verify", () => {
     return places.length;
   }
 
-  it("finds every flipped bit of the hard state", async () => {
+  it("finds a bit flipped in any byte of the identity and of the hard state", async () => {
     const small = join(root, "small");
     await makeDirectory(small, ENTRIES.slice(0, 1));
-    const bits = Array.from({ length: 8 * 94 }, (_, bit) => [bit >> 3, bit & 7] as const);
+    const { length } = readFileSync(join(small, "identity.json"));
+    // All but the line's end, which is no part of it.
+    const places = Array.from({ length: length - 1 }, (_, offset) => [offset, offset % 8] as const);
+    flipAll(small, "identity.json", places);
+    const bits = Array.from({ length: 94 }, (_, offset) => [offset, offset % 8] as const);
     for (const name of ["hard-state-1", "hard-state-2"]) flipAll(small, name, bits);
   });
 
@@ -231,10 +235,10 @@ describe("log verify", () => {
     assertDamaged(verifyDirectory(path), join(path, "hard-state-1"), "no hard state");
   });
 
-  it("finds what belongs to another cluster", () => {
-    const identity = join(path, "identity.json");
-    const text = readFileSync(identity, "utf8").replace(CLUSTER_ID, "f".repeat(32));
-    writeFileSync(identity, text);
+  it("finds what belongs to another cluster", async () => {
+    const foreign = join(root, `foreign-${count}`);
+    await makeDirectory(foreign, [], { clusterId: "f".repeat(32) });
+    cpSync(join(foreign, "identity.json"), join(path, "identity.json"));
     const files = new Set(corruptions(verifyDirectory(path)).map(({ file }) => file));
     assert.equal(files.size, names("log").length + names("snapshots").length);
   });
