@@ -482,7 +482,7 @@ function tooMuchToTell(): DatabaseError {
 function tooMuchFound(): DatabaseError {
   return new DatabaseError(
     "REQUEST_TOO_LARGE",
-    `what one revision changed is more than an answer may hold (${CLIENT_RESPONSE_SIZE_MAX} bytes): ask for a smaller range, or without the previous values`,
+    `what was found is more than an answer may hold (${CLIENT_RESPONSE_SIZE_MAX} bytes): ask for a smaller range; of changes, without the previous values`,
   );
 }
 
