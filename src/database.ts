@@ -26,6 +26,7 @@ import type {
 /** Text is UTF-8. */
 export type Bytes = string | Uint8Array;
 
+/** What every operation takes. A signal gives up the waiting: ABORTED when nothing was sent, OUTCOME_UNKNOWN when a write was. */
 export interface OperationOptions {
   readonly signal?: AbortSignal;
   /** milliseconds; default 5000 */
@@ -43,11 +44,13 @@ export interface KeyRecord {
   readonly lease?: number;
 }
 
+/** How a read is made; without a revision it is linearizable (thesis §6.4), on whichever node is asked. */
 export interface ReadOptions extends OperationOptions {
   /** read the past: as it was at this revision. REVISION_COMPACTED, REVISION_FUTURE */
   readonly revision?: number;
 }
 
+/** How a put is made. One way of ending at most: `ttlMs`, `expiresAt`, `lease` or `keepExpiry`. */
 export interface PutOptions extends OperationOptions, ExpiryOptions {
   /** only if the key is absent, or only if it is present; otherwise CONDITION_FAILED and nothing is applied */
   readonly only?: "if-absent" | "if-present";
@@ -58,19 +61,23 @@ export type ConditionalResult =
   | { readonly applied: true; readonly revision: number }
   | { readonly applied: false; readonly revision: number; readonly current: KeyRecord | undefined };
 
+/** How a conditional put is made; the condition is an argument of its own. */
 export type PutIfOptions = OperationOptions & ExpiryOptions;
 
+/** What a revert did; nothing to do leaves the revision as it was. */
 export interface RevertResult {
   readonly revision: number;
   /** keys that were set or removed */
   readonly changed: number;
 }
 
+/** The store's revision after a put, and the key before it. */
 export interface PutResult {
   readonly revision: number;
   readonly previous: KeyRecord | undefined;
 }
 
+/** The store's revision after a deletion; unchanged when no key was there. */
 export interface DeleteResult {
   readonly revision: number;
   /** keys removed */
@@ -87,11 +94,13 @@ export interface Range {
   readonly to?: Bytes;
 }
 
+/** How a list is read. */
 export interface ListOptions extends ReadOptions {
   /** at most this many keys */
   readonly limit?: number;
 }
 
+/** One operation of a batch. `only` on any of them is a condition of the whole. */
 export type BatchOperation =
   | (ExpiryOptions & {
       readonly kind: "put";
@@ -101,6 +110,7 @@ export type BatchOperation =
     })
   | { readonly kind: "delete"; readonly key: Bytes };
 
+/** The one revision of a batch, and what its operations did. */
 export interface BatchResult {
   readonly revision: number;
   /** per operation: keys removed (0 for put) */
@@ -124,6 +134,7 @@ export type Condition =
       readonly key: Bytes;
       readonly value: Bytes;
     };
+/** How a condition compares what the key has (left) with what is given (right). */
 export type Relation = "=" | "!=" | "<" | ">";
 
 /** What a decision may do: operations of a batch, and reads among them. */
@@ -134,6 +145,7 @@ export type DecisionOperation =
   /** `limit`: 1 to 1000, default 1000 */
   | { readonly kind: "list"; readonly range: Range; readonly limit?: number };
 
+/** etcd's transaction: what to look at, and what to do then. Without conditions `then` is done. */
 export interface Decision {
   /** all must hold */
   readonly when: readonly Condition[];
@@ -143,6 +155,7 @@ export interface Decision {
   readonly otherwise?: readonly DecisionOperation[];
 }
 
+/** Which branch was done, and what it did. */
 export interface DecisionResult {
   readonly revision: number;
   /** whether all conditions held: `then` was done, and not `otherwise` */
@@ -151,6 +164,7 @@ export interface DecisionResult {
   readonly results: readonly DecisionOperationResult[];
 }
 
+/** What one operation of a decision did or found. */
 export interface DecisionOperationResult {
   /** the key before it, or what `get` found */
   readonly previous: KeyRecord | undefined;
@@ -180,10 +194,28 @@ export interface RevisionRange {
 
 /** How one type becomes bytes and comes back. Synchronous; may throw, which users meet as CODEC_FAILED. */
 export interface Codec<T> {
-  /** for messages */
+  /** what messages call it */
   readonly name: string;
+  /**
+   * @param value as the user gave it
+   * @returns the bytes that are stored; not kept by the caller
+   *
+   * @example
+   * const date = { name: "date", encode: (d: Date) => Buffer.from(d.toISOString()), decode: (b: Uint8Array) => new Date(Buffer.from(b).toString()) };
+   * const birthdays = db.keyspace("birthday/", { value: date });
+   * await birthdays.put("ada", new Date("1815-12-10"));
+   * assert.equal((await db.get("birthday/ada"))?.value.length, 24);
+   */
   encode(value: T): Uint8Array;
-  /** @param stored the caller's own: may be kept or changed */
+  /**
+   * @param stored the caller's own: may be kept or changed
+   *
+   * @example
+   * const seconds = { name: "seconds", encode: (n: number) => Buffer.from(String(n)), decode: (b: Uint8Array) => Number(Buffer.from(b).toString()) };
+   * const timeouts = db.keyspace("timeout/", { value: seconds });
+   * await timeouts.put("connect", 30);
+   * assert.equal((await timeouts.get("connect"))?.value, 30);
+   */
   decode(stored: Uint8Array): T;
 }
 
@@ -208,6 +240,7 @@ export interface KeyspaceRange<K> {
   readonly to?: K;
 }
 
+/** As ConditionalResult, of a keyspace: the condition held, or this is what the key is. */
 export type TypedConditionalResult<K, V> =
   | { readonly applied: true; readonly revision: number }
   | {
@@ -218,17 +251,85 @@ export type TypedConditionalResult<K, V> =
 
 /** A keyspace's keys as a transaction sees and changes them. */
 export interface TransactionKeyspace<K, V> {
+  /**
+   * A key as it was when the transaction began, or as it has set it (revisions 0 then).
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const stock = db.keyspace("stock/", { value: codecs.json<number>() });
+   * await stock.put("bolts", 7);
+   * const left = await db.transact(async (tx) => (await stock.in(tx).get("bolts"))?.value);
+   * assert.equal(left, 7);
+   */
   get(key: K, options?: OperationOptions): Promise<TypedRecord<K, V> | undefined>;
+  /**
+   * Keys of that moment with the own writes, in the byte order of the encoded keys. What was looked at is validated: no phantoms.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const stock = db.keyspace("stock/", { value: codecs.json<number>() });
+   * await stock.batch([{ kind: "put", key: "bolts", value: 7 }, { kind: "put", key: "nuts", value: 5 }]);
+   * const total = await db.transact(async (tx) => {
+   *   let sum = 0;
+   *   for await (const { value } of stock.in(tx).list()) sum += value;
+   *   return sum;
+   * });
+   * assert.equal(total, 12);
+   */
   list(
     range?: KeyspaceRange<K>,
     options?: TransactionListOptions,
   ): AsyncIterableIterator<TypedRecord<K, V>, void, undefined>;
+  /**
+   * Stages a put; others see it when the transaction commits.
+   *
+   * @throws {DatabaseError} CODEC_FAILED: nothing was staged
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const balance = db.keyspace("balance/", { value: codecs.json<number>() });
+   * await balance.put("ada", 10);
+   * await db.transact(async (tx) => {
+   *   const own = balance.in(tx);
+   *   for (const [who, by] of [["ada", -4], ["bob", 4]] as const) await own.put(who, ((await own.get(who))?.value ?? 0) + by);
+   * });
+   * assert.equal((await balance.get("bob"))?.value, 4);
+   */
   put(key: K, value: V, options?: TransactionPutOptions): Promise<void>;
+  /**
+   * Stages a deletion. Fine when the key is absent.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const queue = db.keyspace("queue/", { value: codecs.text });
+   * await queue.put("0001", "first");
+   * const job = await db.transact(async (tx) => {
+   *   for await (const { key, value } of queue.in(tx).list({}, { limit: 1 })) {
+   *     await queue.in(tx).delete(key);
+   *     return value;
+   *   }
+   *   return undefined;
+   * });
+   * assert.equal(job, "first");
+   */
   delete(key: K, options?: OperationOptions): Promise<void>;
-  /** `{}` is every key of the keyspace. */
+  /**
+   * Stages the deletion of a range; `{}` is every key of the keyspace.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const draft = db.keyspace("draft/", { value: codecs.text });
+   * await draft.put("title", "Rafts");
+   * await db.transact(async (tx) => {
+   *   await draft.in(tx).deleteRange({});
+   *   await tx.put("published", "1");
+   * });
+   * assert.equal(await draft.get("title"), undefined);
+   */
   deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<void>;
 }
 
+/** One operation of a keyspace's batch. */
 export type KeyspaceOperation<K, V> =
   | (ExpiryOptions & {
       readonly kind: "put";
@@ -240,10 +341,34 @@ export type KeyspaceOperation<K, V> =
 
 /** Makes a keyspace; without a codec for keys they are text. */
 export interface KeyspaceMaker {
+  /**
+   * Keys are text, values what the codec says.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const flags = db.keyspace("flag/", { value: codecs.json<boolean>() });
+   * await flags.put("dark-mode", true);
+   * assert.equal((await flags.get("dark-mode"))?.value, true);
+   */
   <V>(
     prefix: Bytes,
     codecs: { readonly key?: undefined; readonly value: Codec<V> },
   ): Keyspace<string, V>;
+  /**
+   * Both through codecs; keys sort by the bytes of their encoding.
+   *
+   * @example
+   * import { codecs, type Codec } from "balsa-db";
+   * const number: Codec<number> = {
+   *   name: "uint32",
+   *   encode: (n) => { const b = Buffer.alloc(4); b.writeUInt32BE(n); return b; },
+   *   decode: (b) => Buffer.from(b).readUInt32BE(),
+   * };
+   * const jobs = db.keyspace("job/", { key: number, value: codecs.text });
+   * await jobs.put(10, "ten");
+   * await jobs.put(9, "nine");
+   * for await (const { key } of jobs.list({}, { limit: 1 })) assert.equal(key, 9);
+   */
   <K, V>(
     prefix: Bytes,
     codecs: { readonly key: Codec<K>; readonly value: Codec<V> },
@@ -259,79 +384,308 @@ export interface KeyspaceMaker {
 export interface Keyspace<K, V> {
   /** what stands before each key */
   readonly prefix: Uint8Array;
-  /** Linearizable, unless a revision is named. Undefined when the key is absent. */
+  /**
+   * Linearizable, unless a revision is named. Undefined when the key is absent.
+   *
+   * @throws {DatabaseError} CODEC_FAILED when what is stored cannot be decoded; REVISION_COMPACTED, REVISION_FUTURE
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const users = db.keyspace("user/", { value: codecs.json<{ name: string }>() });
+   * await users.put("ada", { name: "Ada" });
+   * const ada = await users.get("ada");
+   * assert.equal(ada?.value.name, "Ada");
+   * assert.equal(ada.version, 1);
+   */
   get(key: K, options?: ReadOptions): Promise<TypedRecord<K, V> | undefined>;
+  /**
+   * Sets a key. What was there before is not told: it would have to be decoded, and a write that succeeded must not fail by it.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const config = db.keyspace("config/", { value: codecs.text });
+   * const { revision } = await config.put("color", "green");
+   * assert.equal((await db.get("config/color"))?.modRevision, revision);
+   */
   put(key: K, value: V, options?: PutOptions): Promise<{ readonly revision: number }>;
+  /**
+   * Removes a key. Fine when it is absent: `deleted` is 0 then.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const config = db.keyspace("config/", { value: codecs.text });
+   * await config.put("color", "green");
+   * assert.equal((await config.delete("color")).deleted, 1);
+   */
   delete(key: K, options?: OperationOptions): Promise<DeleteResult>;
-  /** `{}` is every key of the keyspace. */
+  /**
+   * `{}` is every key of the keyspace.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const visits = db.keyspace("visit/", { value: codecs.json<number>() });
+   * await visits.batch([{ kind: "put", key: "2026-01-31", value: 4 }, { kind: "put", key: "2026-02-01", value: 9 }]);
+   * assert.equal((await visits.deleteRange({ to: "2026-02" })).deleted, 1);
+   */
   deleteRange(range: KeyspaceRange<K>, options?: OperationOptions): Promise<DeleteResult>;
-  /** In the byte order of the encoded keys, page by page, as the database's `list`. */
+  /**
+   * In the byte order of the encoded keys, page by page, as the database's `list`.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const users = db.keyspace("user/", { value: codecs.json<{ age: number }>() });
+   * await users.batch([{ kind: "put", key: "bob", value: { age: 44 } }, { kind: "put", key: "ada", value: { age: 36 } }]);
+   * const names: string[] = [];
+   * for await (const { key } of users.list()) names.push(key);
+   * assert.deepEqual(names, ["ada", "bob"]);
+   */
   list(
     range?: KeyspaceRange<K>,
     options?: ListOptions,
   ): AsyncIterableIterator<TypedRecord<K, V>, void, undefined>;
-  /** All operations or none, one revision. */
+  /**
+   * All operations or none, one revision.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const ledger = db.keyspace("ledger/", { value: codecs.json<{ from: string; to: string; cents: number }>() });
+   * await ledger.batch([
+   *   { kind: "put", key: "0001", value: { from: "ada", to: "bob", cents: 500 }, only: "if-absent" },
+   *   { kind: "put", key: "0002", value: { from: "bob", to: "eve", cents: 200 }, only: "if-absent" },
+   * ]);
+   * assert.equal((await ledger.get("0002"))?.value.cents, 200);
+   */
   batch(
     operations: readonly KeyspaceOperation<K, V>[],
     options?: OperationOptions,
   ): Promise<BatchResult>;
-  /** Sets a key that is absent. */
+  /**
+   * Sets a key that is absent.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const seats = db.keyspace("seat/", { value: codecs.text });
+   * await seats.putIfAbsent("12A", "ada");
+   * const second = await seats.putIfAbsent("12A", "bob");
+   * assert.equal(second.applied, false);
+   * assert.equal(second.current?.value, "ada");
+   */
   putIfAbsent(key: K, value: V, options?: PutIfOptions): Promise<TypedConditionalResult<K, V>>;
-  /** Sets a key that was last changed at `modRevision`; 0: that is absent. */
+  /**
+   * Sets a key that was last changed at `modRevision`; 0: that is absent.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const counters = db.keyspace("counter/", { value: codecs.json<number>() });
+   * await counters.put("visits", 41);
+   * const seen = await counters.get("visits");
+   * const set = await counters.putIf("visits", (seen?.value ?? 0) + 1, seen?.modRevision ?? 0);
+   * assert.equal(set.applied, true);
+   */
   putIf(
     key: K,
     value: V,
     modRevision: number,
     options?: PutIfOptions,
   ): Promise<TypedConditionalResult<K, V>>;
-  /** Removes a key that was last changed at `modRevision`. */
+  /**
+   * Removes a key that was last changed at `modRevision`.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const jobs = db.keyspace("job/", { value: codecs.text });
+   * const { revision } = await jobs.put("7", "send mail");
+   * const taken = await jobs.deleteIf("7", revision);
+   * assert.equal(taken.applied, true); // of two who try, one has it
+   */
   deleteIf(
     key: K,
     modRevision: number,
     options?: OperationOptions,
   ): Promise<TypedConditionalResult<K, V>>;
-  /** A key's changes, as far back as they are kept. */
+  /**
+   * A key's changes, as far back as they are kept.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const price = db.keyspace("price/", { value: codecs.json<number>() });
+   * await price.put("oak", 10);
+   * await price.put("oak", 12);
+   * const prices: (number | undefined)[] = [];
+   * for await (const { record } of price.history("oak")) prices.push(record?.value);
+   * assert.deepEqual(prices, [12, 10]);
+   */
   history(
     key: K,
     options?: HistoryOptions,
   ): AsyncIterableIterator<TypedKeyChange<K, V>, void, undefined>;
-  /** Changes as they are made; `{}` is every key of the keyspace. A value that cannot be decoded ends it. */
+  /**
+   * Changes as they are made; `{}` is every key of the keyspace. A value that cannot be decoded ends it.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const config = db.keyspace("config/", { value: codecs.text });
+   * const { revision } = await config.put("color", "green");
+   * for await (const event of config.watch({}, { from: revision })) {
+   *   if (event.kind !== "changes") continue;
+   *   assert.equal(event.changes[0]?.record?.value, "green");
+   *   break;
+   * }
+   */
   watch(
     range?: KeyspaceRange<K>,
     options?: WatchOptions,
   ): AsyncIterableIterator<TypedWatchEvent<K, V>, void, undefined>;
-  /** The same keys, inside a transaction. */
+  /**
+   * The same keys, inside a transaction.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const stock = db.keyspace("stock/", { value: codecs.json<number>() });
+   * await stock.put("bolts", 7);
+   * await db.transact(async (tx) => {
+   *   const mine = stock.in(tx);
+   *   await mine.put("bolts", ((await mine.get("bolts"))?.value ?? 0) - 1);
+   * });
+   * assert.equal((await stock.get("bolts"))?.value, 6);
+   */
   in(transaction: TransactionBody): TransactionKeyspace<K, V>;
-  /** A keyspace inside this one, with codecs of its own. */
+  /**
+   * A keyspace inside this one, with codecs of its own.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const tenant = db.keyspace("tenant-1/", { value: codecs.bytes });
+   * const users = tenant.keyspace("user/", { value: codecs.text });
+   * await users.put("ada", "Ada");
+   * assert.notEqual(await db.get("tenant-1/user/ada"), undefined);
+   */
   readonly keyspace: KeyspaceMaker;
 }
 
+/**
+ * A database, wherever its data is: what `open` and `connect` give.
+ *
+ * A failure is a DatabaseError. Every operation may fail with INVALID_ARGUMENT, CLOSED, ABORTED, NO_LEADER,
+ * UNAVAILABLE, BUSY, TIMEOUT and PROTOCOL, all proven not applied; a write also with KEY_TOO_LARGE, VALUE_TOO_LARGE,
+ * REQUEST_TOO_LARGE, DISK_FULL and OUTCOME_UNKNOWN. What else it may fail with is said of it.
+ */
 export interface Database extends AsyncDisposable {
-  /** Linearizable, unless a revision is named. Undefined when the key is absent. */
+  /**
+   * Linearizable, unless a revision is named. Undefined when the key is absent.
+   *
+   * @throws {DatabaseError} REVISION_COMPACTED, REVISION_FUTURE
+   *
+   * @example
+   * await db.put("color", "green");
+   * const record = await db.get("color");
+   * assert.equal(Buffer.from(record?.value ?? []).toString(), "green");
+   * assert.equal(await db.get("size"), undefined);
+   */
   get(key: Bytes, options?: ReadOptions): Promise<KeyRecord | undefined>;
+  /**
+   * Sets a key, and tells what was there before.
+   *
+   * @throws {DatabaseError} CONDITION_FAILED when `only` did not hold; LEASE_GONE
+   *
+   * @example
+   * const first = await db.put("color", "green");
+   * const second = await db.put("color", "blue", { ttlMs: 60_000 });
+   * assert.equal(second.revision, first.revision + 1);
+   * assert.equal(second.previous?.version, 1);
+   */
   put(key: Bytes, value: Bytes, options?: PutOptions): Promise<PutResult>;
+  /**
+   * Removes a key. Fine when it is absent: `deleted` is 0 then, and the revision stays.
+   *
+   * @example
+   * await db.put("color", "green");
+   * assert.equal((await db.delete("color")).deleted, 1);
+   * assert.equal((await db.delete("color")).deleted, 0);
+   */
   delete(key: Bytes, options?: OperationOptions): Promise<DeleteResult>;
-  /** The range must name at least one bound; every key is `{ prefix: "" }`. */
+  /**
+   * The range must name at least one bound; every key is `{ prefix: "" }`.
+   *
+   * @example
+   * await db.batch([{ kind: "put", key: "session/1", value: "a" }, { kind: "put", key: "session/2", value: "b" }]);
+   * assert.equal((await db.deleteRange({ prefix: "session/" })).deleted, 2);
+   */
   deleteRange(range: Range, options?: OperationOptions): Promise<DeleteResult>;
   /**
    * In byte order, page by page. Each page is linearizable; the whole is one moment
    * only when a revision is named. The timeout is that of each page.
+   *
+   * @example
+   * await db.batch([{ kind: "put", key: "user/bob", value: "44" }, { kind: "put", key: "user/ada", value: "36" }]);
+   * const { current } = await db.revisions();
+   * const keys: string[] = [];
+   * for await (const { key } of db.list({ prefix: "user/" }, { revision: current })) keys.push(Buffer.from(key).toString());
+   * assert.deepEqual(keys, ["user/ada", "user/bob"]);
    */
   list(range?: Range, options?: ListOptions): AsyncIterableIterator<KeyRecord, void, undefined>;
-  /** All operations or none, one revision. A key may appear more than once: in order. */
+  /**
+   * All operations or none, one revision. A key may appear more than once: in order.
+   *
+   * @throws {DatabaseError} CONDITION_FAILED when an `only` did not hold; LEASE_GONE
+   *
+   * @example
+   * const { revision } = await db.batch([
+   *   { kind: "put", key: "user/ada", value: "Ada" },
+   *   { kind: "put", key: "email/ada@example.org", value: "user/ada", only: "if-absent" },
+   * ]);
+   * assert.equal((await db.get("user/ada"))?.modRevision, revision);
+   */
   batch(operations: readonly BatchOperation[], options?: OperationOptions): Promise<BatchResult>;
-  /** Sets a key that is absent. */
+  /**
+   * Sets a key that is absent.
+   *
+   * @example
+   * const mine = await db.putIfAbsent("leader", "me", { ttlMs: 10_000 });
+   * const yours = await db.putIfAbsent("leader", "you", { ttlMs: 10_000 });
+   * assert.equal(mine.applied, true);
+   * assert.equal(yours.applied, false);
+   */
   putIfAbsent(key: Bytes, value: Bytes, options?: PutIfOptions): Promise<ConditionalResult>;
-  /** Sets a key that was last changed at `modRevision`; 0: that is absent. */
+  /**
+   * Sets a key that was last changed at `modRevision`; 0: that is absent.
+   *
+   * @example
+   * const { revision } = await db.put("config", "v1");
+   * const changed = await db.putIf("config", "v2", revision);
+   * assert.equal(changed.applied, true);
+   * const late = await db.putIf("config", "v3", revision);
+   * assert.equal(late.applied ? 0 : late.current?.modRevision, changed.revision);
+   */
   putIf(
     key: Bytes,
     value: Bytes,
     modRevision: number,
     options?: PutIfOptions,
   ): Promise<ConditionalResult>;
-  /** Removes a key that was last changed at `modRevision`. */
+  /**
+   * Removes a key that was last changed at `modRevision`.
+   *
+   * @example
+   * await db.put("lock", "me");
+   * const held = await db.get("lock");
+   * assert.ok(held !== undefined);
+   * assert.equal((await db.deleteIf("lock", held.modRevision)).applied, true);
+   */
   deleteIf(key: Bytes, modRevision: number, options?: OperationOptions): Promise<ConditionalResult>;
-  /** etcd's transaction: one request that looks first. All of its branch or nothing, one revision. */
+  /**
+   * etcd's transaction: one request that looks first. All of its branch or nothing, one revision.
+   *
+   * @example
+   * await db.put("stock/bolts", "7");
+   * const sold = await db.decide({
+   *   when: [{ target: "version", relation: ">", key: "stock/bolts", number: 0 }],
+   *   then: [{ kind: "delete", key: "stock/bolts" }, { kind: "put", key: "sold/bolts", value: "7" }],
+   *   otherwise: [{ kind: "get", key: "sold/bolts" }],
+   * });
+   * assert.equal(sold.succeeded, true);
+   * assert.equal(sold.results[0]?.deleted, 1);
+   */
   decide(decision: Decision, options?: OperationOptions): Promise<DecisionResult>;
 
   /**
@@ -341,25 +695,97 @@ export interface Database extends AsyncDisposable {
    * effects of its own; the last attempt's return value is returned.
    *
    * @throws {DatabaseError} CONFLICT, when its attempts are used up
+   *
+   * @example
+   * await db.put("balance/ada", "10");
+   * await db.transact(async (tx) => {
+   *   const ada = Number(Buffer.from((await tx.get("balance/ada"))?.value ?? []).toString());
+   *   await tx.put("balance/ada", String(ada - 4));
+   *   await tx.put("balance/bob", "4");
+   * });
+   * assert.equal((await db.get("balance/ada"))?.version, 2);
    */
   transact<T>(
     body: (transaction: TransactionBody) => Promise<T> | T,
     options?: TransactOptions,
   ): Promise<T>;
-  /** Begins a transaction that the cluster holds. */
+  /**
+   * Begins a transaction that the cluster holds: it survives its leader and this process.
+   *
+   * @example
+   * await using tx = await db.begin({ idleMs: 30_000 });
+   * await tx.put("order/1", "paid");
+   * const { revision } = await tx.commit();
+   * assert.equal((await db.get("order/1"))?.modRevision, revision);
+   */
   begin(options?: BeginOptions): Promise<Transaction>;
-  /** Takes up a transaction by its id, here or in another process than began it. @throws {DatabaseError} TRANSACTION_GONE */
+  /**
+   * Takes up a transaction by its id, here or in another process than began it.
+   *
+   * @throws {DatabaseError} TRANSACTION_GONE
+   *
+   * @example
+   * const begun = await db.begin();
+   * await begun.put("order/1", "paid");
+   * const id = await begun.detach(); // 32 hex digits, for another process
+   * const tx = await db.transaction(id);
+   * await tx.commit();
+   * assert.equal((await db.get("order/1"))?.version, 1);
+   */
   transaction(id: string, options?: OperationOptions): Promise<Transaction>;
-  /** The open ones, oldest first. */
+  /**
+   * The open ones, oldest first.
+   *
+   * @example
+   * await using tx = await db.begin();
+   * assert.deepEqual((await db.transactions()).map(({ id }) => id), [tx.id]);
+   */
   transactions(options?: OperationOptions): Promise<readonly TransactionInfo[]>;
 
-  /** Which revisions can be read. */
+  /**
+   * Which revisions can be read, all sides included.
+   *
+   * @example
+   * const { current, oldest } = await db.revisions();
+   * assert.deepEqual([current, oldest], [1, 1]); // an empty store is at revision 1, as etcd's
+   */
   revisions(options?: OperationOptions): Promise<RevisionRange>;
-  /** The newest revision at a moment, by the log's time. @throws {DatabaseError} REVISION_COMPACTED */
+  /**
+   * The newest revision at a moment, by the log's time.
+   *
+   * @throws {DatabaseError} REVISION_COMPACTED
+   *
+   * @example
+   * const { revision } = await db.put("color", "green");
+   * const { time } = await db.revisions();
+   * await db.put("color", "blue");
+   * assert.ok((await db.revisionAt(time)) >= revision);
+   */
   revisionAt(time: Date | number, options?: OperationOptions): Promise<number>;
-  /** A key's changes, as far back as they are kept. */
+  /**
+   * A key's changes, as far back as they are kept; the newest first, unless asked otherwise.
+   *
+   * @example
+   * await db.put("color", "green");
+   * await db.delete("color");
+   * const kinds: string[] = [];
+   * for await (const { kind } of db.history("color", { order: "oldest-first" })) kinds.push(kind);
+   * assert.deepEqual(kinds, ["put", "delete"]);
+   */
   history(key: Bytes, options?: HistoryOptions): AsyncIterableIterator<KeyChange, void, undefined>;
-  /** What is not the same at revision `from` and at `to` (default: now), in byte order. Holds all of it in memory. */
+  /**
+   * What is not the same at revision `from` and at `to` (default: now), in byte order. Holds all of it in memory.
+   *
+   * @throws {DatabaseError} REVISION_COMPACTED, REVISION_FUTURE
+   *
+   * @example
+   * const { revision } = await db.put("config/color", "green");
+   * await db.put("config/size", "xl");
+   * for await (const { key, before } of db.diff({ prefix: "config/" }, revision)) {
+   *   assert.equal(Buffer.from(key).toString(), "config/size");
+   *   assert.equal(before, undefined);
+   * }
+   */
   diff(
     range: Range,
     from: number,
@@ -371,41 +797,164 @@ export interface Database extends AsyncDisposable {
    * rewritten. Keys come back without their leases.
    *
    * @throws {DatabaseError} CONFLICT when the range is changed meanwhile; REQUEST_TOO_LARGE: revert smaller ranges
+   *
+   * @example
+   * const good = await db.put("config/color", "green");
+   * await db.put("config/color", "chartreuse");
+   * const { changed } = await db.revert({ prefix: "config/" }, good.revision);
+   * assert.equal(changed, 1);
+   * assert.equal((await db.get("config/color"))?.version, 3); // history goes on
    */
   revert(range: Range, revision: number, options?: OperationOptions): Promise<RevertResult>;
-  /** Forgets the history before `revision`, on every node: it cannot be read any more. */
+  /**
+   * Forgets the history before `revision`, on every node: it cannot be read any more.
+   *
+   * @throws {DatabaseError} REVISION_COMPACTED, REVISION_FUTURE
+   *
+   * @example
+   * await db.put("color", "green");
+   * const { revision } = await db.put("color", "blue");
+   * await db.compact(revision);
+   * await assert.rejects(db.get("color", { revision: revision - 1 }), { code: "REVISION_COMPACTED" });
+   */
   compact(revision: number, options?: OperationOptions): Promise<void>;
-  /** Changes of the range as they are made, from the next on or from a revision of the past. */
+  /**
+   * Changes of the range as they are made, from the next on or from a revision of the past.
+   * Leaving the loop ends it; nothing is held for it at the cluster in between. To go on after an
+   * error: `from` the revision after the last event's.
+   *
+   * @throws {DatabaseError} REVISION_COMPACTED, when it is behind the history that is kept; REVISION_FUTURE
+   *
+   * @example
+   * const { revision } = await db.put("config/color", "green");
+   * for await (const event of db.watch({ prefix: "config/" }, { from: revision })) {
+   *   if (event.kind === "changes") assert.equal(event.changes.length, 1);
+   *   if (event.kind === "caughtUp") break; // what comes now is new
+   * }
+   */
   watch(range: Range, options?: WatchOptions): AsyncIterableIterator<WatchEvent, void, undefined>;
 
-  /** Grants a lease, and keeps it alive. */
+  /**
+   * Grants a lease, and keeps it alive.
+   *
+   * @example
+   * await using lease = await db.lease({ ttlMs: 10_000 });
+   * await db.put("worker/1", "127.0.0.1:8080", { lease });
+   * assert.equal((await db.get("worker/1"))?.lease, lease.id);
+   */
   lease(options: LeaseOptions): Promise<Lease>;
-  /** A lease as the cluster knows it; undefined when it has ended. */
+  /**
+   * A lease as the cluster knows it; undefined when it has ended.
+   *
+   * @example
+   * await using lease = await db.lease({ ttlMs: 10_000 });
+   * await db.put("worker/1", "here", { lease });
+   * const status = await db.leaseStatus(lease.id);
+   * assert.equal(status?.keys.length, 1);
+   * assert.ok(status.remainingMs <= 10_000);
+   */
   leaseStatus(id: number, options?: OperationOptions): Promise<LeaseStatus | undefined>;
-  /** Ids of the leases that were granted and have not ended. */
+  /**
+   * Ids of the leases that were granted and have not ended.
+   *
+   * @example
+   * await using lease = await db.lease({ ttlMs: 10_000 });
+   * assert.deepEqual(await db.leases(), [lease.id]);
+   */
   leases(options?: OperationOptions): Promise<readonly number[]>;
-  /** Gives a lease more time: all it was granted with. @throws {DatabaseError} LEASE_GONE */
+  /**
+   * Gives a lease more time: all it was granted with.
+   *
+   * @throws {DatabaseError} LEASE_GONE
+   *
+   * @example
+   * const { id } = await db.lease({ ttlMs: 10_000, keepAlive: false });
+   * await db.keepLease(id); // from any process that knows the id
+   * await db.revokeLease(id);
+   */
   keepLease(id: number, options?: OperationOptions): Promise<void>;
-  /** Ends a lease and its keys. @throws {DatabaseError} LEASE_GONE */
+  /**
+   * Ends a lease and its keys.
+   *
+   * @throws {DatabaseError} LEASE_GONE
+   *
+   * @example
+   * const { id } = await db.lease({ ttlMs: 10_000, keepAlive: false });
+   * await db.put("worker/1", "here", { lease: id });
+   * await db.revokeLease(id);
+   * assert.equal(await db.get("worker/1"), undefined);
+   */
   revokeLease(id: number, options?: OperationOptions): Promise<void>;
-  /** Milliseconds until a key ends by itself; undefined when it is absent or does not. */
+  /**
+   * Milliseconds until a key ends by itself; undefined when it is absent or does not.
+   *
+   * @example
+   * await db.put("code/ada", "123456", { ttlMs: 60_000 });
+   * const leftMs = await db.timeToLive("code/ada");
+   * assert.ok(leftMs !== undefined && leftMs <= 60_000);
+   * assert.equal(await db.timeToLive("absent"), undefined);
+   */
   timeToLive(key: Bytes, options?: OperationOptions): Promise<number | undefined>;
   /**
    * Changes how long a key lives, not its value; nothing given: until it is deleted.
+   *
    * @returns whether the key is there
+   *
+   * @example
+   * await db.put("session/1", "ada");
+   * assert.equal(await db.expire("session/1", { ttlMs: 1_800_000 }), true);
+   * await db.expire("session/1", {}); // until it is deleted
+   * assert.equal(await db.timeToLive("session/1"), undefined);
    */
   expire(key: Bytes, expiry: ExpiryOptions, options?: OperationOptions): Promise<boolean>;
 
-  /** What became of a write whose error said that nobody knew. @param requestId hex, of the error */
+  /**
+   * What became of a write whose error said that nobody knew.
+   *
+   * @param requestId hex, of the error
+   *
+   * @example
+   * import { DatabaseError } from "balsa-db";
+   * try {
+   *   await db.put("order/1", "paid");
+   * } catch (error) {
+   *   if (!(error instanceof DatabaseError) || error.requestId === undefined) throw error;
+   *   const { kind } = await db.outcome(error.requestId); // "applied", "rejected", "unknown"
+   *   if (kind !== "applied") throw error;
+   * }
+   */
   outcome(requestId: string, options?: OperationOptions): Promise<RequestOutcome>;
 
-  /** The keys behind `prefix`, through codecs. @throws {DatabaseError} INVALID_ARGUMENT */
+  /**
+   * The keys behind `prefix`, through codecs.
+   *
+   * @throws {DatabaseError} INVALID_ARGUMENT
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * interface User { readonly name: string }
+   * const users = db.keyspace("user/", { value: codecs.json<User>() });
+   * await users.put("ada", { name: "Ada" });
+   * assert.equal((await users.get("ada"))?.value.name, "Ada");
+   */
   readonly keyspace: KeyspaceMaker;
+  /**
+   * The cluster as its leader sees it, or as the asked node does when no leader answers.
+   *
+   * @example
+   * const { leader, nodes } = await db.status();
+   * assert.equal(nodes.find(({ id }) => id === leader)?.role, "leader");
+   */
   status(options?: OperationOptions): Promise<ClusterStatus>;
   /**
    * Idempotent. Settles what is under way before it resolves: answered if the
    * answer is there in time, otherwise CLOSED, and OUTCOME_UNKNOWN for a write
    * that was already handed over.
+   *
+   * @example
+   * await db.put("color", "green");
+   * await db.close();
+   * await assert.rejects(db.get("color"), { code: "CLOSED" });
    */
   close(): Promise<void>;
 }

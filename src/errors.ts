@@ -85,6 +85,7 @@ export interface KeyConflict {
   readonly currentRevision: number;
 }
 
+/** What an error tells beside its code. */
 export interface DatabaseErrorOptions extends ErrorOptions {
   readonly conflicts?: readonly KeyConflict[] | undefined;
   readonly revisions?: RevisionBounds | undefined;
@@ -102,10 +103,24 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
   "DISK_FULL",
 ]);
 
-/** Thrown to users of the library. Codes are stable; messages are not. */
+/**
+ * Thrown to users of the library. Codes are stable; messages are not.
+ *
+ * @example
+ * import { DatabaseError } from "balsa-db";
+ * try {
+ *   await db.put("lock", "me", { only: "if-present" });
+ * } catch (error) {
+ *   if (!(error instanceof DatabaseError) || error.code !== "CONDITION_FAILED") throw error;
+ *   assert.deepEqual([error.outcome, error.retryable], ["not-applied", false]);
+ * }
+ */
 export class DatabaseError extends Error {
+  /** always "DatabaseError" */
   override readonly name = "DatabaseError";
+  /** what went wrong; stable */
   readonly code: ErrorCode;
+  /** "not-applied" only where that is proven */
   readonly outcome: Outcome;
   /** whether the same request may simply be sent again (its outcome is "not-applied") */
   readonly retryable: boolean;
@@ -117,6 +132,14 @@ export class DatabaseError extends Error {
   /** of CONFLICT, at most 100; else undefined */
   readonly conflicts: readonly KeyConflict[] | undefined;
 
+  /**
+   * For doubles of a database, and for what is built over one.
+   *
+   * @example
+   * import { DatabaseError } from "balsa-db";
+   * const error = new DatabaseError("BUSY", "the queue is full", { cause: new Error("2000 waiting") });
+   * assert.deepEqual([error.outcome, error.retryable], ["not-applied", true]);
+   */
   constructor(code: ErrorCode, message: string, options: DatabaseErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

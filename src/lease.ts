@@ -16,6 +16,7 @@ export interface ExpiryOptions {
   readonly keepExpiry?: boolean;
 }
 
+/** How a lease is granted. */
 export interface LeaseOptions extends OperationOptions {
   /** milliseconds after which it ends unless it is kept alive; at least 1 */
   readonly ttlMs: number;
@@ -30,19 +31,48 @@ export interface LeaseOptions extends OperationOptions {
  * It is no lock by itself: a process that was stopped does not know that its lease
  * has ended. Give the key's `createRevision` to whatever is guarded, as a fencing
  * token, and let it refuse smaller ones. Leaving `await using` revokes it.
+ *
+ * @example
+ * await using lease = await db.lease({ ttlMs: 10_000 });
+ * const lock = await db.putIfAbsent("lock/printer", "me", { lease });
+ * assert.ok(lock.applied); // otherwise somebody has it: watch the key, and try again when it is deleted
+ * const fencingToken = lock.revision; // its createRevision: greater than that of every holder before
+ * assert.equal((await db.get("lock/printer"))?.createRevision, fencingToken);
  */
 export interface Lease extends AsyncDisposable {
+  /** a whole number above 0; what other processes name it by */
   readonly id: number;
   /** milliseconds */
   readonly ttlMs: number;
   /**
    * Fires when the lease has ended, or may have: its time has passed by this
    * process's clock since it was last kept alive. Its reason is a DatabaseError LEASE_GONE.
+   *
+   * @example
+   * await using lease = await db.lease({ ttlMs: 10_000 });
+   * const work = db.get("job/1", { signal: lease.lost }); // given up with the lease
+   * assert.equal(await work, undefined);
    */
   readonly lost: AbortSignal;
-  /** Its time starts anew. @throws {DatabaseError} LEASE_GONE */
+  /**
+   * Its time starts anew.
+   *
+   * @throws {DatabaseError} LEASE_GONE
+   *
+   * @example
+   * await using lease = await db.lease({ ttlMs: 10_000, keepAlive: false });
+   * await lease.keepAlive(); // ten seconds more, from now
+   */
   keepAlive(options?: OperationOptions): Promise<void>;
-  /** Ends it now, and its keys with it. Fine when it has ended already. */
+  /**
+   * Ends it now, and its keys with it. Fine when it has ended already.
+   *
+   * @example
+   * const lease = await db.lease({ ttlMs: 10_000 });
+   * await db.put("worker/1", "here", { lease });
+   * await lease.revoke();
+   * assert.equal(await db.get("worker/1"), undefined);
+   */
   revoke(options?: OperationOptions): Promise<void>;
 }
 

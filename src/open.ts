@@ -14,6 +14,7 @@ import { NodeFileSystem } from "./storage/node-file-system.js";
 import type { Limits } from "./store/command.js";
 import { NoPeers } from "./transport/no-peers.js";
 
+/** An embedded database: where it is, and its limits. */
 export interface OpenOptions {
   /** where the log lives; made when it is not there. Default: "data/embedded" below the working directory */
   readonly directory?: string;
@@ -41,6 +42,24 @@ const EMBEDDED_ELECTION_MS = 30;
  *
  * @throws {DatabaseError} INVALID_ARGUMENT, DIRECTORY_IN_USE, WRONG_DIRECTORY (a directory of another node or
  *   cluster), CORRUPTION, STORAGE_FAILED; of a member also ADDRESS_UNAVAILABLE
+ *
+ * @example
+ * import { open } from "balsa-db";
+ * await using database = await open("./data/settings");
+ * await database.put("color", "green");
+ * assert.equal((await database.get("color"))?.modRevision, 2);
+ *
+ * @example
+ * import { open } from "balsa-db";
+ * // This process is the member n1 of a cluster; with one member it leads at once.
+ * await using member = await open({
+ *   id: "n1",
+ *   peerAddress: "127.0.0.1:13141",
+ *   clientAddress: "127.0.0.1:14141",
+ *   cluster: new Map([["n1", "127.0.0.1:13141"]]),
+ *   dataDirectory: "./data/n1",
+ * });
+ * await member.put("color", "green");
  */
 export async function open(options: OpenOptions | NodeOptions | string = {}): Promise<Database> {
   if (typeof options === "object" && "cluster" in options) {

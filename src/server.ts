@@ -18,15 +18,31 @@ const HAND_OVER_MS_MAX = 1000;
 /** Milliseconds that clients have to hear their answers and leave. */
 const RETIRE_MS_MAX = 1000;
 
+/** A node of a cluster: who it is, who the others are, where its data is. */
 export type NodeOptions = NodeSettings;
 
+/** A node that serves. Leaving `await using` closes it. */
 export interface RunningNode extends AsyncDisposable {
+  /** the node from within, by callbacks; `open` with `cluster` gives a Database over it instead */
   readonly service: NodeService;
+  /** host:port */
   readonly peerAddress: string;
+  /** host:port; every client protocol is served here */
   readonly clientAddress: string;
   /**
    * Hands leadership over if it leads, answers what its clients have under way and
    * sends them to other nodes, seals the log, frees the directory. Idempotent.
+   *
+   * @example
+   * import { startNode } from "balsa-db";
+   * const node = await startNode({
+   *   id: "n1",
+   *   peerAddress: "127.0.0.1:13141",
+   *   clientAddress: "127.0.0.1:14141",
+   *   cluster: new Map([["n1", "127.0.0.1:13141"]]),
+   *   dataDirectory: "./data/n1",
+   * });
+   * await node.close();
    */
   close(): Promise<void>;
 }
@@ -37,6 +53,18 @@ export interface RunningNode extends AsyncDisposable {
  *
  * @throws {DatabaseError} INVALID_ARGUMENT, DIRECTORY_IN_USE, WRONG_DIRECTORY,
  *   CORRUPTION, ADDRESS_UNAVAILABLE, STORAGE_FAILED
+ *
+ * @example
+ * import { connect, startNode } from "balsa-db";
+ * await using node = await startNode({
+ *   id: "n1",
+ *   peerAddress: "127.0.0.1:13141",
+ *   clientAddress: "127.0.0.1:14141",
+ *   cluster: new Map([["n1", "127.0.0.1:13141"]]),
+ *   dataDirectory: "./data/n1",
+ * });
+ * await using database = connect([node.clientAddress]);
+ * await database.put("color", "green");
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const opened = await openNode({

@@ -64,16 +64,54 @@ async function avro<T>(schema: unknown): Promise<Codec<T>> {
  *   when it is no schema. For values that people you trust have written.
  *
  * @example
- * const db = await open({ directory });
+ * import { codecs } from "balsa-db";
  * const users = db.keyspace("users/", { value: codecs.json<{ name: string }>() });
  * await users.put("ada", { name: "Ada" });
- * const ada = await users.get("ada");
- * if (ada?.value.name !== "Ada") throw new Error("it was there");
- * await db.close();
+ * assert.equal((await users.get("ada"))?.value.name, "Ada");
  */
 export const codecs: {
+  /**
+   * Bytes as they are.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const blobs = db.keyspace("blob/", { key: codecs.bytes, value: codecs.bytes });
+   * await blobs.put(Uint8Array.of(1), Uint8Array.of(2, 3));
+   * assert.deepEqual([...((await blobs.get(Uint8Array.of(1)))?.value ?? [])], [2, 3]);
+   */
   readonly bytes: Codec<Uint8Array>;
+  /**
+   * Text as UTF-8; CODEC_FAILED when half of a surrogate pair stands alone, or when the bytes are no UTF-8.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const names = db.keyspace("name/", { value: codecs.text });
+   * await names.put("ß", "Straße");
+   * assert.equal((await names.get("ß"))?.value, "Straße");
+   * await assert.rejects(names.put("half", "\ud800"), { code: "CODEC_FAILED", outcome: "not-applied" });
+   */
   readonly text: Codec<string>;
+  /**
+   * JSON text; CODEC_FAILED for what JSON cannot say: undefined, functions, circles, bigints.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const flags = db.keyspace("flag/", { value: codecs.json<{ on: boolean }>() });
+   * await flags.put("dark-mode", { on: true });
+   * assert.deepEqual((await flags.get("dark-mode"))?.value, { on: true });
+   */
   readonly json: <T>() => Codec<T>;
+  /**
+   * Avro's binary form; CODEC_FAILED for a value that the schema does not allow.
+   *
+   * @example
+   * import { codecs } from "balsa-db";
+   * const point = await codecs.avro<{ x: number; y: number }>({
+   *   type: "record", name: "Point", fields: [{ name: "x", type: "int" }, { name: "y", type: "int" }],
+   * });
+   * const points = db.keyspace("point/", { value: point });
+   * await points.put("home", { x: 3, y: -4 });
+   * assert.equal((await db.get("point/home"))?.value.length, 2);
+   */
   readonly avro: <T>(schema: unknown) => Promise<Codec<T>>;
 } = { bytes, text, json, avro };

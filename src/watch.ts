@@ -58,6 +58,7 @@ export type TypedWatchEvent<K, V> =
     }
   | Exclude<WatchEvent, { readonly kind: "changes" }>;
 
+/** How a watch begins, and what it tells. */
 export interface WatchOptions {
   readonly signal?: AbortSignal;
   /** the first revision to tell of; default: the next one. REVISION_COMPACTED, REVISION_FUTURE */
@@ -73,6 +74,7 @@ export interface WatchOptions {
   readonly timeoutMs?: number;
 }
 
+/** How a key's changes are told. */
 export interface HistoryOptions extends OperationOptions {
   /** default "newest-first" */
   readonly order?: "newest-first" | "oldest-first";

@@ -35,6 +35,7 @@ import { ClientSession } from "./session.js";
 /** What `connect` gives: the Database, and the cluster's inside. */
 export type RemoteDatabase = BackedDatabase;
 
+/** Where a cluster is, and how patient its client is. */
 export interface ConnectOptions {
   /** client addresses of nodes, host:port; tried in this order */
   readonly endpoints: readonly string[];
@@ -83,6 +84,12 @@ const SENDABLE: Limits = {
  * all that is given. Nothing is sent before the first operation.
  *
  * @throws {DatabaseError} INVALID_ARGUMENT when an endpoint is no address
+ *
+ * @example
+ * import { connect } from "balsa-db";
+ * await using database = connect({ endpoints: ["127.0.0.1:14141"], exactlyOnce: true });
+ * const { revision } = await database.put("color", "green");
+ * assert.equal((await database.get("color"))?.modRevision, revision);
  */
 export function connect(options: ConnectOptions | readonly string[]): RemoteDatabase {
   const given = "endpoints" in options ? options : { endpoints: options };

@@ -120,6 +120,7 @@ export interface NodeService {
   readonly snapshots: SnapshotService;
 }
 
+/** One node alone, as it is now. Indexes are of the log; 0: none. */
 export interface NodeInfo {
   readonly id: NodeId;
   readonly clusterId: string;
@@ -148,6 +149,7 @@ export interface ClusterStatus {
   readonly nodes: readonly NodeStatus[];
 }
 
+/** A member as the leader knows it; null: not known. */
 export interface NodeStatus {
   readonly id: string;
   readonly role: "leader" | "follower" | "candidate" | "learner" | "unknown";
