@@ -134,8 +134,11 @@ function roomOf(file: string): string {
 const IMPORT =
   /^\s*(?:import|export)\s+(type\s+)?(?:[^"';]*?\s+from\s+)?["']([^"']+)["']|import\(\s*["']([^"']+)["']/gm;
 
+/** Examples in doc comments import what a user would. */
+const DOC_COMMENT = /\/\*\*.*?\*\//gs;
+
 function importsOf(file: string, text: string): Import[] {
-  return [...text.matchAll(IMPORT)].map((match) => ({
+  return [...text.replaceAll(DOC_COMMENT, "").matchAll(IMPORT)].map((match) => ({
     file,
     target: match[2] ?? match[3] ?? "",
     typeOnly: match[1] !== undefined,
