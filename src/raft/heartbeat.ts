@@ -27,8 +27,8 @@ export function tickLeader(state: RaftState, leader: LeaderState): void {
     becomeFollower(state, currentTerm(state), undefined, "quorum-lost");
     return;
   }
-  const isOvertaken = isDiskStalled(state, leader) && isOutrun(state, leader);
-  if (isOvertaken && handOver(state, leader, "disk-stall")) return;
+  const isOutrun = isDiskStalled(state, leader) && state.commitIndex > state.log.flushedIndex;
+  if (isOutrun && handOver(state, leader, "disk-stall")) return;
   tickTransfer(state, leader);
   recordIncarnations(state, leader);
   forgetLeavers(state, leader);
@@ -54,8 +54,9 @@ function hasQuorumContact(state: RaftState, leader: LeaderState): boolean {
 
 /**
  * Whether the own disk has confirmed nothing for an election timeout although
- * entries wait for it. The followers' disks would do, but this leader serves no
- * one with its own: whoever is next to it does better.
+ * entries wait for it. When the followers' disks do without it, whoever is next to
+ * this leader does better. When they do not (all may be full), nobody would: a new
+ * leader could commit nothing, and serve no read either.
  */
 function isDiskStalled(state: RaftState, leader: LeaderState): boolean {
   const { flushedIndex, lastIndex } = state.log;
@@ -63,14 +64,6 @@ function isDiskStalled(state: RaftState, leader: LeaderState): boolean {
   leader.flushStallTicks = isWaiting ? leader.flushStallTicks + 1 : 0;
   leader.flushedBefore = flushedIndex;
   return leader.flushStallTicks >= state.options.electionTicks;
-}
-
-/** Whether a living voter has more on its disk: nobody else would do better (all disks may be full). */
-function isOutrun(state: RaftState, leader: LeaderState): boolean {
-  return state.membership.voters.some((voter) => {
-    const matchIndex = leader.progress.get(voter)?.matchIndex ?? 0;
-    return matchIndex > state.log.flushedIndex && isAlive(state, leader, voter);
-  });
 }
 
 export function broadcastHeartbeat(state: RaftState, leader: LeaderState): void {

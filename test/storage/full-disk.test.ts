@@ -150,6 +150,25 @@ describe("a cluster with full disks", () => {
     for (const node of world.nodes) assert.equal(world.has(leader, `refused by ${node.id}`), false);
   });
 
+  it("keeps its leader when it is full with so many others that nobody else could commit", () => {
+    const world = new World({ nodeCount: 3 });
+    const leader = world.anyLeader();
+    world.limit([leader, world.follower()], 20_000);
+    const waiting = world.fill(leader);
+    world.run(3000);
+    assert.equal(world.anyLeader(), leader);
+    assert.equal(world.has(leader, "first"), true);
+    const refused = world.put(leader, "refused");
+    world.run(100);
+    proven(refused);
+    world.unlimit([world.follower()]);
+    world.run(1500);
+    assert.ok(waiting.revision !== undefined);
+    assert.notEqual(world.anyLeader(), leader, "one of two with room leads");
+    world.unlimit();
+    world.rest();
+  });
+
   it("brings back by a snapshot a follower that had no room for it, once it has", () => {
     const world = new World({ nodeCount: 3, snapshotEntries: 20 });
     const leader = world.anyLeader();

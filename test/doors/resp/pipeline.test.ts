@@ -111,6 +111,7 @@ describe("a RESP pipeline", () => {
     [new DatabaseError("TIMEOUT", "no answer in 5000 ms"), /^-CLUSTERDOWN no answer/],
     [new DatabaseError("CLOSED", "the node is closed"), /^-CLUSTERDOWN the node is closed/],
     [new DatabaseError("BUSY", "too much is waiting"), /^-BUSY too much is waiting\r\n$/],
+    [new DatabaseError("DISK_FULL", "no room"), /^-MISCONF no room\r\n$/],
     [
       new DatabaseError("OUTCOME_UNKNOWN", "cut off\r\nafter sending", { requestId: "c0ffee" }),
       /^-UNKNOWN the write may or may not have been applied \(request c0ffee\): cut off {2}after sending\r\n$/,
