@@ -8,12 +8,12 @@
  * script lets them go. Each block prints what happened and where all stand.
  * Commands are in the table below. Every run is also under the observer's eyes.
  */
-import { Cluster } from "./cluster.js";
+import { Cluster, TICK_MS } from "./cluster.js";
 import { describeMessage } from "./describe.js";
 import { voters } from "./seal.js";
 import { NodeId } from "../../src/raft/types.js";
 import type { Packet, SimulatedNode } from "./cluster.js";
-import type { Ready } from "../../src/raft/ready.js";
+import type { MembershipChange, Ready } from "../../src/raft/ready.js";
 
 /** Makes every election timeout 19 ticks, while stickiness ends after 10. */
 const CHANCE = 0.9;
@@ -55,7 +55,7 @@ function formatScenario(blocks: readonly Block[]): string {
 type Command = (scenario: Scenario, args: readonly string[]) => void;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  /** cluster 3 [learners 1] [appendSizeMax=1 …] */
+  /** cluster 3 [learners 1] [incarnations] [appendSizeMax=1 …] */
   cluster: (scenario, args) => {
     scenario.create(args);
   },
@@ -147,6 +147,40 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     const result = scenario.cluster.transfer(scenario.node(from), target);
     if (result.kind === "refused") scenario.print(`${from} refuses: ${result.reason}`);
   },
+  /** add 1 4: leader 1 adds learner 4, whose machine is started first */
+  add: (scenario, [id, member = ""]) => {
+    scenario.cluster.join(NodeId(member));
+    scenario.change(id, { kind: "add", id: NodeId(member), address: member });
+  },
+  promote: (scenario, [id, member = ""]) => {
+    scenario.change(id, { kind: "promote", id: NodeId(member) });
+  },
+  remove: (scenario, [id, member = ""]) => {
+    scenario.change(id, { kind: "remove", id: NodeId(member) });
+  },
+  /** the disk is gone, and an empty one in its place */
+  wipe: (scenario, [id]) => {
+    scenario.cluster.wipe(scenario.node(id));
+  },
+  /** pause 1 [20]: nothing of it ran for so many ticks, and its clock did */
+  pause: (scenario, [id, count = "20"]) => {
+    const node = scenario.node(id);
+    scenario.cluster.tick(node, node.now + TICK_MS * Number(count), Number(count));
+  },
+  /** snapshot 1: of all that it has applied */
+  snapshot: (scenario, [id]) => {
+    const node = scenario.node(id);
+    scenario.cluster.beginSnapshot(node);
+    if (!scenario.cluster.finishSnapshot(node)) throw new Error("the log does not reach it");
+  },
+  /** compact 1 4: its log up to 4, for which a snapshot stands */
+  compact: (scenario, [id, index]) => {
+    scenario.cluster.compact(scenario.node(id), Number(index));
+  },
+  /** install 3: what it received whole */
+  install: (scenario, [id]) => {
+    if (!scenario.cluster.install(scenario.node(id))) throw new Error("nothing was received whole");
+  },
   /** flushes and delivers until nothing moves */
   stabilize: (scenario) => {
     scenario.stabilize();
@@ -199,7 +233,7 @@ class Scenario {
   }
 
   create(args: readonly string[]): void {
-    const numbers = args.filter((arg) => !arg.includes("=") && arg !== "learners").map(Number);
+    const numbers = args.filter((arg) => /^\d+$/.test(arg)).map(Number);
     const [voterCount = 0, learnerCount = 0] = numbers;
     const all = voters(voterCount + learnerCount).voters;
     const raft: Record<string, number> = {};
@@ -210,6 +244,7 @@ class Scenario {
     this.#cluster = new Cluster({
       configuration: { voters: all.slice(0, voterCount), learners: all.slice(voterCount) },
       random: () => CHANCE,
+      hasIncarnations: args.includes("incarnations"),
       raft,
       send: (envelope) => {
         this.packets.push(envelope);
@@ -222,6 +257,12 @@ class Scenario {
 
   node(id: string | undefined): SimulatedNode {
     return this.cluster.node(id ?? "");
+  }
+
+  change(id: string | undefined, change: MembershipChange): void {
+    const result = this.cluster.change(this.node(id), change);
+    const reason = result.kind === "refused" ? result.reason : result.kind;
+    if (result.kind !== "accepted") this.print(`${String(id)} refuses: ${reason}`);
   }
 
   waiting([from, to, kind]: readonly string[]): readonly Packet[] {
@@ -266,7 +307,11 @@ function describeNode(node: SimulatedNode): string {
   const status = node.raft?.status();
   if (status === undefined) return `${node.id} down`;
   const { role, term, lastIndex, flushedIndex, commitIndex } = status;
-  const log = node.disk.entries.map((entry) => `${entry.index}/${entry.term}`).join(" ");
+  const { base } = node.disk;
+  const log = [
+    ...(base.index === 0 ? [] : [`(${base.index}/${base.term})`]),
+    ...node.disk.entries.map((entry) => `${entry.index}/${entry.term}`),
+  ].join(" ");
   const flushed = flushedIndex === lastIndex ? "" : `  flushed ${flushedIndex}`;
   return `${node.id} ${role.padEnd(13)} term ${term}  commit ${commitIndex}${flushed}  log ${log}`.trimEnd();
 }
