@@ -3,7 +3,7 @@ import type { Row } from "../codec/block.js";
 import type { BlockPlace } from "../storage/offline-log.js";
 import type { Comparison, ReplicaLog } from "./compare-logs.js";
 import { fatesAt, type Fate, type Verdict } from "./fate.js";
-import { checksumText, logLine, type LogLine } from "./log-lines.js";
+import { checksumText, logLine, logText, type LogLine } from "./log-lines.js";
 import type { LogSource } from "./log-source.js";
 import { bytesField, grouped, printable } from "./text.js";
 
@@ -190,6 +190,6 @@ function sideLines(side: Side, index: number): readonly string[] {
     `    ${why}`,
     `    ${held}${row === undefined ? "" : `, ${row.kind.toLowerCase()}${key}`}`,
     ...(place === undefined ? [] : [`    ${place.file} at offset ${place.offset}`]),
-    ...(row === undefined ? [] : [`    ${JSON.stringify(logLine(row))}`]),
+    ...(row === undefined ? [] : [`    ${logText(row, true).trim()}`]),
   ];
 }

@@ -153,8 +153,8 @@ function electionVerdicts(
   return keptVerdicts(
     witnesses,
     side,
-    `only ${names} can be elected by a majority, and holds it`,
-    `only ${names} can be elected by a majority, and holds another`,
+    `those who can win an election (${names}) hold it`,
+    `those who can win an election (${names}) hold another`,
   );
 }
 
