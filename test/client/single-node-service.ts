@@ -48,6 +48,8 @@ export class SingleNodeService implements NodeService {
   readonly store = new Store();
   /** Requests handed in, in order, applied or not. */
   readonly executed: Request[] = [];
+  /** what `snapshots.save` has written */
+  savedBytes = new Uint8Array(0);
   readCount = 0;
   /** what the leader's clock shows; milliseconds since 1970 */
   time = 1_700_000_000_000;
@@ -206,11 +208,14 @@ export class SingleNodeService implements NodeService {
   }
 
   readonly snapshots: SnapshotService = {
-    held: () => [],
+    held: () => [{ index: 1, term: 1, checksum: 2, stateChecksum: 3, size: 4 }],
     save: (_timeoutMs, done) => {
-      done(new DatabaseError("STORAGE_FAILED", "nothing is saved here"), undefined);
+      const { length: size } = this.savedBytes;
+      const saved = { index: 1, term: 1, revision: this.store.revision, size, fileChecksum: 0 };
+      done(undefined, saved);
     },
-    readSaved: () => undefined,
+    readSaved: (index, offset, sizeMax) =>
+      index === 1 ? this.savedBytes.subarray(offset, offset + sizeMax) : undefined,
   };
 
   checksumAt(index: LogIndex): { readonly term: Term; readonly checksum: number } | undefined {

@@ -104,6 +104,57 @@ describe("codec: native client messages are Avro's", () => {
         ["index", long, 0],
       ],
     },
+    { message: { kind: "snapshots", id: 5 }, kind: 20, fields: [["id", long, 5]] },
+    {
+      message: { kind: "saveSnapshot", id: 5, timeoutMs: 70 },
+      kind: 21,
+      fields: [
+        ["id", long, 5],
+        ["timeoutMs", long, 70],
+      ],
+    },
+    {
+      message: { kind: "readSaved", id: 5, index: 6, offset: 0, sizeMax: 4096 },
+      kind: 22,
+      fields: [
+        ["id", long, 5],
+        ["index", long, 6],
+        ["offset", long, 0],
+        ["sizeMax", long, 4096],
+      ],
+    },
+    {
+      message: { kind: "snapshotsOf", id: 5, json: "[]" },
+      kind: 90,
+      fields: [
+        ["id", long, 5],
+        ["json", "string", "[]"],
+      ],
+    },
+    {
+      message: {
+        kind: "savedAs",
+        id: 5,
+        saved: { index: 1, term: 2, revision: 3, size: 4, fileChecksum: 0xffff_ffff },
+      },
+      kind: 91,
+      fields: [
+        ["id", long, 5],
+        ["index", long, 1],
+        ["term", long, 2],
+        ["revision", long, 3],
+        ["size", long, 4],
+        ["fileChecksum", long, 0xffff_ffff],
+      ],
+    },
+    {
+      message: { kind: "savedPart", id: 5, bytes: bytesOf("part") },
+      kind: 92,
+      fields: [
+        ["id", long, 5],
+        ["bytes", bytes, Buffer.from("part")],
+      ],
+    },
     {
       message: {
         kind: "executed",

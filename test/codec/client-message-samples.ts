@@ -99,6 +99,12 @@ export const clientRequests: fc.Arbitrary<ClientRequest> = fc.oneof(
   fc.record({ kind: fc.constant("info" as const), id: ids }),
   fc.record({ kind: fc.constant("readLog" as const), id: ids, from: ids, sizeMax: ids }),
   fc.record({ kind: fc.constant("checksumAt" as const), id: ids, index: longs }),
+  fc.record({ kind: fc.constant("snapshots" as const), id: ids }),
+  fc.record({ kind: fc.constant("saveSnapshot" as const), id: ids, timeoutMs: timeouts }),
+  fc.record({
+    kind: fc.constant("readSaved" as const),
+    ...{ id: ids, index: ids, offset: longs, sizeMax: ids },
+  }),
 );
 const results: fc.Arbitrary<RequestResult> = fc.oneof(
   fc.record({
@@ -240,6 +246,16 @@ export const clientResponses: fc.Arbitrary<ClientResponse> = fc.oneof(
     previousChecksum: checksums,
     blocks: blobs,
   }),
+  fc.record({ kind: fc.constant("snapshotsOf" as const), id: longs, json: texts }),
+  fc.record({
+    kind: fc.constant("savedAs" as const),
+    id: longs,
+    saved: fc.record({
+      ...{ index: ids, term: longs, revision: longs, size: longs },
+      fileChecksum: checksums,
+    }),
+  }),
+  fc.record({ kind: fc.constant("savedPart" as const), id: longs, bytes: blobs }),
   fc.record({
     kind: fc.constant("checksumOf" as const),
     id: longs,

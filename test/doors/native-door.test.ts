@@ -113,16 +113,23 @@ describe("doors: the native protocol", () => {
       { kind: "readLog", id: 6, from: 1, sizeMax: 1000 },
       { kind: "checksumAt", id: 7, index: 1 },
       { kind: "checksumAt", id: 8, index: 1000 },
+      { kind: "snapshots", id: 9 },
+      { kind: "saveSnapshot", id: 10, timeoutMs: 1000 },
+      { kind: "readSaved", id: 11, index: 1, offset: 0, sizeMax: 1 },
     );
-    const answers = await client.answers(8);
+    const answers = await client.answers(11);
     const kinds = new Map(answers.map(({ id, kind }) => [id, kind]));
     assert.deepEqual(
       [1, 2, 3, 4, 5, 6, 7, 8].map((id) => kinds.get(id)),
       ["executed", "got", "page", "statusOf", "infoOf", "logPage", "checksumOf", "checksumOf"],
     );
+    assert.deepEqual(
+      [9, 10, 11].map((id) => kinds.get(id)),
+      ["snapshotsOf", "savedAs", "savedPart"],
+    );
     client.socket.end();
     await client.ended;
-    assert.equal(client.responses.length, 8);
+    assert.equal(client.responses.length, 11);
   });
 
   it("a client that gets on with its requests is never taken for a stalled one", async () => {
@@ -392,6 +399,24 @@ describe("doors: the native protocol", () => {
       const big = (await client.answers(2))[1];
       assert.ok(big?.kind === "page");
       assert.deepEqual([big.keyValues.length, big.more], [1, true]);
+    });
+
+    it("a part of a saved snapshot by bytes; one that is not kept is refused", async () => {
+      scene.service.savedBytes = new Uint8Array(2_500_000).fill(7);
+      await scene.open();
+      const client = scene.client();
+      const [index, sizeMax] = [1, 2 ** 50];
+      client.begin(
+        { kind: "readSaved", id: 1, index, offset: 0, sizeMax },
+        { kind: "readSaved", id: 2, index, offset: 2_400_000, sizeMax },
+        { kind: "readSaved", id: 3, index, offset: 2_500_000, sizeMax },
+        { kind: "readSaved", id: 4, index: 2, offset: 0, sizeMax },
+      );
+      const told = (await client.answers(4)).map((answer) => {
+        if (answer.kind === "savedPart") return answer.bytes.length;
+        return answer.kind === "failed" ? answer.code : answer.kind;
+      });
+      assert.deepEqual(told, [1024 * 1024, 100_000, 0, "INVALID_ARGUMENT"]);
     });
 
     it("a page of the log by bytes, one entry at least", async () => {

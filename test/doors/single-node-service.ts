@@ -33,8 +33,6 @@ export class SingleNodeService implements NodeService {
   readError: DatabaseError | undefined;
   /** While true, answers wait for `release`. */
   held = false;
-  /** What `snapshots.save` has written. */
-  savedBytes = new Uint8Array(0);
   executeCount = 0;
   readCount = 0;
   /** what the leader's clock shows; milliseconds since 1970 */
@@ -150,14 +148,9 @@ export class SingleNodeService implements NodeService {
   readonly snapshots: SnapshotService = {
     held: () => [],
     save: (_timeoutMs, done) => {
-      this.#later(() => {
-        const { length: size } = this.savedBytes;
-        const saved = { index: 1, term: 1, revision: this.store.revision, size, fileChecksum: 0 };
-        done(this.readError, this.readError === undefined ? saved : undefined);
-      });
+      done(new DatabaseError("STORAGE_FAILED", "nothing is saved here"), undefined);
     },
-    readSaved: (index, offset, sizeMax) =>
-      index === 1 ? this.savedBytes.subarray(offset, offset + sizeMax) : undefined,
+    readSaved: () => undefined,
   };
 
   checksumAt(): undefined {

@@ -9,9 +9,13 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { after, before, describe, it } from "mocha";
+import { databaseOver } from "../../src/embedded.js";
+import { openNode } from "../../src/node/lifecycle.js";
 import { REVISION_BUMP_DEFAULT, restoreDirectory } from "../../src/node/restored-directory.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import { readIdentity } from "../../src/storage/data-directory.js";
@@ -22,6 +26,7 @@ import { SnapshotDirectory } from "../../src/storage/snapshot-directory.js";
 import { verifyDirectory } from "../../src/storage/verification.js";
 import type { Command, Request } from "../../src/store/command.js";
 import { Store } from "../../src/store/store.js";
+import { NoPeers } from "../../src/transport/no-peers.js";
 import { bytes, del, put, request, text } from "../store/requests.js";
 
 const TIME = 1_790_000_000_000;
@@ -197,6 +202,47 @@ describe("a directory restored from a snapshot", () => {
     const [first, second] = ["one", "two"].map((name) => readIdentity(join(root, name)));
     assert.equal(first?.clusterId, second?.clusterId);
     assert.notEqual(first?.incarnationId, second?.incarnationId);
+  });
+
+  it("serves, and is refused rather than begun anew when its snapshot is damaged", async () => {
+    const cluster = new Map([["n1", "127.0.0.1:1"]]);
+    await restore("served", { cluster });
+    const dataDirectory = join(root, "served");
+    const settings = {
+      ...{ id: "n1", peerAddress: "127.0.0.1:1", clientAddress: "127.0.0.1:2", cluster },
+      ...{ dataDirectory, electionTimeoutMs: 30, heartbeatMs: 10 },
+    };
+    const start = () =>
+      openNode({
+        settings,
+        fileSystem: new NodeFileSystem(),
+        makeTransport: () => new NoPeers(),
+      });
+    const node = await start();
+    const size = await new Promise((done) => {
+      node.service.read(10_000, (_error, view) => {
+        done(view?.size);
+      });
+    });
+    assert.equal(size, store.size);
+    // A program saves of its own node as the command line does of another.
+    await using database = databaseOver(node.service, () => node.close());
+    const saved = await database.saveSnapshot();
+    const parts: Uint8Array[] = [];
+    for (let offset = 0; offset < saved.size; offset += parts.at(-1)?.length ?? saved.size)
+      parts.push(await database.readSaved(saved, offset, 50_000));
+    assert.equal(crc32(Buffer.concat(parts)), saved.fileChecksum);
+    await assert.rejects(database.readSaved({ ...saved, index: 1 }, 0), {
+      code: "INVALID_ARGUMENT",
+    });
+    await database.close();
+    // Nothing but the snapshot holds the state; without its log it is all there is.
+    await rm(join(dataDirectory, "log"), { recursive: true });
+    const [snapshot = ""] = snapshotFilesOf(dataDirectory);
+    const content = readFileSync(snapshot);
+    content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 1;
+    writeFileSync(snapshot, content);
+    await assert.rejects(start(), { code: "CORRUPTION", message: /entries up to 900 are lost/ });
   });
 
   it("is made whole or not at all, and never over something", async () => {
