@@ -98,6 +98,7 @@ export function assembleNode(
       : { segmentSizeBytes: settings.segmentSizeBytes }),
   });
   notice(recoveryLine(report));
+  checkReach(snapshots, log.lastIndex);
   const parts = { settings, identity, world, hardState, log, snapshots, restored };
   const raft = new Raft(raftOptions(parts));
   let failed = false;
@@ -228,6 +229,23 @@ function openSnapshots(fileSystem: FileSystem, directory: string): SnapshotDirec
     const message = `the snapshots in ${directory} cannot be used: ${text}`;
     throw new DatabaseError("STORAGE_FAILED", message, { cause });
   }
+}
+
+/**
+ * What a snapshot holds was acknowledged. One that was passed over as damaged must
+ * not take the end of the log with it, as it would where the log goes on from it:
+ * right after it was installed or restored.
+ *
+ * @throws {DatabaseError} CORRUPTION
+ */
+function checkReach({ names }: SnapshotDirectory, lastIndex: LogIndex): void {
+  const newest = names.at(-1);
+  if (newest === undefined || newest.index <= lastIndex) return;
+  throw new DatabaseError(
+    "CORRUPTION",
+    `snapshot ${newest.file} is damaged, and without it the log ends with entry ${lastIndex}: ` +
+      `entries up to ${newest.index} are lost on this disk`,
+  );
 }
 
 function recoveryLine(report: RecoveryReport): string {
