@@ -57,8 +57,8 @@ export async function runTerminal(state: ShellState, terminal: Terminal): Promis
   interruptible.onIdle = () => {
     begun = "";
     terminal.output.write("^C\n");
-    ask();
   };
+  interruptible.onDropped = ask;
   try {
     ask();
     for await (const line of lines) {
@@ -84,8 +84,9 @@ type CompleterCallback = (error: Error | null, result: [string[], string]) => vo
 /** What Ctrl-C means: the end of what is under way, or of the line that is being typed. */
 class Interruptible {
   #running: AbortController | undefined;
-  /** when nothing is under way */
+  /** Ctrl-C when nothing is under way: before what was typed is dropped, and after. */
   onIdle: () => void = () => undefined;
+  onDropped: () => void = () => undefined;
 
   constructor(lines: Interface) {
     lines.on("SIGINT", () => {
@@ -93,10 +94,11 @@ class Interruptible {
         this.#running.abort();
         return;
       }
-      // What was typed is dropped: from the cursor to both ends.
+      // What was typed stays to be seen, and is dropped: from the cursor to both ends.
+      this.onIdle();
       lines.write(null, { ctrl: true, name: "e" });
       lines.write(null, { ctrl: true, name: "u" });
-      this.onIdle();
+      this.onDropped();
     });
   }
 
@@ -156,7 +158,10 @@ export async function runScript(
       begun = isContinued(whole) ? `${whole}\n` : "";
       if (begun !== "") continue;
       try {
-        if (await executeLine(state, whole, never)) break;
+        const isOver = await executeLine(state, whole, never);
+        // Whoever writes the lines may wait for the answer to each.
+        await state.output.flush();
+        if (isOver) break;
       } catch (error) {
         if (error instanceof OutputClosed) throw error;
         await failed(error, number);
