@@ -12,7 +12,9 @@ import {
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { after, before, describe, it } from "mocha";
+import { databaseOver } from "../../src/embedded.js";
 import { openNode } from "../../src/node/lifecycle.js";
 import { REVISION_BUMP_DEFAULT, restoreDirectory } from "../../src/node/restored-directory.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
@@ -222,8 +224,18 @@ describe("a directory restored from a snapshot", () => {
         done(view?.size);
       });
     });
-    await node.close();
     assert.equal(size, store.size);
+    // A program saves of its own node as the command line does of another.
+    await using database = databaseOver(node.service, () => node.close());
+    const saved = await database.saveSnapshot();
+    const parts: Uint8Array[] = [];
+    for (let offset = 0; offset < saved.size; offset += parts.at(-1)?.length ?? saved.size)
+      parts.push(await database.readSaved(saved, offset, 50_000));
+    assert.equal(crc32(Buffer.concat(parts)), saved.fileChecksum);
+    await assert.rejects(database.readSaved({ ...saved, index: 1 }, 0), {
+      code: "INVALID_ARGUMENT",
+    });
+    await database.close();
     // Nothing but the snapshot holds the state; without its log it is all there is.
     await rm(join(dataDirectory, "log"), { recursive: true });
     const [snapshot = ""] = snapshotFilesOf(dataDirectory);
