@@ -10,7 +10,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 };
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 /** The longest timer Node.js keeps; beyond it, it would fire at once. Milliseconds. */
-const DURATION_MS_MAX = 2 ** 31 - 1;
+export const DURATION_MS_MAX = 2 ** 31 - 1;
 
 /**
  * Milliseconds, at least 1, of something that a timer waits for.

@@ -125,6 +125,27 @@ describe("the command line of history, transactions and leases", function () {
     await failure(3, "kv", "get", "l/b");
   });
 
+  it("a script for the shell is a session of its own, with its exit code", async () => {
+    const shell = (lines: readonly string[], ...words: string[]): ReturnType<typeof balsa> =>
+      balsa(["shell", ...words], {
+        endpoints: cluster.endpoints,
+        stdin: Buffer.from(lines.join("\n")),
+      });
+    const done = await shell(["put s/a 1", "begin", "put s/a 2", "get s/a", "commit", "list s/"]);
+    assert.equal(done.code, 0, done.stderr);
+    assert.match(
+      done.stdout,
+      /^revision \d+\n[0-9a-f]{32}\n2\ncommitted, revision \d+\ns\/a\t2\n$/,
+    );
+    const failed = await shell(["begin", "put s/a 3", "get s/nothing", "commit"], "--json");
+    assert.equal(failed.code, 3);
+    assert.match(failed.stderr, /was not committed: rolled back/);
+    const last = failed.stdout.trimEnd().split("\n").at(-1) ?? "";
+    const { error } = JSON.parse(last) as { error: Record<string, unknown> };
+    assert.equal(error["code"], "NOT_FOUND");
+    assert.equal(await run("kv", "get", "s/a"), "2");
+  });
+
   it("what cannot be is refused, each with its code and its exit", async () => {
     const [put] = await json("kv", "put", "x", "1");
     const revision = Number(put?.["revision"]);

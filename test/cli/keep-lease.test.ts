@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
+import { keepLease } from "../../src/console/keep-lease.js";
+import { databaseOver } from "../../src/embedded.js";
+import { SingleNodeService } from "../client/single-node-service.js";
+import { rejectsWith } from "../rejections.js";
+
+describe("a lease kept alive from the command line", () => {
+  it("is kept through a time without a leader, until it is gone", async () => {
+    const service = new SingleNodeService();
+    await using database = databaseOver(service, () => Promise.resolve());
+    const { id } = await database.lease({ ttlMs: 60, keepAlive: false });
+    const status = await database.leaseStatus(id);
+    assert.ok(status !== undefined);
+    const told: string[] = [];
+    const kept = async (): Promise<void> => {
+      told.push("kept");
+      const count = told.filter((one) => one === "kept").length;
+      if (count === 1) service.mood = "leaderless";
+      if (count === 2) await database.revokeLease(id);
+    };
+    const failed = (): void => {
+      told.push("failed");
+      service.mood = "serving";
+    };
+    await rejectsWith(keepLease(database, status, { kept, failed }), "LEASE_GONE");
+    assert.deepEqual(told, ["kept", "failed", "kept"]);
+  });
+
+  it("ends when nobody has answered for its time to live", async () => {
+    const service = new SingleNodeService();
+    await using database = databaseOver(service, () => Promise.resolve());
+    service.mood = "leaderless";
+    const status = { id: 1, ttlMs: 20, remainingMs: 20, keys: [] };
+    let failures = 0;
+    const keeping = keepLease(database, status, {
+      kept: () => Promise.resolve(),
+      failed: () => (failures += 1),
+    });
+    await rejectsWith(keeping, "NO_LEADER");
+    assert.ok(failures > 0);
+  });
+});
