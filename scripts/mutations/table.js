@@ -183,8 +183,8 @@ export const MUTATIONS = [
   [
     "a snapshot says an index too early",
     "node/snapshots.js",
-    "            index,\n            term,\n            checksum,\n            revision",
-    "            index: LogIndex(index - 1),\n            term: this.#parts.log.term(LogIndex(index - 1)),\n            checksum: this.#parts.log.checksum(LogIndex(index - 1)),\n            revision",
+    "        index,\n        term,\n        checksum,\n        revision",
+    "        index: LogIndex(index - 1),\n        term,\n        checksum,\n        revision",
   ],
   [
     "the log is not reset behind an installed snapshot",
@@ -295,8 +295,8 @@ export const MUTATIONS = [
   [
     "a leader whose disk is full goes on",
     "raft/heartbeat.js",
-    "const isOvertaken = isDiskStalled(state, leader) && isOutrun(state, leader);",
-    "const isOvertaken = false;",
+    "const isOutrun = isDiskStalled(state, leader) && state.commitIndex > state.log.flushedIndex;",
+    "const isOutrun = false;",
   ],
   // The state machine
   [
