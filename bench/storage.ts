@@ -203,10 +203,12 @@ async function ready(directory: string, keyCount: number): Promise<void> {
   const openedMs = performance.now() - startedAt;
   const record = await database.get(keyOf(keyCount - 1), { timeoutMs: 120_000 });
   const readyMs = performance.now() - startedAt;
+  const { user, system } = process.cpuUsage();
   const perKey = (process.memoryUsage().rss - heapBefore) / keyCount;
   print(
     `  opened in ${(openedMs / 1000).toFixed(2)} s, ready in ${(readyMs / 1000).toFixed(2)} s` +
-      `${record === undefined ? " BUT THE LAST KEY IS MISSING" : ""}, ${perKey.toFixed(0)} bytes of memory a key`,
+      `${record === undefined ? " BUT THE LAST KEY IS MISSING" : ""}, ${perKey.toFixed(0)} bytes of memory a key, ` +
+      `${((user + system) / 1e6).toFixed(2)} s of processors`,
   );
   await database.close();
 }
