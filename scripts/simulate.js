@@ -52,7 +52,15 @@ async function hunt() {
   const last = first + Number(values.seeds) - 1;
   const startedAt = performance.now();
   const deadline = startedAt + Number(values.minutes) * 60_000;
-  const sum = { lives: 0, simulatedMs: 0, events: 0, acknowledged: 0, unknown: 0, elections: 0 };
+  const sum = {
+    lives: 0,
+    simulatedMs: 0,
+    events: 0,
+    acknowledged: 0,
+    unknown: 0,
+    transactions: 0,
+    elections: 0,
+  };
   const report = (end) => {
     const seconds = (performance.now() - startedAt) / 1000;
     process.stderr.write(
@@ -60,7 +68,7 @@ async function hunt() {
         `(${(sum.simulatedMs / 1000 / seconds).toFixed(0)} times real time), ` +
         `${(sum.events / seconds / 1000).toFixed(0)} k events a second, ` +
         `${sum.acknowledged} operations acknowledged, ${sum.unknown} unknown, ` +
-        `${sum.elections} elections${end}`,
+        `${sum.transactions} transactions, ${sum.elections} elections${end}`,
     );
   };
   const isOver = () =>
@@ -93,6 +101,7 @@ async function hunt() {
             sum.events += result.eventCount;
             sum.acknowledged += result.acknowledgedCount;
             sum.unknown += result.unknownCount;
+            sum.transactions += result.transactionCount;
             sum.elections += result.electionCount;
             if (result.failed) failedSeed = Math.min(failedSeed ?? Infinity, result.seed);
             if (process.stderr.isTTY || sum.lives % 200 === 0) report("");

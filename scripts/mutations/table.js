@@ -389,7 +389,7 @@ export const WHERE = {
   },
   "a snapshot's configuration is not taken over": {
     nodeCount: 3,
-    emphasis: ["snapshots", "administration", "partition", "crash"],
+    emphasis: ["snapshots", "administration", "partition", "crash", "busy"],
   },
   "a follower commits beyond what it verified": {
     nodeCount: 5,

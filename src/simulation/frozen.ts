@@ -8,6 +8,7 @@
  */
 import { quorumSize } from "../raft/quorum.js";
 import type { Configuration, NodeId } from "../raft/types.js";
+import { mayNeedRoom } from "./nemesis.js";
 import type { SimulatedNetwork } from "./network.js";
 import type { RandomStream } from "./random.js";
 import type { SimulatedNode } from "./simulated-node.js";
@@ -49,7 +50,9 @@ export function freezeSome(options: FreezeOptions): ReadonlySet<SimulatedNode> {
     note(`${node.id} is ${loss} for ever`);
     if (loss === "crashed") node.crash(random.pick(["kill", "power"]));
     if (loss === "paused") node.pause();
-    if (loss === "full") node.fileSystem.limit(node.fileSystem.usedSize);
+    if (loss === "full") {
+      node.fileSystem.fail((call) => (mayNeedRoom(call) ? "ENOSPC" : undefined));
+    }
     for (const other of nodes) {
       if (other === node || REACHED.has(loss)) continue;
       if (loss === "cut off" && frozen.has(other)) continue;

@@ -8,6 +8,7 @@
 import { DatabaseError } from "../errors.js";
 import type { AdminAction } from "../node/service.js";
 import { LogIndex, type NodeId } from "../raft/types.js";
+import type { Operation } from "./memory-file-system.js";
 import type { NetworkFaults, SimulatedNetwork } from "./network.js";
 import type { RandomStream } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
@@ -54,7 +55,9 @@ export type Emphasis =
   /** snapshots after every few commands */
   | "snapshots"
   /** one key that everybody uses */
-  | "contention";
+  | "contention"
+  /** clients that hardly pause */
+  | "busy";
 
 /** What the nemesis may do next. */
 type Deed =
@@ -73,6 +76,11 @@ type Deed =
 
 /** Calls that may need room. */
 const GROWING: ReadonlySet<string> = new Set(["write", "writeLater", "rename"]);
+
+/** The hard state is written over itself. */
+export function mayNeedRoom({ kind, path }: Operation): boolean {
+  return GROWING.has(kind) && !path.includes("hard-state");
+}
 
 /** What the nemesis acts upon. */
 export interface NemesisWorld {
@@ -362,10 +370,7 @@ export class Nemesis {
       fileSystem.limit(fileSystem.usedSize + left);
     } else {
       this.#world.note(`${node.id} has a disk that is full now and then`);
-      fileSystem.fail(({ kind, path }) => {
-        const isConcerned = GROWING.has(kind) && !path.includes("hard-state");
-        return isConcerned && random.chance(0.3) ? "ENOSPC" : undefined;
-      });
+      fileSystem.fail((call) => (mayNeedRoom(call) && random.chance(0.3) ? "ENOSPC" : undefined));
     }
     this.#world.scheduler.after(100 + random.next() * 2000, () => {
       if (this.#isFaulty) this.#makeRoom(node);

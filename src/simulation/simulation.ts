@@ -173,7 +173,7 @@ class Simulation {
       clientCount: Math.min(shape.integer(2, 8), clientCountMax),
       keyCount: emphasis.includes("contention") ? 1 : shape.integer(1, 6),
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
-      thinkMsMax: shape.pick([20, 60, 200]),
+      thinkMsMax: Math.min(shape.pick([20, 60, 200]), emphasis.includes("busy") ? 5 : Infinity),
       timeoutMs: 1000,
     });
     this.#transactions = new TransactionClients({

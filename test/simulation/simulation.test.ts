@@ -36,6 +36,7 @@ describe("a simulated cluster", function () {
 
   let acknowledged = 0;
   let elections = 0;
+  let transactions = 0;
   for (let first = 1; first <= COUNT; first += GROUP) {
     const last = Math.min(COUNT, first + GROUP - 1);
     it(`keeps its promises in the lives of seeds ${first} to ${last}`, () => {
@@ -43,6 +44,7 @@ describe("a simulated cluster", function () {
         const result = live(seed);
         acknowledged += result.acknowledgedCount;
         elections += result.electionCount;
+        transactions += result.transactionCount;
       }
     });
   }
@@ -50,6 +52,7 @@ describe("a simulated cluster", function () {
   it("was not idle in them", () => {
     assert.ok(acknowledged > COUNT * 50, `${acknowledged} operations were acknowledged`);
     assert.ok(elections > COUNT, `${elections} leaders were elected`);
+    assert.ok(transactions > COUNT * 5, `${transactions} transactions were committed`);
   });
 
   it("lives the same life twice from the same seed", () => {
