@@ -198,6 +198,12 @@ export const MUTATIONS = [
     "taking.writer.append(rows);",
     "taking.writer.append(rows.slice(rows.length > 9 ? 1 : 0));",
   ],
+  [
+    "a follower below the log is probed for ever",
+    "raft/replication.js",
+    "LogIndex(isCompacted ? log.firstIndex - 1 : meeting + 1)",
+    "LogIndex(meeting + 1)",
+  ],
   // Storage
   [
     "the log's flush does nothing",
@@ -335,12 +341,6 @@ export const HARD = [
     "raft/install-snapshot.js",
     "const isHeld = log.holds(index) && log.term(index) === term && log.checksum(index) === checksum;",
     "const isHeld = false;",
-  ],
-  [
-    "a follower below the log is probed for ever",
-    "raft/replication.js",
-    "LogIndex(isCompacted ? log.firstIndex - 1 : meeting + 1)",
-    "LogIndex(meeting + 1)",
   ],
   [
     "a damaged block is taken for a good one",
