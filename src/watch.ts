@@ -65,8 +65,8 @@ export interface WatchOptions {
   readonly from?: number;
   /** whether each change tells the key before it; default false */
   readonly previous?: boolean;
-  /** whether `progress` is told, every ten seconds or so without a change; default false */
-  readonly progress?: boolean;
+  /** milliseconds without a change after which `progress` is told, again and again; default: never */
+  readonly progressMs?: number;
   /**
    * milliseconds that no node may answer before the watch fails; default 30,000.
    * The last event's revision is where to take it up again

@@ -104,6 +104,18 @@ export function describeWatches(db: () => Database): void {
       assert.equal(without.changes[0]?.previous, undefined);
     });
 
+    it("bookmarkable: tells how far it has come when nothing of its range changes", async () => {
+      const events = watch({ progressMs: 20 });
+      const caughtUp = await events.next();
+      assert.equal(caughtUp.value?.kind, "caughtUp");
+      const { revision } = await db().put("other", "1");
+      let event = (await events.next()).value;
+      // What was on its way may be older; the next one is not.
+      while (event !== undefined && event.revision < revision) event = (await events.next()).value;
+      assert.deepEqual(event, { kind: "progress", revision });
+      await events.return?.();
+    });
+
     it("of one key tells nothing of its neighbours", async () => {
       const { revision } = await db().put("w/a", "1");
       await db().put("w/ab", "1");
@@ -141,6 +153,8 @@ export function describeWatches(db: () => Database): void {
       await db().put("w/a", "2");
       const last = await db().put("w/a", "3");
       await db().compact(last.revision);
+      // A follower that is behind may still tell; who has served a read has come so far.
+      for (let node = 0; node < 6; node += 1) await db().get("w/a");
       const error = await rejectsWith(events.next(), "REVISION_COMPACTED");
       assert.equal(error.revisions?.compacted, last.revision);
       const [event] = await take(watch({ from: last.revision + 1 }), 1);

@@ -20,7 +20,7 @@ import {
 } from "./request.js";
 import { throwIf } from "./failures.js";
 
-/** How long a question waits at the node, and progress takes at most. Milliseconds. */
+/** How long a question waits at the node, unless progress is to be told earlier. Milliseconds. */
 const WAIT_MS = 10_000;
 /** How long a node may take to say that there was nothing. Milliseconds. */
 const CONFIRM_MS = 5000;
@@ -34,7 +34,8 @@ export async function* watchChanges(
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent, void, undefined> {
   throwIf(checkRange(range, backend.limits));
-  const { previous = false, progress = false, signal } = options;
+  const { previous = false, progressMs, signal } = options;
+  const waitMs = progressMs === undefined ? WAIT_MS : checkTimeoutMs(progressMs, "progressMs");
   const timeoutMs = checkTimeoutMs(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, "timeoutMs");
   let since =
     options.from === undefined
@@ -51,7 +52,7 @@ export async function* watchChanges(
         previous,
         countMax: PAGE_COUNT_MAX,
         sizeMax: PAGE_SIZE_MAX,
-        waitMs: caughtUp ? WAIT_MS : 0,
+        waitMs: caughtUp ? waitMs : 0,
       },
       timeoutMs,
       signal,
@@ -62,7 +63,7 @@ export async function* watchChanges(
     if (!found.more && !caughtUp) {
       caughtUp = true;
       yield { kind: "caughtUp", revision };
-    } else if (progress && found.changes.length === 0 && caughtUp) {
+    } else if (progressMs !== undefined && found.changes.length === 0 && caughtUp) {
       yield { kind: "progress", revision };
     }
   }
