@@ -4,8 +4,9 @@
  */
 import type { StoreView } from "../node/service.js";
 import type { Isolation, Read, Request } from "../store/command.js";
-import { bytesOf, execute, idOf, read, textOf, type Script } from "./client-script.js";
+import { bytesOf, execute, read, textOf, type Script } from "./client-script.js";
 import type { RandomStream } from "./random.js";
+import { requestId } from "./simulated-node.js";
 
 const OPENING_BALANCE = 100;
 /** Milliseconds. */
@@ -31,7 +32,7 @@ export class Bank {
     let count = 0;
     const newId = (): Uint8Array => {
       count += 1;
-      return idOf(`${name}/${count}`);
+      return requestId(`${name}/${count}`);
     };
     return () => {
       const dice = random.next();

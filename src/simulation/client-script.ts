@@ -143,13 +143,6 @@ export class ScriptedClient {
   }
 }
 
-/** Sixteen bytes of a short text. */
-export function idOf(text: string): Uint8Array {
-  const id = new Uint8Array(16);
-  for (let i = 0; i < Math.min(16, text.length); i += 1) id[i] = text.charCodeAt(i);
-  return id;
-}
-
 export function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }

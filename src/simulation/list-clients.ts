@@ -10,16 +10,9 @@
  */
 import type { StoreView } from "../node/service.js";
 import type { Append, Get, Read, Request, RequestResult } from "../store/command.js";
-import {
-  bytesOf,
-  execute,
-  idOf,
-  read,
-  textOf,
-  type Outcome,
-  type Script,
-} from "./client-script.js";
+import { bytesOf, execute, read, textOf, type Outcome, type Script } from "./client-script.js";
 import type { RandomStream } from "./random.js";
+import { requestId } from "./simulated-node.js";
 import { checkSerializable, type ListOperation, type ListTransaction } from "./serializability.js";
 
 /** Milliseconds. */
@@ -126,7 +119,7 @@ class ListClient {
 
   newId(kind: string): Uint8Array {
     this.#count += 1;
-    return idOf(`${kind}${this.#name}/${this.#count}`);
+    return requestId(`${kind}${this.#name}/${this.#count}`);
   }
 
   #begin(kind: string): Recorded {

@@ -5,6 +5,7 @@
 import { assert } from "../assert.js";
 import type { NodeService } from "../node/service.js";
 import type { RequestResult } from "../store/command.js";
+import { bytesOf, textOf } from "./client-script.js";
 import {
   checkLinearizable,
   REGISTER,
@@ -205,12 +206,4 @@ export class Workload {
 function outputOf(result: RequestResult | undefined): RegisterOutput {
   assert(result !== undefined, "a request without an error has a result");
   return result.kind === "applied" ? { kind: "done" } : { kind: "refused" };
-}
-
-function bytesOf(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-function textOf(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
 }
