@@ -306,6 +306,12 @@ export const MUTATIONS = [
   ],
   // The state machine
   [
+    "the door says not applied of what nobody knows",
+    "doors/native/native-door.js",
+    "const { code, message, outcome } = error;",
+    "const { code, message } = error; const outcome = \"not-applied\";",
+  ],
+  [
     "a condition is judged the wrong way round",
     "store/compare.js",
     '(record === undefined) === (condition === "absent")',

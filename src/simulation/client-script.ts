@@ -13,6 +13,7 @@
 import { DatabaseError } from "../errors.js";
 import type { NodeService, StoreView } from "../node/service.js";
 import type { Request, RequestResult } from "../store/command.js";
+import { executeThroughDoor } from "./native-client.js";
 import type { RandomStream } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 import type { SimulatedNode } from "./simulated-node.js";
@@ -41,7 +42,7 @@ const PATIENCE_MS = 1500;
 export function* execute(request: Request): Script<Outcome<RequestResult>> {
   let outcome: Outcome<RequestResult> = { kind: "unknown" };
   yield (service, answered) => {
-    service.execute(request, TIMEOUT_MS, (error, value) => {
+    executeThroughDoor(service, request, TIMEOUT_MS, (error, value) => {
       if (value !== undefined) outcome = { kind: "answered", value };
       else if (error?.outcome === "not-applied") outcome = { kind: "void" };
       answered();

@@ -13,6 +13,7 @@ import {
   type RegisterInput,
   type RegisterOutput,
 } from "./linearizability.js";
+import { executeThroughDoor, getThroughDoor } from "./native-client.js";
 import type { RandomStream } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 import { requestId, type SimulatedNode } from "./simulated-node.js";
@@ -158,13 +159,9 @@ export class Workload {
     const { timeoutMs } = this.#options;
     const keyBytes = bytesOf(key);
     if (input.kind === "get") {
-      service.read(timeoutMs, (error, store) => {
-        if (error !== undefined || store === undefined) {
-          finish(undefined, true);
-          return;
-        }
-        const found = store.get(keyBytes);
-        finish({ kind: "value", value: found && textOf(found.value) }, false);
+      getThroughDoor(service, keyBytes, timeoutMs, (error, found) => {
+        if (error !== undefined) finish(undefined, true);
+        else finish({ kind: "value", value: found && textOf(found.value) }, false);
       });
       return;
     }
@@ -178,7 +175,8 @@ export class Workload {
             value: bytesOf(input.value),
             condition: input.kind === "put" ? "none" : "absent",
           } as const);
-    service.execute({ id, commands: [command] }, timeoutMs, (error, result) => {
+    const request = { id, commands: [command] };
+    executeThroughDoor(service, request, timeoutMs, (error, result) => {
       if (error !== undefined) finish(undefined, error.outcome === "not-applied");
       else finish(outputOf(result), false);
     });

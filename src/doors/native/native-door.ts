@@ -72,6 +72,14 @@ export function nativeProtocol(
   };
 }
 
+/** What a session needs of its connection. */
+export type NativeSink = Pick<ClientConnection, "closed" | "write" | "end">;
+
+/** One client's session, wherever its bytes come from and go to. */
+export function nativeSession(service: NodeService, connection: NativeSink): ConnectionHandler {
+  return new NativeSession(service, connection, DEFAULT_NATIVE_DOOR_LIMITS);
+}
+
 /** Any version matches here, so that another one is told so in words it understands. */
 function matchesPreamble(head: Uint8Array): "yes" | "no" | "more" {
   const size = Math.min(head.length, NAME_SIZE);
@@ -82,7 +90,7 @@ function matchesPreamble(head: Uint8Array): "yes" | "no" | "more" {
 /** One client, from its preamble to its end. */
 class NativeSession implements ConnectionHandler {
   readonly #service: NodeService;
-  readonly #connection: ClientConnection;
+  readonly #connection: NativeSink;
   readonly #limits: NativeDoorLimits;
   readonly #frames: FrameReader;
   #preambleSize = 0;
@@ -100,7 +108,7 @@ class NativeSession implements ConnectionHandler {
   /** whether what is unfinished was begun in the bytes that came last */
   #frameEnded = false;
 
-  constructor(service: NodeService, connection: ClientConnection, limits: NativeDoorLimits) {
+  constructor(service: NodeService, connection: NativeSink, limits: NativeDoorLimits) {
     this.#service = service;
     this.#connection = connection;
     this.#limits = limits;
