@@ -3,7 +3,7 @@
  * snapshots, compacts, truncates and installs; and at every call of the recovery
  * that follows. What comes back is what was promised, and the same every time.
  *
- * `CRASH=all` stops every recovery at each of its calls, not only every 31st one.
+ * `CRASH=all` stops every recovery at each of its calls, not only every 97th one.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
@@ -22,7 +22,7 @@ const DATA = "/data";
 const STEPS = 45;
 const SEGMENT_SIZE = 4096;
 const SNAPSHOT_EVERY = 6;
-const RECOVERY_STRIDE = process.env["CRASH"] === "all" ? 1 : 31;
+const RECOVERY_STRIDE = process.env["CRASH"] === "all" ? 1 : 97;
 
 const still = {
   now: () => 0,
@@ -212,7 +212,7 @@ function copyOf(disk: MemoryFileSystem): MemoryFileSystem {
 }
 
 describe("a machine that stops", function () {
-  this.timeout(600_000);
+  this.timeout(3_600_000);
 
   it("at every call of a life, and again at every call of the recovery, is what it was", () => {
     let [stopCount, recoveryStopCount] = [0, 0];
@@ -245,6 +245,6 @@ describe("a machine that stops", function () {
     process.stdout.write(
       `      (${stopCount} stops of a life, ${recoveryStopCount} of its recoveries)\n`,
     );
-    assert.ok(stopCount > 700 && recoveryStopCount > 1000);
+    assert.ok(stopCount > 700 && recoveryStopCount > 400);
   });
 });

@@ -99,9 +99,9 @@ describe("a log whose machine stops", () => {
     assert.ok(torn > 30, `${torn} torn writes`);
   });
 
-  it("somewhere in two hundred other lives, once or more in each, does the same", async () => {
+  it("somewhere in eighty other lives, once or more in each, does the same", async () => {
     let stops = 0;
-    for (let seed = 1001; seed <= 1200; seed++) stops += (await stopEverywhere(seed, 61)).stops;
-    assert.ok(stops > 600, `${stops} stops`);
+    for (let seed = 1001; seed <= 1080; seed++) stops += (await stopEverywhere(seed, 61)).stops;
+    assert.ok(stops > 240, `${stops} stops`);
   });
 });
