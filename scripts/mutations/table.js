@@ -309,7 +309,7 @@ export const MUTATIONS = [
     "the door says not applied of what nobody knows",
     "doors/native/native-door.js",
     "const { code, message, outcome } = error;",
-    "const { code, message } = error; const outcome = \"not-applied\";",
+    'const { code, message } = error; const outcome = "not-applied";',
   ],
   [
     "a condition is judged the wrong way round",
