@@ -25,11 +25,13 @@ export interface LeaseOptions extends OperationOptions {
 }
 
 /**
- * A lease granted to this process. A fresh leader grants it up to its whole time to
- * live anew, so it may outlive what is left of it, never end early.
+ * A lease granted to this process. Its time is the log's, by the clock of whoever
+ * leads: while nobody does it stands still, so a change of leaders adds at most the
+ * election and the two seconds between checkpoints; a leader whose wall clock is ahead
+ * of the one's before takes the difference off, once, at most ten seconds.
  *
- * It is no lock by itself: a process that was stopped does not know that its lease
- * has ended. Give the key's `createRevision` to whatever is guarded, as a fencing
+ * It is no lock by itself: a process that was stopped, or a leader's clock that jumps
+ * ahead, and it has ended without the holder's knowledge. Give the key's `createRevision` to whatever is guarded, as a fencing
  * token, and let it refuse smaller ones. Leaving `await using` revokes it.
  *
  * @example

@@ -2,7 +2,8 @@
  * A lease and the timer that keeps it alive: at a third of its time, and more often
  * when that fails. By this process's own monotonic clock it is given up as lost as
  * soon as its time has passed since it was last known to be alive, whatever the
- * cluster may think: a holder must stop before its lease ends, not after.
+ * cluster may think: a holder must stop before its lease ends, not after. Where leaders'
+ * clocks disagree that cannot be promised (lease.ts); the fencing token can.
  */
 import { randomInt } from "node:crypto";
 import { DatabaseError } from "../errors.js";
