@@ -36,17 +36,24 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** A record's schema and the code that stands before it. */
 export class RecordFormat {
   readonly code: number;
-  readonly #type: avro.Type;
+  readonly #name: string;
+  #madeType: avro.Type | undefined;
   readonly #fields: readonly (readonly [name: string, type: FieldType])[];
 
   constructor(code: number, name: string, fields: FieldTypes) {
     this.code = code;
+    this.#name = `balsa.peer.${name}`;
     this.#fields = Object.entries(fields);
-    this.#type = avro.Type.forSchema({
+  }
+
+  /** Made when it is first needed: a command line needs few of them, and each costs it a millisecond. */
+  get #type(): avro.Type {
+    this.#madeType ??= avro.Type.forSchema({
       type: "record",
-      name: `balsa.peer.${name}`,
+      name: this.#name,
       fields: this.#fields.map(([field, type]) => ({ name: field, type })),
     });
+    return this.#madeType;
   }
 
   /** The body, in a buffer of its exact size. */

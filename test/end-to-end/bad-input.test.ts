@@ -69,13 +69,15 @@ describe("bad input", function () {
     await cluster[Symbol.asyncDispose]();
   });
 
-  /** The cluster is what it was: same leader, same term, same data. */
+  /** The cluster is what it was: all nodes alive, the same data, no entry but new leaders' first ones. */
   async function unharmed(task: () => Promise<void>): Promise<void> {
     const calm = await cluster.caughtUp(10_000);
     await task();
     const then = await cluster.caughtUp(10_000);
     assert.equal(then.nodes.filter(({ alive }) => alive).length, 3);
-    assert.equal(then.nodes[0]?.lastIndex, calm.nodes[0]?.lastIndex);
+    // On a busy machine there may have been an election: each term begins with at most one no-op.
+    const added = (then.nodes[0]?.lastIndex ?? Infinity) - (calm.nodes[0]?.lastIndex ?? 0);
+    assert.ok(added <= then.term - calm.term, `${added} entries were added`);
     const value = await balsaOk(["kv", "get", "kept"], { endpoints: cluster.endpoints });
     assert.equal(value, "as it was");
   }
