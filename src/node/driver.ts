@@ -441,6 +441,7 @@ export class Driver {
       size: contentSize(message.request),
       // The sender keeps the client's deadline; here it only must not wait for ever.
       deadline: clock.now() + RELAY_MS_MAX,
+      needs: "revision",
       done: () => {
         this.#refuse(write, "busy");
       },
@@ -524,6 +525,7 @@ export class Driver {
       request,
       size: contentSize(request),
       deadline: clock.now() + UPKEEP_MS_MAX,
+      needs: "revision",
       done: () => {
         this.#upkeepUnderWay = false;
       },

@@ -21,6 +21,7 @@ import type {
   AdminDone,
   ClusterStatus,
   ExecuteDone,
+  Needs,
   NodeInfo,
   NodeService,
   ReadDone,
@@ -93,7 +94,7 @@ export class Node implements NodeService, TransportHandler {
     return this.#parts.saves;
   }
 
-  execute(request: Request, timeoutMs: number, done: ExecuteDone): void {
+  execute(request: Request, timeoutMs: number, done: ExecuteDone, needs: Needs = "result"): void {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
       ? new DatabaseError("CLOSED", "the node is stopping")
@@ -108,6 +109,7 @@ export class Node implements NodeService, TransportHandler {
       request,
       size: contentSize(request),
       deadline: clock.now() + timeoutMs,
+      needs,
       done,
     });
   }

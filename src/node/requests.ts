@@ -17,7 +17,7 @@ import { assert } from "../assert.js";
 import { DatabaseError } from "../errors.js";
 import type { LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request, RequestResult } from "../store/command.js";
-import type { ExecuteDone } from "./service.js";
+import type { ExecuteDone, Needs } from "./service.js";
 
 /** Bytes; a request without an id has 0. */
 const REQUEST_ID_SIZE = 16;
@@ -29,6 +29,8 @@ export interface PendingWrite {
   readonly size: number;
   /** by Clock.now */
   readonly deadline: number;
+  /** of the result; what a relayed write needs is its own node's affair */
+  readonly needs: Needs;
   /** a client's request forwarded by a peer has no `done`: the peer watches the log itself */
   done: ExecuteDone | undefined;
 }

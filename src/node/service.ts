@@ -38,6 +38,11 @@ export type ExecuteDone = (
   error: DatabaseError | undefined,
   result: RequestResult | undefined,
 ) => void;
+/**
+ * What whoever waits for a write wants of its result. "revision": outcome and
+ * revision alone, an applied result may come without `results`.
+ */
+export type Needs = "revision" | "result";
 export type ReadDone = (error: DatabaseError | undefined, store: StoreView | undefined) => void;
 export type StatusDone = (
   error: DatabaseError | undefined,
@@ -87,8 +92,10 @@ export interface NodeService {
    * Has a request applied, wherever the leader is; `done` is called exactly once,
    * never before `execute` returned. Errors: NO_LEADER, BUSY, CLOSED (not applied),
    * OUTCOME_UNKNOWN, and the limits' (checked before anything is sent).
+   *
+   * @param needs default "result"; "revision" spares the fold what nobody looks at
    */
-  execute(request: Request, timeoutMs: number, done: ExecuteDone): void;
+  execute(request: Request, timeoutMs: number, done: ExecuteDone, needs?: Needs): void;
   /** A linearizable read: `done` gets the store once it holds everything acknowledged before the call. */
   read(timeoutMs: number, done: ReadDone): void;
   /**

@@ -32,6 +32,7 @@ describe("requests on their way", () => {
       request: { id: Buffer.from(name.padEnd(16, ".")), commands: [] },
       size: options.size ?? 1,
       deadline: options.deadline ?? 1000,
+      needs: "result",
       done: (error, result) => {
         entry.times += 1;
         entry.error = error;
