@@ -81,6 +81,7 @@ export class Store {
   readonly #historyPolicy: HistoryPolicy;
   #state = new State();
   #viewOpen = false;
+  #found: KeyValue[] = [];
 
   constructor(
     limits: Limits = DEFAULT_LIMITS,
@@ -123,8 +124,47 @@ export class Store {
    *
    * @param time the leader's clock as stamped in the request's block, milliseconds since 1970;
    *   without it no time has passed
+   * @param wanted "nothing": what was applied gives no results, only its revision
    */
-  apply(request: Request, time: number = this.#state.clock.stamp): RequestResult {
+  apply(
+    request: Request,
+    time: number = this.#state.clock.stamp,
+    wanted: "result" | "nothing" = "result",
+  ): RequestResult {
+    const result = this.#apply(request, time);
+    return wanted === "nothing" && result.kind === "applied"
+      ? { kind: "applied", revision: result.revision, results: [] }
+      : result;
+  }
+
+  /**
+   * Folds the commonest request: one put, without condition, expiry, session, compares and reads. The same
+   * as `apply` of it. The key, the value and the request's id (16 bytes or none) are read from `bytes`.
+   *
+   * @returns the revision
+   */
+  applyPut(
+    bytes: Uint8Array,
+    keyStart: number,
+    keySize: number,
+    valueStart: number,
+    valueSize: number,
+    idStart: number,
+    idSize: number,
+    time: number,
+  ): number {
+    const key = bytes.slice(keyStart, keyStart + keySize);
+    const value = bytes.slice(valueStart, valueStart + valueSize);
+    const id = bytes.slice(idStart, idStart + idSize);
+    const request = {
+      id,
+      commands: [{ kind: "put" as const, key, value, condition: "none" as const }],
+    };
+    return this.#apply(request, time).revision;
+  }
+
+  #apply(request: Request, time: number): RequestResult {
+    this.#found = [];
     const { clock, outcomes } = this.#state;
     clock.advance(time);
     const result = request.session === undefined ? this.#run(request) : this.#runOnce(request);
@@ -214,6 +254,24 @@ export class Store {
 
   get(key: Uint8Array): KeyValue | undefined {
     return this.#state.map.get(keyText(key));
+  }
+
+  /** The place of a key's current record, or -1 when it is absent; until the store next changes. */
+  find(bytes: Uint8Array, keyStart: number, keySize: number): number {
+    const record = this.get(bytes.subarray(keyStart, keyStart + keySize));
+    if (record === undefined) return -1;
+    return this.#found.push(record) - 1;
+  }
+
+  /** Bytes of the value at a place that `find` gave. */
+  valueSizeAt(place: number): number {
+    return this.#found[place]?.value.length ?? 0;
+  }
+
+  /** Copies the value at a place that `find` gave into `target`, from `at` on. */
+  copyValueAt(place: number, target: Uint8Array, at: number): void {
+    const record = this.#found[place];
+    if (record !== undefined) target.set(record.value, at);
   }
 
   /** Keys in [from, end), byte order, at most `countMax` keys and about `sizeMax` bytes (at least one key). */
