@@ -60,12 +60,14 @@ function sealRows(previousChecksum: number): {
   readonly block: Uint8Array;
   readonly checksum: number;
 } {
-  const rows = writer.bytes.subarray(HEAD_SIZE_MAX);
-  const head = writer.bytes.subarray(0, HEAD_SIZE_MAX);
-  const headSize = writeLong(head, writeLong(head, 0, writer.rowCount), rows.length);
-  const block = new Uint8Array(headSize + rows.length);
+  const written = writer.bytes;
+  const rows = written.subarray(HEAD_SIZE_MAX);
+  const headSize = writeLong(written, writeLong(written, 0, writer.rowCount), rows.length);
+  const head = written.subarray(0, headSize);
+  // not filled with zeros first: every byte is written here
+  const block = new Uint8Array(Buffer.allocUnsafeSlow(headSize + rows.length).buffer);
   assert(block.length <= BLOCK_SIZE_MAX, "a block fits BLOCK_SIZE_MAX");
-  block.set(head.subarray(0, headSize), 0);
+  block.set(head, 0);
   block.set(rows, headSize);
   const checksum = checksumOf(block, headSize, previousChecksum);
   new DataView(block.buffer).setUint32(headSize + 1, checksum);
@@ -246,6 +248,10 @@ function readContent(reader: RowReader, count: number): Content {
   };
   checkRequestRows(reader, next);
   while (rowCount < count) {
+    if (reader.tryNextPut()) {
+      rowCount += 1;
+      continue;
+    }
     next();
     checkRequestRows(reader, next);
   }
@@ -270,23 +276,70 @@ function corruption(entry: Entry, error: unknown): Error {
 }
 
 /**
- * The requests of a block, in order. Their bytes are views of the block, which is
- * never written to: whoever keeps one copies it, or keeps the whole block.
+ * Goes through the requests of a block without making anything of them:
  *
- * @throws {DatabaseError} CORRUPTION when rows do not decode
+ *   while (cursor.next()) { if (cursor.isPut) … cursor.row … else … cursor.take() }
+ *
+ * What it hands out are views of the block, which is never written to: whoever
+ * keeps one copies it, or keeps the whole block.
  */
-export function decodeRequests(entry: CommandsEntry): readonly Request[] {
-  try {
-    const { reader } = rowsOf(entry, "views");
-    const requests: Request[] = [];
-    while (!reader.done) {
-      reader.next();
-      requests.push(readRequest(reader));
-    }
-    return requests;
-  } catch (error) {
-    throw corruption(entry, error);
+export class RequestCursor {
+  /** at the request's first row; of one that is not a bare put, behind its rows once it was taken */
+  readonly row: RowReader;
+  readonly #entry: CommandsEntry;
+  /** when the leader made the entry, milliseconds since 1970 by its clock */
+  readonly time: number;
+  #isFirst = true;
+
+  /** @throws {DatabaseError} CORRUPTION when rows do not decode, and so does every method */
+  constructor(entry: CommandsEntry) {
+    this.#entry = entry;
+    this.row = rowsOf(entry, "views").reader;
+    this.#read();
+    assert(this.row.time !== undefined, "an accepted block carries its time");
+    this.time = this.row.time;
   }
+
+  /** Steps to the next request, whose predecessor was a bare put or was taken. @returns whether there is one */
+  next(): boolean {
+    if (this.#isFirst) {
+      this.#isFirst = false;
+      return true;
+    }
+    if (this.row.tryNextPut()) return true;
+    if (this.row.done) return false;
+    this.#read();
+    return true;
+  }
+
+  /** Whether the request is one put and nothing else: all of it is in `row`. */
+  get isPut(): boolean {
+    return this.row.kind === "put" && !this.row.more;
+  }
+
+  take(): Request {
+    try {
+      return readRequest(this.row);
+    } catch (error) {
+      throw corruption(this.#entry, error);
+    }
+  }
+
+  #read(): void {
+    try {
+      this.row.next();
+    } catch (error) {
+      throw corruption(this.#entry, error);
+    }
+  }
+}
+
+/** The requests of a block, in order. @throws {DatabaseError} CORRUPTION when rows do not decode */
+export function decodeRequests(entry: CommandsEntry): readonly Request[] {
+  const cursor = new RequestCursor(entry);
+  const requests: Request[] = [];
+  while (cursor.next()) requests.push(cursor.take());
+  return requests;
 }
 
 /** When the leader made the entry, milliseconds since 1970 by its clock. */

@@ -32,6 +32,7 @@ import type {
   Compare,
   ControlCommand,
   Expiry,
+  Put,
   PutCondition,
   Read,
   Request,
@@ -64,6 +65,12 @@ export function writeRequest(
   const { id, commands } = request;
   assert(commands.length > 0, "a request has at least one command");
   assert(id.length === 0 || id.length === REQUEST_ID_SIZE, "a request id has 16 bytes or none");
+  const lone = lonePut(request);
+  if (lone !== undefined) {
+    const { key, value } = lone;
+    writer.write(position, time, { kind: "put", more: false, request: id, key, value });
+    return;
+  }
   const parts = partsOf(request);
   parts.forEach((part, i) => {
     writer.write(position, i === 0 ? time : undefined, {
@@ -72,6 +79,21 @@ export function writeRequest(
       request: i === 0 ? id : EMPTY,
     });
   });
+}
+
+/** What nearly every request is: one put and nothing else, which is one row. */
+function lonePut(request: Request): Put | undefined {
+  const { commands, session, mode, reads, compares, otherwise } = request;
+  const [first] = commands;
+  if (first?.kind !== "put" || commands.length > 1) return undefined;
+  if (first.condition !== "none" || first.expiry !== undefined) return undefined;
+  const isBare =
+    session === undefined &&
+    mode === undefined &&
+    reads === undefined &&
+    compares === undefined &&
+    otherwise === undefined;
+  return isBare ? first : undefined;
 }
 
 function partsOf(request: Request): readonly Part[] {
