@@ -239,8 +239,8 @@ export const MUTATIONS = [
   [
     "a request is applied twice",
     "node/driver.js",
-    "const result = this.#parts.store.apply(request, time);",
-    "this.#parts.store.apply(request, time); const result = this.#parts.store.apply(request, time);",
+    'result = store.apply(request, time, write?.needs === "result" ? "result" : "nothing");',
+    'store.apply(request, time); result = store.apply(request, time, "result");',
   ],
   [
     "a client is told the outcome of its neighbour",
@@ -251,8 +251,8 @@ export const MUTATIONS = [
   [
     "a local clock reaches the fold",
     "node/driver.js",
-    "const time = entryTime(entry);",
-    "const time = Math.floor(this.#parts.clock.wallTime());",
+    "const { row, time } = cursor;",
+    "const { row } = cursor, time = Math.floor(this.#parts.clock.wallTime());",
   ],
   // Transactions and sessions
   [
@@ -356,7 +356,7 @@ export const HARD = [
   ],
   [
     "forwardings are counted from one by every life",
-    "node/driver.js",
+    "node/forwarding.js",
     "return Math.floor(random() * 2 ** 32) * 2 ** 20;",
     "return 1;",
   ],

@@ -381,25 +381,54 @@ export function decodeRows(entry: Entry): readonly Row[] {
   }
 }
 
-/** One request alone, for the wire (forwarding, native protocol): rows without a block around them. */
+/** One request alone, for the wire: rows without a block around them. */
 export function encodeRequest(request: Request): Uint8Array {
   writer.reset(0);
   writeRequest(writer, NO_POSITION, undefined, request);
   return new Uint8Array(writer.bytes);
 }
 
+/** Requests for the wire, their rows one behind another. */
+export function encodeRequests(requests: readonly Request[]): Buffer {
+  writer.reset(0);
+  for (const request of requests) writeRequest(writer, NO_POSITION, undefined, request);
+  return Buffer.from(writer.bytes);
+}
+
 /** @throws {DatabaseError} PROTOCOL when the bytes are not one request */
 export function decodeRequest(bytes: Uint8Array): Request {
+  const reader = new RowReader(bytes, 0, bytes.length);
+  const request = readLoneRequest(reader);
+  if (!reader.done) throw notRequests("bytes follow a request");
+  return request;
+}
+
+/**
+ * At least one request. What is kept of `bytes` is copied, once for all of them.
+ * @throws {DatabaseError} PROTOCOL when the bytes are none
+ */
+export function decodeRequestList(bytes: Uint8Array): readonly Request[] {
+  const own = new Uint8Array(bytes);
+  const reader = new RowReader(own, 0, own.length, "views");
+  const requests: Request[] = [];
+  do requests.push(readLoneRequest(reader));
+  while (!reader.done);
+  return requests;
+}
+
+/** @throws {DatabaseError} PROTOCOL */
+function readLoneRequest(reader: RowReader): Request {
   try {
-    const reader = new RowReader(bytes, 0, bytes.length);
     reader.next();
     if (reader.checksum !== undefined || reader.time !== undefined)
       throw new MalformedRow("malformed", "a request carries no checksum and time");
-    const request = readRequest(reader);
-    if (!reader.done) throw new MalformedRow("malformed", "bytes follow a request");
-    return request;
+    return readRequest(reader);
   } catch (cause) {
     if (!(cause instanceof MalformedRow)) throw cause;
-    throw new DatabaseError("PROTOCOL", `not a request: ${cause.message}`, { cause });
+    throw notRequests(cause.message, cause);
   }
+}
+
+function notRequests(reason: string, cause?: MalformedRow): DatabaseError {
+  return new DatabaseError("PROTOCOL", `not a request: ${reason}`, { cause });
 }

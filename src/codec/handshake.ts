@@ -60,7 +60,7 @@ export interface Refusal {
 /** The answer to Hello. */
 export type Welcome = Greeting | Refusal;
 
-export const PEER_PROTOCOL_VERSION = 2;
+export const PEER_PROTOCOL_VERSION = 3;
 /** bytes; the largest handshake body */
 export const HANDSHAKE_SIZE_MAX = 1024;
 /** bytes; the longest name of a host, a colon and a port stay well below */

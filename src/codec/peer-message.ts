@@ -12,38 +12,47 @@ import type { AppendEntries, InstallSnapshot, Message } from "../raft/message.js
 import type { Entry, LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request } from "../store/command.js";
 import { adminActionOf, adminTexts, type AdminAction } from "./admin-action.js";
-import { BLOCK_SIZE_MAX, decodeRequest, encodeRequest, readBlock } from "./block.js";
+import { BLOCK_SIZE_MAX, decodeRequestList, encodeRequests, readBlock } from "./block.js";
 import { RecordFormat, violation, type FieldType, type RecordValues } from "./record.js";
 
-/** A client's request, passed on to the leader. */
+/** Requests of clients, passed on to the leader: all that came together. */
 export interface Forward {
   readonly kind: "forward";
   readonly from: NodeId;
   /** never the same twice for a sender, not in another of its lives either */
   readonly id: number;
-  /** the leader may place it in this term only: a later term's first entry then proves that it never will */
+  /** the leader may place them in this term only: a later term's first entry then proves that it never will */
   readonly term: Term;
-  readonly request: Request;
+  /** at least one */
+  readonly requests: readonly Request[];
+}
+
+/** Some requests of a forwarding, one behind another. */
+interface ForwardedRun {
+  readonly from: NodeId;
+  /** the forwarding's */
+  readonly id: number;
+  /** which request is the first, from 0 */
+  readonly first: number;
+  /** at least one */
+  readonly count: number;
 }
 
 /**
- * Where the leader put it: the request is the `position`-th (from 0) of entry
- * `index` if that entry is ever committed with `term`, and has no effect otherwise.
+ * Where the leader put them: the first is the `position`-th (from 0) of entry
+ * `index` if that entry is ever committed with `term`, the others follow it there;
+ * otherwise they have no effect.
  */
-export interface ForwardAccepted {
+export interface ForwardAccepted extends ForwardedRun {
   readonly kind: "forwardAccepted";
-  readonly from: NodeId;
-  readonly id: number;
   readonly index: LogIndex;
   readonly term: Term;
   readonly position: number;
 }
 
-/** Proof that the leader-that-was did nothing with it. */
-export interface ForwardRefused {
+/** Proof that the leader-that-was did nothing with them. */
+export interface ForwardRefused extends ForwardedRun {
   readonly kind: "forwardRefused";
-  readonly from: NodeId;
-  readonly id: number;
   readonly reason: "not-leader" | "busy";
 }
 
@@ -145,9 +154,16 @@ const FIELDS: Readonly<Record<Kind, Readonly<Record<string, FieldType>>>> = {
   readIndex: { term: "long", context: "long" },
   readIndexResult: { term: "long", context: "long", granted: "boolean", index: "long" },
   timeoutNow: { term: "long" },
-  forward: { id: "long", term: "long", request: "bytes" },
-  forwardAccepted: { id: "long", index: "long", term: "long", position: "long" },
-  forwardRefused: { id: "long", isBusy: "boolean" },
+  forward: { id: "long", term: "long", requests: "bytes" },
+  forwardAccepted: {
+    id: "long",
+    first: "long",
+    count: "long",
+    index: "long",
+    term: "long",
+    position: "long",
+  },
+  forwardRefused: { id: "long", first: "long", count: "long", isBusy: "boolean" },
   statusRequest: { id: "long" },
   statusResult: { id: "long", json: "string" },
   installSnapshot: {
@@ -207,7 +223,7 @@ function recordOf(message: PeerMessage): object {
       return { ...rest, index, snapshotTerm: term, checksum, size, fileChecksum, data: bytes };
     }
     case "forward":
-      return { ...message, request: Buffer.from(encodeRequest(message.request)) };
+      return { ...message, requests: encodeRequests(message.requests) };
     case "administer": {
       const [action, node, address] = adminTexts(message.action);
       return { ...message, action, node, address };
@@ -244,13 +260,13 @@ function messageOf(kind: Kind, values: RecordValues): PeerMessage {
         from,
         id: values.count("id"),
         term: values.term(),
-        request: decodeRequest(values.bytes("request")),
+        requests: decodeRequestList(values.bytes("requests")),
       };
     case "forwardAccepted":
       return {
         kind,
         from,
-        id: values.count("id"),
+        ...runOf(values),
         index: values.index("index"),
         term: values.term(),
         position: values.count("position"),
@@ -259,7 +275,7 @@ function messageOf(kind: Kind, values: RecordValues): PeerMessage {
       return {
         kind,
         from,
-        id: values.count("id"),
+        ...runOf(values),
         reason: values.flag("isBusy") ? "busy" : "not-leader",
       };
     case "statusRequest":
@@ -286,6 +302,12 @@ function messageOf(kind: Kind, values: RecordValues): PeerMessage {
     default:
       return raftMessageOf(kind, from, values);
   }
+}
+
+function runOf(values: RecordValues): Omit<ForwardedRun, "from"> {
+  const count = values.count("count");
+  if (count < 1) throw violation("a run of requests is empty");
+  return { id: values.count("id"), first: values.count("first"), count };
 }
 
 function actionOf(values: RecordValues): AdminAction {

@@ -1,5 +1,5 @@
 /**
- * The driver: where the floors meet. One loop orders persist → send → apply →
+ * The driver: where the floors meet. One loop orders send → persist → apply →
  * answer, in one visible place (`#carryOut`), and everything that comes in is
  * taken in between.
  *
@@ -10,18 +10,25 @@
  * arrived together becomes one block, one message a follower and one flush.
  */
 import { assert } from "../assert.js";
-import { decodeRequests, entryTime, sealCommands } from "../codec/block.js";
+import { RequestCursor, sealCommands } from "../codec/block.js";
 import type { Forward, ForwardAccepted, ForwardRefused } from "../codec/peer-message.js";
+import type { RowReader } from "../codec/row.js";
 import type { SnapshotHead } from "../codec/snapshot.js";
 import { DatabaseError } from "../errors.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
 import type { LogIndex } from "../raft/types.js";
-import { Term, type Entry, type NodeId, type RoleChange } from "../raft/types.js";
+import {
+  Term,
+  type CommandsEntry,
+  type Entry,
+  type NodeId,
+  type RoleChange,
+} from "../raft/types.js";
 import type { HardStateFile } from "../storage/hard-state.js";
 import type { LogBase, LogStorage } from "../storage/log-storage.js";
-import type { RequestResult } from "../store/command.js";
+import type { CommandResult, RequestResult } from "../store/command.js";
 import { contentSize } from "../store/limits.js";
 import type { Store } from "../store/store.js";
 import type { SnapshotDirectory } from "../storage/snapshot-directory.js";
@@ -34,7 +41,8 @@ import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
 import { RevisionWaits } from "./revision-waits.js";
 import { TICK_MS } from "./settings.js";
-import { isRelayed, Requests, settle, type PendingWrite, type RelayedWrite } from "./requests.js";
+import { Forwarding } from "./forwarding.js";
+import { isRelayed, Requests, settle, type PendingWrite } from "./requests.js";
 
 export interface DriverParts {
   readonly id: NodeId;
@@ -77,20 +85,18 @@ const BLOCK_REQUESTS_MAX = 16_384;
 const LONE_WRITES_MAX = 4;
 /** A read round without an answer for this long was lost. Milliseconds. */
 const READ_ROUND_LOST_MS = 250;
-/** How long a leader keeps a forwarded request that it finds no room for. Milliseconds. */
-const RELAY_MS_MAX = 1000;
-/** Bytes of writes waiting for a block beyond which a leader takes no more from other nodes. */
-const RELAYED_SIZE_MAX = 64 * 1024 * 1024;
-/** Ticks made up for in one go after a pause. */
-const TICKS_AT_ONCE_MAX = 64;
+/**
+ * Ticks made up for in one go. A pause of this process is no silence of the others:
+ * what they said meanwhile is read in the same breath, and says nothing about when.
+ */
+const TICKS_AT_ONCE_MAX = 4;
 /** How long a leader waits for what it proposed by itself, before it may ask again. Milliseconds. */
 const UPKEEP_MS_MAX = 5000;
-/** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
-const FORWARD_HOLD_MS = 20;
 /** Bytes of blocks applied in one turn before peers and clients have theirs. */
 const APPLY_SIZE_PER_TURN_MAX = 32 * 1024;
 /** Elections that may pass before a leader without room refuses writes: another one may lead by then. */
 const FULL_DISK_ELECTIONS = 2;
+const NO_RESULTS: readonly CommandResult[] = [];
 /** Between two looks at the deadlines. Milliseconds. */
 const EXPIRY_INTERVAL_MS = 50;
 
@@ -102,15 +108,11 @@ export class Driver {
   #appliedIndex: LogIndex;
   #appliedTerm: Term = Term(0);
   #lastApplied: LogBase;
-  /** whose clients' writes stand at an index of ours: they are told at once when it is committed */
-  readonly #relayed = new Map<LogIndex, ReadonlySet<NodeId>>();
   #turnScheduled = false;
   #inTurn = false;
   #stopped = false;
   #lastExpiry = 0;
-  #nextForwardId: number;
-  /** a leader refused a forwarded request: nothing is forwarded before this, by the clock */
-  #forwardHeldUntil = 0;
+  readonly #forwarding: Forwarding;
   readonly #persistence: Persistence;
   readonly #snapshots: Snapshots;
   /** what this leader proposed by itself is not applied yet */
@@ -137,7 +139,7 @@ export class Driver {
       },
     });
     this.#persistence = this.#makePersistence();
-    this.#nextForwardId = firstForwardId(parts.random);
+    this.#forwarding = new Forwarding({ ...parts, requests: this.requests });
     const index = (this.#appliedIndex = parts.raft.status().appliedIndex);
     this.#lastApplied = { index, term: log.term(index), checksum: log.checksum(index) };
   }
@@ -185,7 +187,6 @@ export class Driver {
 
   onTick(elapsedTicks: number): void {
     if (this.#stopped) return;
-    // A process that slept for an hour needs not live through every one of its ticks.
     const ticks = Math.min(elapsedTicks, TICKS_AT_ONCE_MAX);
     this.#parts.raft.advanceClock(this.#parts.clock.now());
     if (elapsedTicks >= this.#parts.electionTicks) this.#parts.raft.stalled();
@@ -212,13 +213,13 @@ export class Driver {
     this.#parts.raft.advanceClock(this.#parts.clock.now());
     switch (message.kind) {
       case "forward":
-        this.#onForward(message);
+        this.#forwarding.onForward(message);
         break;
       case "forwardAccepted":
-        this.#onForwardAccepted(message);
+        this.#forwarding.onAccepted(message, this.#appliedIndex);
         break;
       case "forwardRefused":
-        this.#onForwardRefused(message);
+        this.#forwarding.onRefused(message);
         break;
       default:
         this.#parts.raft.step(message);
@@ -317,17 +318,22 @@ export class Driver {
     return this.#stopped;
   }
 
-  /** Persist → send → apply → answer: the order of one Ready (raft/ready.ts). */
+  /**
+   * Send → persist → apply → answer. The core lets go of no message that speaks of
+   * what is not flushed (raft/ready.ts); so what a leader sends is on its way while
+   * its own disk works.
+   */
   #carryOut(ready: Ready): void {
     if (ready.divergence !== undefined) {
       this.fail(divergenceError(ready.divergence));
       return;
     }
     const { transport } = this.#parts;
-    // 1. Persist. The term is durable before any entry of that term.
-    this.#persistence.write(ready);
-    // 2. Send: none of it speaks of what is not flushed.
+    // 1. Send: none of it speaks of what is not flushed.
     for (const { to, message } of ready.messages) transport.send(to, message);
+    if (ready.persistId !== 0) transport.flush();
+    // 2. Persist. The term is durable before any entry of that term.
+    this.#persistence.write(ready);
     if (ready.persistId !== 0) this.#persistence.persist(ready);
     // 3. Apply.
     for (const entry of ready.committed) this.#apply(entry);
@@ -344,24 +350,24 @@ export class Driver {
   // ---- writes -------------------------------------------------------------
 
   #mayGather(): boolean {
-    const { raft, blocksInFlightMax, id, clock } = this.#parts;
+    const { raft, blocksInFlightMax, id } = this.#parts;
     // While leadership is handed over, requests wait for whoever leads then. Without room
     // on the own disk neither a leader nor a follower would come to know what became of them.
     if (raft.isTransferring || this.#persistence.isFull) return false;
     if (raft.role === "leader") return raft.lastIndex - this.#appliedIndex < blocksInFlightMax;
     if (raft.leader === undefined || raft.leader === id) return false;
-    return clock.now() >= this.#forwardHeldUntil;
+    return !this.#forwarding.isHeld;
   }
 
   /** Queued writes become a block here, or go to the leader. */
   #gather(): void {
     this.#refuseForRoom();
     while (this.requests.queuedCount > 0 && this.#mayGather()) {
-      const { raft } = this.#parts;
+      const { raft, blockSizeMax } = this.#parts;
       if (raft.role === "leader") {
         if (!this.#proposeBlock()) return;
       } else if (raft.leader !== undefined) {
-        this.#forward(raft.leader);
+        this.#forwarding.send(raft.leader, this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX));
       }
     }
   }
@@ -374,130 +380,35 @@ export class Driver {
     const graceMs = isAlone ? 0 : FULL_DISK_ELECTIONS * electionTicks * TICK_MS;
     const refusal = this.#persistence.refusal(graceMs);
     if (refusal === undefined) return;
-    for (const write of this.requests.take(Infinity, Infinity)) {
-      if (!isRelayed(write)) settle(write, refusal, undefined);
-      else this.#refuse(write, raft.role === "leader" ? "busy" : "not-leader");
-    }
+    const writes = this.requests.take(Infinity, Infinity);
+    this.#forwarding.refuse(
+      writes.filter(isRelayed),
+      raft.role === "leader" ? "busy" : "not-leader",
+    );
+    for (const write of writes) if (!isRelayed(write)) settle(write, refusal, undefined);
   }
 
   /** @returns whether a block was proposed */
   #proposeBlock(): boolean {
     const { raft, clock, blockSizeMax } = this.#parts;
-    const writes = this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX).filter((write) => {
-      // It came in an earlier reign of ours: its node takes this term's first entry for proof.
-      const isStale = isRelayed(write) && write.term !== raft.term;
-      if (isStale) this.#refuse(write, "not-leader");
-      return !isStale;
-    });
+    let writes = this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX);
+    const hasRelayed = writes.some(isRelayed);
+    if (hasRelayed) writes = this.#forwarding.withoutStale(writes);
     if (writes.length === 0) return true;
     const time = Math.floor(clock.wallTime());
-    const proposal = raft.propose((position) =>
-      sealCommands(
-        position,
-        time,
-        writes.map((write) => write.request),
-      ),
-    );
+    const requests = writes.map(({ request }) => request);
+    const proposal = raft.propose((position) => sealCommands(position, time, requests));
     if (proposal.kind !== "accepted") {
       this.requests.putBack(writes);
       return false;
     }
-    const relayedFrom = new Set<NodeId>();
-    const placed = writes.map((write, position) => {
-      if (!isRelayed(write)) return write;
-      relayedFrom.add(write.relayedFrom);
-      this.#tellPlacement(write, proposal.index, proposal.term, position);
-      return undefined;
-    });
-    this.requests.placed(proposal.index, proposal.term, placed);
-    if (relayedFrom.size > 0) this.#relayed.set(proposal.index, relayedFrom);
-    return true;
-  }
-
-  #forward(leader: NodeId): void {
-    const { transport, id, blockSizeMax, raft } = this.#parts;
-    for (const write of this.requests.take(blockSizeMax, BLOCK_REQUESTS_MAX)) {
-      if (isRelayed(write)) {
-        // It came when we led. Its own node knows the new leader as well as we do.
-        this.#refuse(write, "not-leader");
-        continue;
-      }
-      const named = this.#withRequestId(write);
-      const forwardId = this.#nextForwardId;
-      this.#nextForwardId += 1;
-      const { term } = raft;
-      const { request } = named;
-      this.requests.forwarded(forwardId, named, term);
-      transport.send(leader, { kind: "forward", from: id, id: forwardId, term, request });
-    }
-  }
-
-  // ---- requests of other nodes' clients ------------------------------------
-
-  #onForward(message: Forward): void {
-    const { raft, clock } = this.#parts;
-    const write: RelayedWrite = {
-      request: message.request,
-      size: contentSize(message.request),
-      // The sender keeps the client's deadline; here it only must not wait for ever.
-      deadline: clock.now() + RELAY_MS_MAX,
-      needs: "revision",
-      done: () => {
-        this.#refuse(write, "busy");
-      },
-      relayedFrom: message.from,
-      forwardId: message.id,
-      term: message.term,
-    };
-    if (raft.role !== "leader" || message.term !== raft.term) this.#refuse(write, "not-leader");
-    else if (this.requests.queuedSize > RELAYED_SIZE_MAX) this.#refuse(write, "busy");
-    else this.requests.enqueue(write);
-  }
-
-  #tellPlacement(write: RelayedWrite, index: LogIndex, term: Term, position: number): void {
-    this.#parts.transport.send(write.relayedFrom, {
-      kind: "forwardAccepted",
-      from: this.#parts.id,
-      id: write.forwardId,
+    const { index, term } = proposal;
+    this.requests.placed(
       index,
       term,
-      position,
-    });
-  }
-
-  #refuse(write: RelayedWrite, reason: ForwardRefused["reason"]): void {
-    this.#parts.transport.send(write.relayedFrom, {
-      kind: "forwardRefused",
-      from: this.#parts.id,
-      id: write.forwardId,
-      reason,
-    });
-  }
-
-  #onForwardAccepted(message: ForwardAccepted): void {
-    const write = this.requests.takeForwardedById(message.id);
-    if (write === undefined) return; // applied already, or given up
-    if (message.index <= this.#appliedIndex) {
-      // That entry was applied here without this request in it: it is another term's.
-      this.requests.putBack([write]);
-      return;
-    }
-    const writes: (PendingWrite | undefined)[] = [];
-    writes[message.position] = write;
-    this.requests.placed(message.index, message.term, writes);
-  }
-
-  #onForwardRefused(message: ForwardRefused): void {
-    const write = this.requests.takeForwardedById(message.id);
-    if (write === undefined) return;
-    this.#forwardHeldUntil = this.#parts.clock.now() + FORWARD_HOLD_MS;
-    this.requests.putBack([write]);
-  }
-
-  /** Named, so that it is recognised when the log brings it, whatever becomes of the leader. */
-  #withRequestId(write: PendingWrite): PendingWrite {
-    if (write.request.id.length !== 0) return write;
-    return { ...write, request: { ...write.request, id: this.#parts.newRequestId() } };
+      hasRelayed ? this.#forwarding.tellPlacements(writes, proposal) : writes,
+    );
+    return true;
   }
 
   // ---- reads ---------------------------------------------------------------
@@ -539,25 +450,15 @@ export class Driver {
     this.#appliedTerm = term;
     this.#lastApplied = { index, term, checksum };
     this.requests.skippedTo(index);
-    for (const relayed of this.#relayed.keys()) if (relayed <= index) this.#relayed.delete(relayed);
+    this.#forwarding.skippedTo(index);
     this.reads.serve(this.#appliedIndex, this.#parts.store);
     this.revisionWaits.serve(this.#parts.store);
   }
 
   #apply(entry: Entry): void {
     assert(entry.index === this.#appliedIndex + 1, "entries are applied in order, each once");
-    const results: RequestResult[] = [];
-    let commandCount = 0;
-    if (entry.kind === "commands") {
-      const time = entryTime(entry);
-      for (const request of decodeRequests(entry)) {
-        const result = this.#parts.store.apply(request, time);
-        results.push(result);
-        const forwarded = this.requests.takeForwarded(request.id);
-        if (forwarded !== undefined) settle(forwarded, undefined, result);
-        commandCount += request.commands.length;
-      }
-    }
+    const results: (RequestResult | undefined)[] = [];
+    const commandCount = entry.kind === "commands" ? this.#fold(entry, results) : 0;
     const { index, term, checksum } = entry;
     this.#appliedIndex = index;
     this.#lastApplied = { index, term, checksum };
@@ -568,24 +469,49 @@ export class Driver {
     }
     // They came before whatever is queued now.
     this.requests.putBack(dead);
-    this.#announce(entry.index);
+    this.#forwarding.announce(entry.index);
     this.#snapshots.onApplied(entry, commandCount);
   }
 
-  /** Nodes whose clients wait for this entry need not wait for the next heartbeat. */
-  #announce(index: LogIndex): void {
-    const peers = this.#relayed.get(index);
-    if (peers === undefined) return;
-    this.#relayed.delete(index);
-    for (const peer of peers) this.#parts.raft.announceCommit(peer);
+  /**
+   * Folds the requests of an entry. Nothing is made of a put but what somebody
+   * here waits for: it goes from the block's bytes into the store.
+   *
+   * @param results gets, by position, what is waited for
+   * @returns how many commands
+   */
+  #fold(entry: CommandsEntry, results: (RequestResult | undefined)[]): number {
+    const { store } = this.#parts;
+    const waiting = this.requests.waitingAt(entry.index, entry.term);
+    const cursor = new RequestCursor(entry);
+    const { row, time } = cursor;
+    let commandCount = 0;
+    for (let position = 0; cursor.next(); position++) {
+      const placed = waiting?.[position];
+      const write = placed ?? this.#takeForwarded(row);
+      let result: RequestResult | undefined;
+      if (cursor.isPut && write?.needs !== "result") {
+        const { keyStart, keySize, valueStart, valueSize, requestStart, requestSize } = row;
+        // prettier-ignore
+        const revision = store.applyPut(
+          row.bytes, keyStart, keySize, valueStart, valueSize, requestStart, requestSize, time,
+        );
+        if (write !== undefined) result = { kind: "applied", revision, results: NO_RESULTS };
+        commandCount += 1;
+      } else {
+        const request = cursor.take();
+        result = store.apply(request, time, write?.needs === "result" ? "result" : "nothing");
+        commandCount += request.commands.length;
+      }
+      if (waiting !== undefined) results.push(result);
+      if (placed === undefined && write !== undefined) settle(write, undefined, result);
+    }
+    return commandCount;
   }
-}
 
-/**
- * Drawn by each life of a node, far from those of its lives before: a leader may
- * answer a forwarding of the life that ended, and must not be taken to mean one of
- * this life.
- */
-function firstForwardId(random: () => number): number {
-  return Math.floor(random() * 2 ** 32) * 2 ** 20;
+  /** The log brought a request of this node before the leader said where it put it. */
+  #takeForwarded(row: RowReader): PendingWrite | undefined {
+    if (row.requestSize === 0 || this.requests.forwardedCount === 0) return undefined;
+    return this.requests.takeForwarded(row.bytes, row.requestStart);
+  }
 }

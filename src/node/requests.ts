@@ -19,6 +19,10 @@ import type { LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request, RequestResult } from "../store/command.js";
 import type { ExecuteDone, Needs } from "./service.js";
 
+/** Writes that were taken from the queue's array before it is made anew. */
+const QUEUE_DEAD_MAX = 4096;
+/** Hashes are small integers, which a Map holds without more ado. */
+const HASH_MASK = 0x3fffffff;
 /** Bytes; a request without an id has 0. */
 const REQUEST_ID_SIZE = 16;
 
@@ -31,18 +35,56 @@ export interface PendingWrite {
   readonly deadline: number;
   /** of the result; what a relayed write needs is its own node's affair */
   readonly needs: Needs;
-  /** a client's request forwarded by a peer has no `done`: the peer watches the log itself */
+  /** undefined once it was called, and of a relayed write: the peer watches the log itself */
   done: ExecuteDone | undefined;
+  /** of a write that a peer forwarded */
+  readonly relay?: Relay;
 }
 
-interface Forwarded {
-  readonly write: PendingWrite;
+/** A forwarding of a peer's, and what we have to tell it. */
+export interface Relay {
+  readonly from: NodeId;
+  /** the peer's number for it */
+  readonly id: number;
+  /** it may be placed in this term only */
   readonly term: Term;
+  /** There was no room for this one of them in time. */
+  readonly onUnplaced: (write: RelayedWrite) => void;
+}
+
+/** A write that a peer forwarded to us: we only say where we put it. */
+export interface RelayedWrite extends PendingWrite {
+  readonly relay: Relay;
+  /** which of the forwarding's requests, from 0 */
+  readonly place: number;
+}
+
+export function isRelayed(write: PendingWrite): write is RelayedWrite {
+  return write.relay !== undefined;
+}
+
+/** Writes that were sent to a leader in one message. */
+interface Forwarded {
+  readonly id: number;
+  readonly term: Term;
+  /** in the order they were sent; holes where something is known already */
+  readonly writes: (PendingWrite | undefined)[];
+  openCount: number;
+}
+
+/** Where a request is found by its id. */
+interface ForwardedPlace {
+  readonly forwarded: Forwarded;
+  readonly place: number;
+  /** another one whose id has the same hash */
+  next: ForwardedPlace | undefined;
 }
 
 interface Placement {
   readonly term: Term;
-  /** by position in the entry; holes where nobody here waits */
+  /** of the first of `writes` in the entry */
+  readonly position: number;
+  /** one behind another; holes where nobody here waits */
   readonly writes: (PendingWrite | undefined)[];
 }
 
@@ -53,9 +95,12 @@ export class Requests {
   #queuedSize = 0;
   /** by this node's number for the forwarding */
   readonly #forwarded = new Map<number, Forwarded>();
-  /** the same, by request id as latin1 text */
-  readonly #forwardIds = new Map<string, number>();
+  /** the same writes, by a hash of their requests' ids */
+  readonly #forwardedPlaces = new Map<number, ForwardedPlace>();
+  #forwardedCount = 0;
   readonly #placed = new Map<LogIndex, Placement[]>();
+  /** no deadline of a write that is not settled is before this */
+  #deadlineMin = Infinity;
 
   get queuedSize(): number {
     return this.#queuedSize;
@@ -68,26 +113,42 @@ export class Requests {
   enqueue(write: PendingWrite): void {
     this.#queue.push(write);
     this.#queuedSize += write.size;
+    this.#noteDeadline(write);
+  }
+
+  #noteDeadline({ deadline }: PendingWrite): void {
+    if (deadline < this.#deadlineMin) this.#deadlineMin = deadline;
+  }
+
+  /** How many writes were sent to a leader that has not said where it put them. */
+  get forwardedCount(): number {
+    return this.#forwardedCount;
   }
 
   /** Takes queued writes: at least one if there is one, then as many as stay within both bounds. */
   take(sizeMax: number, countMax: number): PendingWrite[] {
-    const taken: PendingWrite[] = [];
+    const queue = this.#queue;
+    const start = this.#queueHead;
+    const end = Math.min(queue.length, start + countMax);
     let size = 0;
-    while (this.#queueHead < this.#queue.length && taken.length < countMax) {
-      const write = this.#queue[this.#queueHead];
+    let next = start;
+    for (; next < end; next++) {
+      const write = queue[next];
       assert(write !== undefined, "the queue is dense");
-      if (taken.length > 0 && size + write.size > sizeMax) break;
-      taken.push(write);
+      if (next > start && size + write.size > sizeMax) break;
       size += write.size;
-      this.#queueHead += 1;
     }
     this.#queuedSize -= size;
-    if (this.#queueHead === this.#queue.length) {
+    if (next === queue.length) {
       this.#queue = [];
       this.#queueHead = 0;
-    } else if (this.#queueHead > 4096) {
-      this.#queue = this.#queue.slice(this.#queueHead);
+      return start === 0 ? queue : queue.slice(start);
+    }
+    const taken = queue.slice(start, next);
+    this.#queueHead = next;
+    // More than half of the array is dead: one copy pays for as many steps as it removes.
+    if (next > QUEUE_DEAD_MAX && 2 * next > queue.length) {
+      this.#queue = queue.slice(next);
       this.#queueHead = 0;
     }
     return taken;
@@ -96,54 +157,137 @@ export class Requests {
   /** Puts writes back at the head of the queue, in their order. */
   putBack(writes: readonly PendingWrite[]): void {
     if (writes.length === 0) return;
-    this.#queue = [...writes, ...this.#queue.slice(this.#queueHead)];
-    this.#queueHead = 0;
-    for (const write of writes) this.#queuedSize += write.size;
+    if (this.#queueHead >= writes.length) {
+      this.#queueHead -= writes.length;
+      writes.forEach((write, i) => (this.#queue[this.#queueHead + i] = write));
+    } else {
+      this.#queue = [...writes, ...this.#queue.slice(this.#queueHead)];
+      this.#queueHead = 0;
+    }
+    for (const write of writes) {
+      this.#queuedSize += write.size;
+      this.#noteDeadline(write);
+    }
   }
 
-  /** @param term of the leader it was sent to, which places it in that term or not at all */
-  forwarded(forwardId: number, write: PendingWrite, term: Term): void {
-    assert(write.request.id.length === REQUEST_ID_SIZE, "a forwarded request has an id");
-    this.#forwarded.set(forwardId, { write, term });
-    this.#forwardIds.set(requestKey(write.request.id), forwardId);
+  /** @param term of the leader they were sent to, which places them in that term or not at all */
+  forwarded(id: number, writes: readonly PendingWrite[], term: Term): void {
+    const forwarded: Forwarded = { id, term, writes: [...writes], openCount: writes.length };
+    this.#forwarded.set(id, forwarded);
+    this.#forwardedCount += writes.length;
+    writes.forEach((write, place) => {
+      assert(write.request.id.length === REQUEST_ID_SIZE, "a forwarded request has an id");
+      this.#noteDeadline(write);
+      const hash = hashOf(write.request.id, 0);
+      const next = this.#forwardedPlaces.get(hash);
+      this.#forwardedPlaces.set(hash, { forwarded, place, next });
+    });
   }
 
-  /** A forwarded write that nothing is known of yet; undefined when it is settled. */
-  takeForwardedById(forwardId: number): PendingWrite | undefined {
-    const forwarded = this.#forwarded.get(forwardId);
-    if (forwarded === undefined) return undefined;
-    this.#forwarded.delete(forwardId);
-    this.#forwardIds.delete(requestKey(forwarded.write.request.id));
-    return forwarded.write;
+  /**
+   * Forwarded writes that stand one behind another, for something is known of them
+   * now; holes for those that are settled.
+   */
+  takeForwardedRun(id: number, first: number, count: number): (PendingWrite | undefined)[] {
+    const forwarded = this.#forwarded.get(id);
+    if (forwarded === undefined) return [];
+    const end = Math.min(first + count, forwarded.writes.length);
+    const run: (PendingWrite | undefined)[] = [];
+    for (let place = first; place < end; place++) run.push(this.#takePlace(forwarded, place));
+    return run;
   }
 
-  /** The same, by its request's id: the log brought it before the leader's word did. */
-  takeForwarded(requestId: Uint8Array): PendingWrite | undefined {
-    if (this.#forwarded.size === 0 || requestId.length !== REQUEST_ID_SIZE) return undefined;
-    const forwardId = this.#forwardIds.get(requestKey(requestId));
-    return forwardId === undefined ? undefined : this.takeForwardedById(forwardId);
+  /**
+   * A forwarded write by its request's id, the 16 bytes at `offset`: the log brought
+   * it before the leader's word did.
+   */
+  takeForwarded(bytes: Uint8Array, offset: number): PendingWrite | undefined {
+    let found = this.#forwardedPlaces.get(hashOf(bytes, offset));
+    for (; found !== undefined; found = found.next) {
+      const id = found.forwarded.writes[found.place]?.request.id;
+      if (id !== undefined && isSameId(id, bytes, offset)) {
+        return this.#takePlace(found.forwarded, found.place);
+      }
+    }
+    return undefined;
   }
 
-  /** Writes that stand in one entry, by position. */
-  placed(index: LogIndex, term: Term, writes: (PendingWrite | undefined)[]): void {
+  #takePlace(forwarded: Forwarded, place: number): PendingWrite | undefined {
+    const write = forwarded.writes[place];
+    if (write === undefined) return undefined;
+    forwarded.writes[place] = undefined;
+    forwarded.openCount -= 1;
+    this.#forwardedCount -= 1;
+    if (forwarded.openCount === 0) this.#forwarded.delete(forwarded.id);
+    this.#forgetPlace(hashOf(write.request.id, 0), forwarded, place);
+    return write;
+  }
+
+  #forgetPlace(hash: number, forwarded: Forwarded, place: number): void {
+    let before: ForwardedPlace | undefined;
+    let found = this.#forwardedPlaces.get(hash);
+    while (found !== undefined && (found.forwarded !== forwarded || found.place !== place)) {
+      before = found;
+      found = found.next;
+    }
+    assert(found !== undefined, "a forwarded write is found by its id");
+    if (before !== undefined) before.next = found.next;
+    else if (found.next !== undefined) this.#forwardedPlaces.set(hash, found.next);
+    else this.#forwardedPlaces.delete(hash);
+  }
+
+  /** @returns all writes of one forwarding that nothing is known of */
+  #takeAll(forwarded: Forwarded): PendingWrite[] {
+    const { id, writes } = forwarded;
+    return this.takeForwardedRun(id, 0, writes.length).filter((write) => write !== undefined);
+  }
+
+  /** Writes that stand one behind another in an entry, the first at `position`. */
+  placed(index: LogIndex, term: Term, writes: (PendingWrite | undefined)[], position = 0): void {
+    for (const write of writes) if (write !== undefined) this.#noteDeadline(write);
     const placements = this.#placed.get(index);
-    const placement: Placement = { term, writes };
+    const placement: Placement = { term, position, writes };
     if (placements === undefined) this.#placed.set(index, [placement]);
     else placements.push(placement);
   }
 
   /**
-   * The entry at `index` was applied with these results.
+   * Who waits for the requests of the entry at `index` if it is of `term`, by
+   * position; undefined when nobody here does.
+   */
+  waitingAt(index: LogIndex, term: Term): readonly (PendingWrite | undefined)[] | undefined {
+    const placements = this.#placed.get(index);
+    if (placements === undefined) return undefined;
+    const here = placements.filter((placement) => placement.term === term);
+    const [first] = here;
+    // A leader's own: all of them in one piece.
+    if (here.length === 1 && first?.position === 0) return first.writes;
+    if (here.length === 0) return undefined;
+    const end = Math.max(...here.map(({ position, writes }) => position + writes.length));
+    const waiting = new Array<PendingWrite | undefined>(end).fill(undefined);
+    for (const { position, writes } of here) {
+      writes.forEach((write, i) => (waiting[position + i] = write));
+    }
+    return waiting;
+  }
+
+  /**
+   * The entry at `index` was applied with these results, wanted where somebody waits.
    * @returns writes that were placed there in another term: provably not applied
    */
-  applied(index: LogIndex, term: Term, results: readonly RequestResult[]): PendingWrite[] {
+  applied(
+    index: LogIndex,
+    term: Term,
+    results: readonly (RequestResult | undefined)[],
+  ): PendingWrite[] {
     const placements = this.#placed.get(index);
     if (placements === undefined) return [];
     this.#placed.delete(index);
     const dead: PendingWrite[] = [];
     for (const placement of placements) {
-      placement.writes.forEach((write, position) => {
+      placement.writes.forEach((write, i) => {
         if (write === undefined) return;
+        const position = placement.position + i;
         if (placement.term === term) settle(write, undefined, results[position]);
         else dead.push(write);
       });
@@ -158,11 +302,10 @@ export class Requests {
    */
   supersededBy(index: LogIndex, term: Term): PendingWrite[] {
     const dead: PendingWrite[] = [];
-    for (const [forwardId, forwarded] of this.#forwarded) {
+    for (const forwarded of this.#forwarded.values()) {
       // Whatever became of it there, it is not below `index`, or it would have been recognised.
       if (forwarded.term >= term) continue;
-      const write = this.takeForwardedById(forwardId);
-      if (write !== undefined) dead.push(write);
+      dead.push(...this.#takeAll(forwarded));
     }
     for (const [placedIndex, placements] of this.#placed) {
       if (placedIndex <= index) continue;
@@ -183,10 +326,7 @@ export class Requests {
    * seen here, and what was forwarded before may be among it.
    */
   skippedTo(index: LogIndex): void {
-    for (const [forwardId, { write }] of this.#forwarded) {
-      this.takeForwardedById(forwardId);
-      settle(write, unknownOutcome(write), undefined);
-    }
+    this.#settleForwarded();
     for (const [placedIndex, placements] of this.#placed) {
       if (placedIndex > index) continue;
       this.#placed.delete(placedIndex);
@@ -198,23 +338,50 @@ export class Requests {
     }
   }
 
+  /** Nothing will be known of them here. */
+  #settleForwarded(): void {
+    for (const forwarded of this.#forwarded.values()) {
+      for (const write of this.#takeAll(forwarded)) {
+        settle(write, unknownOutcome(write), undefined);
+      }
+    }
+  }
+
   /** Fails what is past its deadline: queued writes provably, the others with an unknown outcome. */
   expire(now: number, leaderKnown: boolean): void {
+    // Most looks find nothing due: only then is every write looked at.
+    if (now < this.#deadlineMin) return;
     this.#expireQueue(now, leaderKnown);
-    for (const [forwardId, { write }] of this.#forwarded) {
-      if (write.deadline > now) continue;
-      this.takeForwardedById(forwardId);
-      settle(write, unknownOutcome(write), undefined);
+    let deadlineMin = Infinity;
+    for (const forwarded of this.#forwarded.values()) {
+      forwarded.writes.forEach((write, place) => {
+        if (write === undefined) return;
+        if (write.deadline > now) {
+          deadlineMin = Math.min(deadlineMin, write.deadline);
+          return;
+        }
+        this.#takePlace(forwarded, place);
+        settle(write, unknownOutcome(write), undefined);
+      });
     }
     for (const placements of this.#placed.values()) {
       for (const placement of placements) {
         placement.writes.forEach((write, position) => {
-          if (write === undefined || write.deadline > now) return;
+          if (write === undefined) return;
+          if (write.deadline > now) {
+            deadlineMin = Math.min(deadlineMin, write.deadline);
+            return;
+          }
           placement.writes[position] = undefined;
           settle(write, unknownOutcome(write), undefined);
         });
       }
     }
+    // Whoever was told may have asked anew.
+    for (let i = this.#queueHead; i < this.#queue.length; i++) {
+      deadlineMin = Math.min(deadlineMin, this.#queue[i]?.deadline ?? Infinity);
+    }
+    this.#deadlineMin = deadlineMin;
   }
 
   #expireQueue(now: number, leaderKnown: boolean): void {
@@ -234,11 +401,7 @@ export class Requests {
     for (const write of this.take(Infinity, Infinity)) {
       settle(write, new DatabaseError("CLOSED", "the node is stopping"), undefined);
     }
-    for (const { write } of this.#forwarded.values()) {
-      settle(write, unknownOutcome(write), undefined);
-    }
-    this.#forwarded.clear();
-    this.#forwardIds.clear();
+    this.#settleForwarded();
     for (const placements of this.#placed.values()) {
       for (const { writes } of placements) {
         for (const write of writes) {
@@ -251,7 +414,7 @@ export class Requests {
 
   /** Whether more than `count` writes are neither queued nor settled. */
   hasMoreOpenThan(count: number): boolean {
-    let open = this.#forwarded.size;
+    let open = this.#forwardedCount;
     for (const placements of this.#placed.values()) {
       for (const { writes } of placements) open += writes.length;
       if (open > count) return true;
@@ -266,6 +429,10 @@ export function settle(
   error: DatabaseError | undefined,
   result: RequestResult | undefined,
 ): void {
+  if (isRelayed(write)) {
+    write.relay.onUnplaced(write);
+    return;
+  }
   const done = write.done;
   if (done === undefined) return;
   write.done = undefined;
@@ -273,8 +440,18 @@ export function settle(
   done(error, result);
 }
 
-function requestKey(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("latin1");
+/** Of the 16 bytes at `offset`; the last ones are those that count up. */
+function hashOf(bytes: Uint8Array, offset: number): number {
+  let hash = 0;
+  for (let i = offset + 6; i < offset + REQUEST_ID_SIZE; i++) {
+    hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) & HASH_MASK;
+  }
+  return hash;
+}
+
+function isSameId(id: Uint8Array, bytes: Uint8Array, offset: number): boolean {
+  for (let i = 0; i < REQUEST_ID_SIZE; i++) if (id[i] !== bytes[offset + i]) return false;
+  return true;
 }
 
 function unknownOutcome(write: PendingWrite): DatabaseError {
@@ -291,16 +468,4 @@ function notApplied(leaderKnown: boolean): DatabaseError {
   return leaderKnown
     ? new DatabaseError("BUSY", "the leader has too much waiting: nothing was applied, try again")
     : new DatabaseError("NO_LEADER", "no leader is known: nothing was applied, try again");
-}
-
-/** A write that a peer forwarded to us: the peer watches the log, we only say where we put it. */
-export interface RelayedWrite extends PendingWrite {
-  readonly relayedFrom: NodeId;
-  readonly forwardId: number;
-  /** it may be placed in this term only */
-  readonly term: Term;
-}
-
-export function isRelayed(write: PendingWrite): write is RelayedWrite {
-  return "relayedFrom" in write;
 }

@@ -5,14 +5,14 @@
  * `requestRead`, `persisted`, `applied`), then takes one `Ready` and carries it
  * out in the order of its fields:
  *
- *   1. persist  hand `hardState`, `truncateFrom` and `entries` to the disk, in
- *               that order (a term is durable before its entries); when all of
- *               it is flushed, come back with `persisted(ready.persistId)`;
- *               what finds no room is told by `notWritten` before that
- *   2. send     every message of `messages`, at once: none of them speaks of
+ *   1. send     every message of `messages`, at once: none of them speaks of
  *               anything that is not flushed, except a leader's AppendEntries,
  *               whose entries may travel while the leader's own disk works
  *               (thesis §10.2.1)
+ *   2. persist  hand `hardState`, `truncateFrom` and `entries` to the disk, in
+ *               that order (a term is durable before its entries); when all of
+ *               it is flushed, come back with `persisted(ready.persistId)`;
+ *               what finds no room is told by `notWritten` before that
  *   3. apply    `committed`, in order; then `applied(index)`
  *   4. answer   `reads` whose index is applied; `refusedReads`; role changes
  *

@@ -82,12 +82,12 @@ describe("peer message", () => {
     assert.deepEqual(codes, new Set(Array.from({ length: 20 }, (_, code) => code)));
   });
 
-  it("the bytes of version 2 on the wire stay what they are", () => {
+  it("the bytes of version 3 on the wire stay what they are", () => {
     const hash = createHash("sha256");
     for (const message of everyMessage()) hash.update(encodePeerMessage(message));
     assert.equal(
       hash.digest("hex"),
-      "fab1c57ceba80b601e1aa8d97a56e18b95e2a763df6f2042c7d60bbc1f8e03a5",
+      "9f041d6dbb19075da9224f5e0168c341a07f883d867a7def28aa4706db89923b",
     );
   });
 

@@ -107,10 +107,14 @@ export function everyMessage(from: NodeId = LONGEST_ID): readonly PeerMessage[] 
     { kind: "readIndex", from, term, context: 8192 },
     { kind: "readIndexResult", from, term, context: 1, granted: true, index: LogIndex(5) },
     { kind: "timeoutNow", from, term },
-    { kind: "forward", from, id: 12, term, request: EVERY_COMMAND },
-    { kind: "forwardAccepted", from, id: 12, index: LogIndex(4), term, position: 3 },
-    { kind: "forwardRefused", from, id: 13, reason: "busy" },
-    { kind: "forwardRefused", from, id: 13, reason: "not-leader" },
+    { kind: "forward", from, id: 12, term, requests: [EVERY_COMMAND] },
+    { kind: "forward", from, id: 13, term, requests: [EVERY_COMMAND, EVERY_COMMAND] },
+    {
+      ...{ kind: "forwardAccepted", from, id: 12, first: 1, count: 300 },
+      ...{ index: LogIndex(4), term, position: 3 },
+    },
+    { kind: "forwardRefused", from, id: 13, first: 0, count: 1, reason: "busy" },
+    { kind: "forwardRefused", from, id: 13, first: 70, count: 2, reason: "not-leader" },
     { kind: "statusRequest", from, id: 0 },
     { kind: "statusResult", from, id: 0, json: '{"name":"Löwe \u{1f981}"}' },
     {

@@ -45,6 +45,10 @@ describe("requests on their way", () => {
     return Buffer.from(pending.request.id).toString().replace(/\.+$/, "");
   }
 
+  function names(writes: readonly (PendingWrite | undefined)[]): readonly (string | undefined)[] {
+    return writes.map((write) => (write === undefined ? undefined : name(write)));
+  }
+
   it("leave the queue in the order they came, within the bounds, and at least one at a time", () => {
     for (const [id, size] of [
       ["a", 5],
@@ -91,6 +95,25 @@ describe("requests on their way", () => {
     assert.deepEqual(told.get("c"), { times: 1, error: undefined, result: applied(4) });
   });
 
+  it("placed in several runs of an entry are found and answered by position", () => {
+    requests.placed(LogIndex(7), Term(2), [write("b"), undefined, write("d")], 1);
+    requests.placed(LogIndex(7), Term(2), [write("f")], 5);
+    requests.placed(LogIndex(7), Term(1), [write("old")], 2);
+    const waiting = requests.waitingAt(LogIndex(7), Term(2)) ?? [];
+    const wanted = [undefined, "b", undefined, "d", undefined, "f"];
+    assert.deepEqual(names(waiting), wanted);
+    assert.equal(requests.waitingAt(LogIndex(7), Term(3)), undefined);
+    const results = wanted.map((_, position) => applied(position));
+    assert.deepEqual(requests.applied(LogIndex(7), Term(2), results).map(name), ["old"]);
+    for (const [one, position] of [
+      ["b", 1],
+      ["d", 3],
+      ["f", 5],
+    ] as const) {
+      assert.deepEqual(told.get(one)?.result, applied(position));
+    }
+  });
+
   it("placed where another term's entry is applied are provably not applied", () => {
     requests.placed(LogIndex(7), Term(2), [write("old")]);
     requests.placed(LogIndex(7), Term(3), [write("new")]);
@@ -110,27 +133,56 @@ describe("requests on their way", () => {
   });
 
   it("forwarded are recognised by their id when the log brings them first", () => {
-    requests.forwarded(1, write("a"), Term(1));
-    const taken = requests.takeForwarded(Buffer.from("a".padEnd(16, ".")));
+    requests.forwarded(
+      1,
+      ["a", "b", "c"].map((one) => write(one)),
+      Term(1),
+    );
+    const log = Buffer.from(`>>${"b".padEnd(16, ".")}${"d".padEnd(16, ".")}<`);
+    const taken = requests.takeForwarded(log, 2);
     assert.ok(taken !== undefined);
-    assert.equal(name(taken), "a");
-    assert.equal(requests.takeForwardedById(1), undefined);
-    assert.equal(requests.takeForwarded(Buffer.from("b".padEnd(16, "."))), undefined);
-    assert.equal(requests.takeForwarded(Buffer.alloc(0)), undefined);
+    assert.equal(name(taken), "b");
+    assert.equal(requests.takeForwarded(log, 2), undefined);
+    assert.equal(requests.takeForwarded(log, 18), undefined);
+    assert.equal(requests.forwardedCount, 2);
+    assert.deepEqual(names(requests.takeForwardedRun(1, 0, 3)), ["a", undefined, "c"]);
+    assert.equal(requests.forwardedCount, 0);
+  });
+
+  it("forwarded twice under one id are answered once each", () => {
+    requests.forwarded(1, [write("a"), write("b")], Term(1));
+    requests.forwarded(2, [write("a")], Term(1));
+    const log = Buffer.from("a".padEnd(16, "."));
+    assert.deepEqual(names([requests.takeForwarded(log, 0)]), ["a"]);
+    assert.deepEqual(names([requests.takeForwarded(log, 0)]), ["a"]);
+    assert.equal(requests.takeForwarded(log, 0), undefined);
+    assert.deepEqual(names(requests.takeForwardedRun(1, 0, 2)), [undefined, "b"]);
+  });
+
+  it("forwarded together are taken in runs, each once, and none beyond them", () => {
+    requests.forwarded(
+      1,
+      ["a", "b", "c"].map((one) => write(one)),
+      Term(1),
+    );
+    assert.deepEqual(names(requests.takeForwardedRun(1, 1, Number.MAX_SAFE_INTEGER)), ["b", "c"]);
+    assert.deepEqual(names(requests.takeForwardedRun(1, 0, 2)), ["a", undefined]);
+    assert.deepEqual(requests.takeForwardedRun(1, 0, 1), []);
+    assert.deepEqual(requests.takeForwardedRun(2, 0, 1), []);
   });
 
   it("sent to a leader of an earlier term and not seen by the first entry of a later one are not applied", () => {
-    requests.forwarded(1, write("early"), Term(1));
-    requests.forwarded(2, write("late"), Term(2));
+    requests.forwarded(1, [write("early")], Term(1));
+    requests.forwarded(2, [write("late")], Term(2));
     assert.deepEqual(requests.supersededBy(LogIndex(5), Term(2)).map(name), ["early"]);
-    assert.equal(requests.takeForwardedById(1), undefined);
-    assert.notEqual(requests.takeForwardedById(2), undefined);
+    assert.deepEqual(requests.takeForwardedRun(1, 0, 1), []);
+    assert.deepEqual(names(requests.takeForwardedRun(2, 0, 1)), ["late"]);
   });
 
   it("past their deadline are told the truth: unsent, or unknown with their id", () => {
     requests.enqueue(write("queued", { deadline: 10 }));
     requests.enqueue(write("patient", { deadline: 99 }));
-    requests.forwarded(1, write("forwarded", { deadline: 10 }), Term(1));
+    requests.forwarded(1, [write("forwarded", { deadline: 10 })], Term(1));
     requests.placed(LogIndex(3), Term(1), [write("placed", { deadline: 10 })]);
     requests.expire(10, false);
     assert.equal(told.get("queued")?.error?.code, "NO_LEADER");
@@ -161,7 +213,7 @@ describe("requests on their way", () => {
 
   it("end with the node: unsent ones provably, the others unknown", () => {
     requests.enqueue(write("queued"));
-    requests.forwarded(1, write("forwarded"), Term(1));
+    requests.forwarded(1, [write("forwarded")], Term(1));
     requests.placed(LogIndex(3), Term(1), [undefined, write("placed")]);
     requests.close();
     assert.equal(told.get("queued")?.error?.code, "CLOSED");

@@ -177,7 +177,7 @@ describe("peer port", () => {
     {
       reason: "protocol-version",
       hello: { protocolVersion: 1 },
-      text: /speaks version 2, the caller 1/,
+      text: /speaks version 3, the caller 1/,
     },
     { reason: "wrong-cluster", hello: { clusterId: hexId(1) }, text: /is not this node's cluster/ },
     {
