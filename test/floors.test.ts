@@ -102,6 +102,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       "src/raft/types",
       "src/storage/node-file-system",
       "src/storage/segmented-log",
+      "src/store/store",
     ],
     packages: ["hdr-histogram-js"],
     nodeModules: true,

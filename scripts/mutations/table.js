@@ -264,8 +264,8 @@ export const MUTATIONS = [
   [
     "a transaction reads the present",
     "store/staged-view.js",
-    "return map.at(text, readRevision);",
-    "return map.at(text, map.revision);",
+    "return map.at(key, readRevision);",
+    "return map.at(key, map.revision);",
   ],
   [
     "a savepoint keeps what came after it",
@@ -314,8 +314,8 @@ export const MUTATIONS = [
   [
     "a condition is judged the wrong way round",
     "store/compare.js",
-    '(record === undefined) === (condition === "absent")',
-    '(record === undefined) !== (condition === "absent")',
+    '(map.findKey(key) === 0) === (condition === "absent")',
+    '(map.findKey(key) === 0) !== (condition === "absent")',
   ],
 ];
 

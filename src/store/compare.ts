@@ -2,7 +2,15 @@
  * Conditions on the state before a request: its compares, the conditions of its
  * puts, and that what its writer has read is unchanged.
  */
-import type { Command, Compare, CompareRelation, Conflict, KeyValue, Read } from "./command.js";
+import type {
+  Command,
+  Compare,
+  CompareRelation,
+  Conflict,
+  KeyValue,
+  PutCondition,
+  Read,
+} from "./command.js";
 import { keyText } from "./key-order.js";
 import type { VersionedMap } from "./versioned-map.js";
 
@@ -12,7 +20,7 @@ const NO_KEYS: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** The place of the first compare that does not hold; -1 when all do. */
 export function failedCompare(map: VersionedMap, compares: readonly Compare[]): number {
-  return compares.findIndex((compare) => !holds(map.get(keyText(compare.key)), compare));
+  return compares.findIndex((compare) => !holds(map.get(compare.key), compare));
 }
 
 function holds(record: KeyValue | undefined, compare: Compare): boolean {
@@ -48,16 +56,16 @@ function order(a: Uint8Array, b: Uint8Array): number {
 /** The place of the first put whose condition does not hold; -1 when all do. */
 export function failedCondition(map: VersionedMap, commands: readonly Command[]): number {
   return commands.findIndex(
-    (command) =>
-      command.kind === "put" && !conditionHolds(map.get(keyText(command.key)), command.condition),
+    (command) => command.kind === "put" && !conditionHolds(map, command.key, command.condition),
   );
 }
 
 export function conditionHolds(
-  record: KeyValue | undefined,
-  condition: "none" | "absent" | "present",
+  map: VersionedMap,
+  key: Uint8Array,
+  condition: PutCondition,
 ): boolean {
-  return condition === "none" || (record === undefined) === (condition === "absent");
+  return condition === "none" || (map.findKey(key) === 0) === (condition === "absent");
 }
 
 /** Keys in [from, end), as key texts; an empty `end` means no upper bound. */
@@ -75,9 +83,10 @@ export function conflictsOf(
   for (const read of reads) {
     if (conflicts.length >= CONFLICT_COUNT_MAX) break;
     if (read.kind === "key") {
-      const current = map.get(keyText(read.key))?.modRevision ?? 0;
-      if (current === read.revision) continue;
-      const currentRevision = map.changedAt(keyText(read.key));
+      const current = map.findKey(read.key);
+      const seen = current === 0 ? 0 : map.records.modRevisionOf(current);
+      if (seen === read.revision) continue;
+      const currentRevision = map.changedAt(read.key);
       conflicts.push({ key: read.key, readRevision: read.revision, currentRevision });
     } else {
       if (read.revision < map.compactedRevision) return "too-old";
@@ -102,8 +111,8 @@ export function addChanged(
   watched: Watched,
   revision: number,
 ): void {
-  for (const [text, key] of watched.keys) {
-    const currentRevision = map.changedAt(text);
+  for (const key of watched.keys.values()) {
+    const currentRevision = map.changedAt(key);
     if (currentRevision <= revision) continue;
     if (conflicts.length >= CONFLICT_COUNT_MAX) return;
     conflicts.push({ key, readRevision: revision, currentRevision });
@@ -111,14 +120,15 @@ export function addChanged(
   if (watched.ranges.length === 0) return;
   const sorted = union(watched.ranges);
   const seen = new Set(watched.keys.keys());
-  for (let place = map.history.placeAfter(revision); ; place++) {
-    const change = map.history.change(place);
-    if (change === undefined || conflicts.length >= CONFLICT_COUNT_MAX) return;
-    const text = keyText(change.key);
+  const { history, records } = map;
+  for (let number = history.firstAfter(revision); number < history.end; number++) {
+    if (conflicts.length >= CONFLICT_COUNT_MAX) return;
+    const place = records.keyOfVersion(history.versionAt(number));
+    const text = keyText(records.viewOfKey(place));
     if (seen.has(text) || !contains(sorted, text)) continue;
     seen.add(text);
-    const currentRevision = map.changedAt(text);
-    conflicts.push({ key: change.key, readRevision: revision, currentRevision });
+    const key = records.keyOf(place);
+    conflicts.push({ key, readRevision: revision, currentRevision: map.changedAt(key) });
   }
 }
 

@@ -18,6 +18,7 @@ import type {
   TransactionCommand,
 } from "./command.js";
 import { runKeyCommand } from "./key-commands.js";
+import { textBytes } from "./key-order.js";
 import { KEY_LEASE_MIN, type Lease } from "./lease.js";
 import type { State } from "./state.js";
 import {
@@ -101,18 +102,18 @@ export function leaseDetail({ id, ttl }: Lease, remaining: number): LeaseDetail 
 
 /** Deletes the keys of leases that have ended, in one revision. @returns how many */
 function deleteKeys({ map, clock }: State, ended: readonly Lease[]): number {
-  map.begin(clock.logTime, false);
+  map.begin(clock.logTime);
   let count = 0;
   for (const lease of ended) {
     // In the keys' order: the set's own is forgotten by a snapshot.
     for (const text of [...lease.keys].sort()) {
-      const record = map.get(text);
-      if (record === undefined) continue;
-      map.delete(text, record);
+      const record = map.findKey(textBytes(text));
+      if (record === 0) continue;
+      map.delete(record);
       count += 1;
     }
   }
-  map.end(count > 0);
+  map.end();
   return count;
 }
 
@@ -195,17 +196,15 @@ function commitTransaction(state: State, limits: Limits, transaction: Transactio
   const conflicts = conflictsOfTransaction(map, transaction);
   if (conflicts === "too-old") return rejected(state, "transaction-too-old");
   if (conflicts.length > 0) return endInConflict(state, transaction, conflicts);
-  map.begin(clock.logTime, true);
-  let changed = false;
+  map.begin(clock.logTime);
   for (const command of transaction.commands) {
-    const result = runKeyCommand(state, limits, command);
+    const result = runKeyCommand(state, limits, command, "nothing");
     if ("refused" in result) {
       map.takeBack();
       return rejected(state, result.refused);
     }
-    changed ||= result.current !== undefined || result.deletedCount > 0;
   }
-  map.end(changed);
+  map.end();
   const detail = transactionDetail(transaction, "committed", map.revision);
   const answer = applied(state, detail);
   transactions.finish(transaction, detail, answer, clock.runTime);

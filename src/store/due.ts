@@ -78,15 +78,12 @@ function revisionToCompact(
   now: number,
 ): number | undefined {
   const { history } = map;
-  // While a view is open, what was compacted is still there, but no more to be compacted.
-  const kept = history.count - history.placeAfter(map.compactedRevision);
-  const size = kept === 0 ? 0 : history.size * (kept / history.count);
-  const excess = Math.max(kept / changeCountMax, size / sizeMax);
+  const { count, size, start, end } = history;
+  const excess = Math.max(count / changeCountMax, size / sizeMax);
   let target = 0;
   if (excess > 1 + SLACK) {
     // The oldest changes go, as many as are too many on the average.
-    const place = history.count - Math.floor(kept / excess) - 1;
-    target = history.change(place)?.modRevision ?? 0;
+    target = history.revisionAt(end - Math.floor(count / excess) - 1) ?? 0;
   }
   target = Math.max(target, revisionOlderThan(map, now, ageMax));
   const readRevisionMin = transactions.readRevisionMin;
@@ -95,15 +92,14 @@ function revisionToCompact(
   }
   if (target <= map.compactedRevision) return undefined;
   // A little at a time: forgetting holds up everything else.
-  const first = history.placeAfter(map.compactedRevision);
-  const stepEnd = history.change(first + COMPACT_STEP - 1)?.modRevision ?? target;
+  const stepEnd = history.revisionAt(start + COMPACT_STEP - 1) ?? target;
   return Math.min(target, Math.max(stepEnd, map.compactedRevision + 1));
 }
 
 /** The last revision whose time is out; 0 when none is, or so little that it can wait. */
 function revisionOlderThan({ history, revision }: State["map"], now: number, age: number): number {
   if (age === Infinity || history.count === 0) return 0;
-  const oldest = history.change(0)?.modRevision ?? 0;
+  const oldest = history.revisionAt(history.start) ?? 0;
   if (now - history.times.timeOf(oldest) <= age * (1 + SLACK)) return 0;
   return (history.times.firstAfter(now - age) ?? revision + 1) - 1;
 }

@@ -1,51 +1,43 @@
 /**
- * What keys were before: every change since the compaction, in order, and for
- * each key what it was superseded by.
+ * Every change since the compaction, in order. What a key was before a change hangs
+ * on the change itself (records.ts).
  *
- *   changes   (compacted, now]    records and tombstones as they came to be
- *   older     key -> its superseded records, oldest first; the current one is the table's
- *   dead      keys that have older records and no current one
- *
- * A tombstone is a record of version 0 without a value: the key was deleted at its
- * modRevision. A request changes a key once, however many of its commands do.
- *
- * Invariant: of a key's older records at most the first is from before the
- * compaction, and it is no tombstone; it is what the key was at the compaction.
+ * A compaction moves the start on at once; what it makes unreadable is freed in
+ * steps, oldest first, and not while a view may still read it. A change that is
+ * freed past takes along what it superseded; a tombstone that nothing superseded
+ * takes its key.
  */
-import { assert } from "../assert.js";
-import type { KeyValue } from "./command.js";
-import { KeyIndex } from "./key-index.js";
-import { keyText } from "./key-order.js";
-import { ShardedMap } from "./sharded-map.js";
+import { ChangeLog } from "./change-log.js";
+import type { Records } from "./records.js";
 import { TimeSteps } from "./time-steps.js";
 
-/** Bytes that a change costs beside its key and value: objects and the places that point to them. */
+/** Bytes that a change costs beside its key and value, as the limits on history count them. */
 const CHANGE_OVERHEAD_SIZE = 200;
-/** Compacted changes before the array of changes is cut to what is left. */
-const CUT_COUNT_MIN = 1024;
-const NO_BYTES = new Uint8Array(0);
-
-/** What a key became: a record, or a tombstone. */
-export function isTombstone(record: KeyValue): boolean {
-  return record.version === 0;
-}
-
-export function tombstone(key: Uint8Array, revision: number): KeyValue {
-  return { key, value: NO_BYTES, createRevision: 0, modRevision: revision, version: 0 };
-}
 
 export class History {
-  readonly #older = new ShardedMap<KeyValue[]>();
-  readonly #dead = new KeyIndex();
-  readonly #times = new TimeSteps();
-  #changes: KeyValue[] = [];
-  /** changes before this place are compacted */
-  #head = 0;
+  readonly times: TimeSteps = new TimeSteps();
+  readonly #records: Records;
+  readonly #log = new ChangeLog();
+  #start = 0;
   #size = 0;
+
+  constructor(records: Records) {
+    this.#records = records;
+  }
+
+  /** Changes are numbered; the first that is not compacted, or `end`. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** the number of the next change */
+  get end(): number {
+    return this.#log.end;
+  }
 
   /** changes that are kept */
   get count(): number {
-    return this.#changes.length - this.#head;
+    return this.#log.end - this.#start;
   }
 
   /** bytes, about */
@@ -53,108 +45,69 @@ export class History {
     return this.#size;
   }
 
-  get times(): TimeSteps {
-    return this.#times;
+  /** Whether something compacted is still to be freed. */
+  get isBehind(): boolean {
+    return this.#log.start < this.#start;
   }
 
-  /** Notes that `before` became `after` (a tombstone when the key is gone). */
-  record(text: string, before: KeyValue | undefined, after: KeyValue, logTime: number): void {
-    this.#times.add(after.modRevision, logTime);
-    this.#changes.push(after);
-    this.#size += sizeOf(after);
-    if (before === undefined) {
-      if (this.#dead.size > 0 && this.#older.get(text) !== undefined) this.#dead.delete(text);
-    } else {
-      this.#supersede(text, before);
+  /** Notes that a key has become `version`. */
+  record(version: number, logTime: number): void {
+    this.times.add(this.#records.modRevisionOf(version), logTime);
+    this.#log.push(version);
+    this.#size += this.#sizeOf(version);
+  }
+
+  /** What a key became by the change of this number; 0 when it is not there. */
+  versionAt(number: number): number {
+    return this.#log.at(number);
+  }
+
+  /** The revision of a change; undefined when it is not there. */
+  revisionAt(number: number): number | undefined {
+    const version = this.#log.at(number);
+    return version === 0 ? undefined : this.#records.modRevisionOf(version);
+  }
+
+  /** The number of the first change later than `revision`, of those that are not compacted. */
+  firstAfter(revision: number): number {
+    let low = this.#start;
+    let high = this.#log.end;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.revisionAt(middle) ?? 0) <= revision) low = middle + 1;
+      else high = middle;
     }
-    if (isTombstone(after)) {
-      this.#supersede(text, after);
-      this.#dead.add(text);
+    return low;
+  }
+
+  /** Changes up to `revision` are not counted any more. */
+  compact(revision: number): void {
+    const start = this.firstAfter(revision);
+    for (; this.#start < start; this.#start++) {
+      this.#size -= this.#sizeOf(this.#log.at(this.#start));
     }
-  }
-
-  #supersede(text: string, record: KeyValue): void {
-    const older = this.#older.get(text);
-    if (older === undefined) this.#older.set(text, [record]);
-    else older.push(record);
-  }
-
-  /** The last superseded record of a key up to `revision`, a tombstone perhaps; undefined when none is known. */
-  at(text: string, revision: number): KeyValue | undefined {
-    const older = this.#older.get(text);
-    return older?.[placeAt(older, revision)];
-  }
-
-  /** Keys without a current record, from `from` on, in order. Not to be changed meanwhile. */
-  deadKeys(from: string): IterableIterator<string> {
-    return this.#dead.keys(from);
-  }
-
-  /** A key's superseded records that are kept, oldest first. */
-  olderOf(text: string): readonly KeyValue[] {
-    return this.#older.get(text) ?? [];
-  }
-
-  /** The change at `place`, counted from the oldest that is kept. */
-  change(place: number): KeyValue | undefined {
-    return this.#changes[this.#head + place];
-  }
-
-  /** The place of the first change later than `revision`. */
-  placeAfter(revision: number): number {
-    return placeAt(this.#changes, revision, this.#head) + 1 - this.#head;
   }
 
   /**
-   * Forgets what only reads below `revision` need.
-   * @param currentOf the table
+   * Frees what is compacted, up to so many changes.
+   * @param dropKey frees a key with its tombstone, which nothing has superseded
    */
-  compact(revision: number, currentOf: (text: string) => KeyValue | undefined): void {
-    const end = placeAt(this.#changes, revision, this.#head) + 1;
-    for (let i = this.#head; i < end; i++) {
-      const change = this.#changes[i];
-      assert(change !== undefined, "changes are contiguous");
-      this.#size -= sizeOf(change);
-      const text = keyText(change.key);
-      this.#trim(text, revision, currentOf(text));
-    }
-    this.#head = end;
-    this.#times.compact(revision);
-    if (this.#head >= CUT_COUNT_MIN && this.#head * 2 >= this.#changes.length) {
-      this.#changes = this.#changes.slice(this.#head);
-      this.#head = 0;
+  free(countMax: number, dropKey: (key: number, tombstone: number) => void): void {
+    const records = this.#records;
+    const end = Math.min(this.#start, this.#log.start + countMax);
+    while (this.#log.start < end) {
+      const version = this.#log.at(this.#log.start);
+      records.freeOlder(version);
+      if (records.isTombstone(version)) {
+        const key = records.keyOfVersion(version);
+        if (records.newestOf(key) === version) dropKey(key, version);
+      }
+      this.#log.shift();
     }
   }
 
-  #trim(text: string, revision: number, current: KeyValue | undefined): void {
-    const older = this.#older.get(text);
-    if (older === undefined) return;
-    // What the key was at the compaction stays readable, unless that was nothing.
-    let keep = Math.max(placeAt(older, revision), 0);
-    const oldest = older[keep];
-    if (oldest !== undefined && oldest.modRevision <= revision && isTombstone(oldest)) keep++;
-    const superseded = current !== undefined && current.modRevision <= revision;
-    if (superseded || keep === older.length) {
-      this.#older.delete(text);
-      if (current === undefined) this.#dead.delete(text);
-    } else if (keep > 0) {
-      older.splice(0, keep);
-    }
+  #sizeOf(version: number): number {
+    const keySize = this.#records.keySizeOf(this.#records.keyOfVersion(version));
+    return keySize + this.#records.valueSizeOf(version) + CHANGE_OVERHEAD_SIZE;
   }
-}
-
-function sizeOf(record: KeyValue): number {
-  return record.key.length + record.value.length + CHANGE_OVERHEAD_SIZE;
-}
-
-/** The last place whose modRevision is at most `revision`; `from - 1` when there is none. */
-function placeAt(records: readonly KeyValue[], revision: number, from = 0): number {
-  let low = from;
-  let high = records.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((records[middle]?.modRevision ?? Infinity) <= revision) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }

@@ -4,6 +4,7 @@
  */
 import { unreachable } from "../assert.js";
 import type {
+  Append,
   CommandResult,
   Expiry,
   GetRange,
@@ -11,12 +12,13 @@ import type {
   KeyCommand,
   KeyValue,
   Limits,
+  Put,
   RejectReason,
   SetExpiry,
 } from "./command.js";
 import { formatInteger, isInteger64, parseInteger } from "./integer.js";
-import { keyText } from "./key-order.js";
 import type { State } from "./state.js";
+import type { VersionedMap } from "./versioned-map.js";
 
 /** What a command refused, and on which state of its key. */
 export interface Refusal {
@@ -24,88 +26,89 @@ export interface Refusal {
   readonly current: KeyValue | undefined;
 }
 
+/** Whether somebody waits for what a command answers; if not, only `deletedCount` of its result is told. */
+export type Wanted = "result" | "nothing";
+
 const NOTHING_DONE: CommandResult = { previous: undefined, current: undefined, deletedCount: 0 };
-const NO_BYTES = new Uint8Array(0);
 
 /** Runs one command within a request of the map (`begin`, `end`). */
 export function runKeyCommand(
   state: State,
   limits: Limits,
   command: KeyCommand,
+  wanted: Wanted,
 ): CommandResult | Refusal {
   switch (command.kind) {
     case "put":
-      return put(state, command.key, copyOf(command.value), command.expiry);
+      return put(state, command, wanted);
     case "delete":
-      return deleteKey(state, command.key);
+      return deleteKey(state, command.key, wanted);
     case "deleteRange":
       return deleteRange(state, command.key, command.end);
     case "increment":
-      return increment(state, command);
+      return increment(state, command, wanted);
     case "append":
-      return append(state, limits, command.key, command.value);
+      return append(state, limits, command, wanted);
     case "setExpiry":
-      return setExpiry(state, command);
+      return setExpiry(state, command, wanted);
     case "get":
-      return get(state, command.key);
+      return wanted === "nothing" ? NOTHING_DONE : get(state, command.key);
     case "getRange":
-      return getRange(state, command);
+      return wanted === "nothing" ? NOTHING_DONE : getRange(state, command);
     default:
       return unreachable(command);
   }
 }
 
-/** @param value the store's own from here on */
-function put(
-  state: State,
-  key: Uint8Array,
-  value: Uint8Array,
-  expiry: Expiry | undefined,
-): CommandResult | Refusal {
-  const text = keyText(key);
-  const previous = state.map.get(text);
-  const lease = expiry === undefined ? undefined : leaseFor(state, expiry, previous);
+function put(state: State, { key, value, expiry }: Put, wanted: Wanted): CommandResult | Refusal {
+  const previous = state.map.findKey(key);
+  const lease = expiry === undefined ? 0 : leaseFor(state, expiry, previous);
   if (typeof lease === "object") return lease;
-  return write(state, text, previous, key, value, lease);
+  return write(state, previous, key, value, lease, wanted);
 }
 
-/** Makes the key's next record. */
+/**
+ * Makes the key's next record.
+ * @param previous its current one, as the map finds it
+ */
 function write(
-  state: State,
-  text: string,
-  previous: KeyValue | undefined,
+  { map }: State,
+  previous: number,
   key: Uint8Array,
   value: Uint8Array,
-  lease: number | undefined,
+  lease: number,
+  wanted: Wanted,
 ): CommandResult {
-  const revision = state.map.revision + 1;
-  const record = {
-    key: previous?.key ?? copyOf(key),
-    value,
-    createRevision: previous?.createRevision ?? revision,
-    modRevision: revision,
-    version: (previous?.version ?? 0) + 1,
-  };
-  const current: KeyValue = lease === undefined ? record : { ...record, lease };
-  state.map.set(text, current, previous);
-  return { previous, current, deletedCount: 0 };
+  if (wanted === "nothing") {
+    map.put(key, 0, key.length, value, 0, value.length, lease);
+    return NOTHING_DONE;
+  }
+  const before = recordAt(map, previous);
+  const place = map.put(key, 0, key.length, value, 0, value.length, lease);
+  const current = map.records.keyValueOf(place, before?.key);
+  return { previous: before, current, deletedCount: 0 };
 }
 
-/** The lease a record must name; undefined for none. */
-function leaseFor(
-  state: State,
-  expiry: Expiry,
-  previous: KeyValue | undefined,
-): number | undefined | Refusal {
+function recordAt({ records }: VersionedMap, version: number): KeyValue | undefined {
+  return version === 0 ? undefined : records.keyValueOf(version);
+}
+
+/** What a command finds on a key refuses it. */
+function refused({ map }: State, reason: RejectReason, previous: number): Refusal {
+  return { refused: reason, current: recordAt(map, previous) };
+}
+
+/** The lease a record must name; 0 for none. */
+function leaseFor(state: State, expiry: Expiry, previous: number): number | Refusal {
   switch (expiry.kind) {
     case "keep":
-      return previous?.lease;
+      return leaseAt(state, previous);
     case "lease":
       if (state.leases.granted(expiry.lease) !== undefined) return expiry.lease;
-      return { refused: "lease-not-found", current: previous };
+      return refused(state, "lease-not-found", previous);
     case "ttl":
     case "until": {
-      if (state.leases.isFull) return { refused: "too-many", current: previous };
+      if (state.leases.isFull) return refused(state, "too-many", previous);
       const ttl = Math.max(ttlOf(state, expiry), 0);
       return state.leases.grantToKey(ttl, state.clock.runTime + ttl);
     }
@@ -114,68 +117,78 @@ function leaseFor(
   }
 }
 
+function leaseAt({ map }: State, version: number): number {
+  return version === 0 ? 0 : map.records.leaseOf(version);
+}
+
 /** Milliseconds; not positive when the moment has passed. */
 function ttlOf(state: State, expiry: Expiry & { kind: "ttl" | "until" }): number {
   return expiry.kind === "ttl" ? expiry.ttl : expiry.time - state.clock.logTime;
 }
 
-function setExpiry(state: State, { key, expiry }: SetExpiry): CommandResult | Refusal {
-  const text = keyText(key);
-  const previous = state.map.get(text);
-  if (previous === undefined) return NOTHING_DONE;
-  if (expiry?.kind === "until" && ttlOf(state, expiry) <= 0) return deleteKey(state, key);
-  const lease = expiry === undefined ? undefined : leaseFor(state, expiry, previous);
+function setExpiry(
+  state: State,
+  { key, expiry }: SetExpiry,
+  wanted: Wanted,
+): CommandResult | Refusal {
+  const { map } = state;
+  const previous = map.findKey(key);
+  if (previous === 0) return NOTHING_DONE;
+  if (expiry?.kind === "until" && ttlOf(state, expiry) <= 0) return deleteKey(state, key, wanted);
+  const lease = expiry === undefined ? 0 : leaseFor(state, expiry, previous);
   if (typeof lease === "object") return lease;
-  if (lease === previous.lease) return { ...NOTHING_DONE, previous };
-  return write(state, text, previous, key, previous.value, lease);
+  if (lease !== leaseAt(state, previous)) {
+    return write(state, previous, key, map.records.viewOfValue(previous), lease, wanted);
+  }
+  return wanted === "nothing"
+    ? NOTHING_DONE
+    : { ...NOTHING_DONE, previous: recordAt(map, previous) };
 }
 
-function deleteKey(state: State, key: Uint8Array): CommandResult {
-  const text = keyText(key);
-  const previous = state.map.get(text);
-  if (previous === undefined) return NOTHING_DONE;
-  state.map.delete(text, previous);
+function deleteKey({ map }: State, key: Uint8Array, wanted: Wanted): CommandResult {
+  const record = map.findKey(key);
+  if (record === 0) return NOTHING_DONE;
+  const previous = wanted === "nothing" ? undefined : recordAt(map, record);
+  map.delete(record);
   return { previous, current: undefined, deletedCount: 1 };
 }
 
 function deleteRange({ map }: State, from: Uint8Array, end: Uint8Array): CommandResult {
   // Gathered first: the map must not change while it is walked.
-  const doomed = [...map.range(keyText(from), keyText(end))];
-  for (const previous of doomed) map.delete(keyText(previous.key), previous);
+  const doomed = [...map.findRange(from, end)];
+  for (const record of doomed) map.delete(record);
   return { previous: undefined, current: undefined, deletedCount: doomed.length };
 }
 
-function increment(state: State, command: Increment): CommandResult | Refusal {
-  const text = keyText(command.key);
-  const previous = state.map.get(text);
-  const before = previous === undefined ? 0n : parseInteger(previous.value);
-  if (before === undefined) return { refused: "not-an-integer", current: previous };
-  const after = before + command.by;
-  if (!isInteger64(command.by) || !isInteger64(after)) {
-    return { refused: "overflow", current: previous };
-  }
-  return write(state, text, previous, command.key, formatInteger(after), previous?.lease);
+function increment(state: State, { key, by }: Increment, wanted: Wanted): CommandResult | Refusal {
+  const { records } = state.map;
+  const previous = state.map.findKey(key);
+  const before = previous === 0 ? 0n : parseInteger(records.viewOfValue(previous));
+  if (before === undefined) return refused(state, "not-an-integer", previous);
+  const after = before + by;
+  if (!isInteger64(by) || !isInteger64(after)) return refused(state, "overflow", previous);
+  return write(state, previous, key, formatInteger(after), leaseAt(state, previous), wanted);
 }
 
 function append(
   state: State,
   limits: Limits,
-  key: Uint8Array,
-  tail: Uint8Array,
+  { key, value: tail }: Append,
+  wanted: Wanted,
 ): CommandResult | Refusal {
-  const text = keyText(key);
-  const previous = state.map.get(text);
-  const head = previous?.value ?? NO_BYTES;
-  const size = head.length + tail.length;
-  if (size > limits.valueSizeMax) return { refused: "value-too-large", current: previous };
+  const { records } = state.map;
+  const previous = state.map.findKey(key);
+  const headSize = previous === 0 ? 0 : records.valueSizeOf(previous);
+  const size = headSize + tail.length;
+  if (size > limits.valueSizeMax) return refused(state, "value-too-large", previous);
   const value = new Uint8Array(size);
-  value.set(head);
-  value.set(tail, head.length);
-  return write(state, text, previous, key, value, previous?.lease);
+  if (previous !== 0) records.copyValue(previous, value, 0);
+  value.set(tail, headSize);
+  return write(state, previous, key, value, leaseAt(state, previous), wanted);
 }
 
 function get({ map, leases, clock }: State, key: Uint8Array): CommandResult {
-  const previous = map.get(keyText(key));
+  const previous = map.get(key);
   const lease = previous?.lease === undefined ? undefined : leases.get(previous.lease);
   if (lease === undefined) return { ...NOTHING_DONE, previous };
   const { id, ttl, deadline } = lease;
@@ -186,15 +199,10 @@ function get({ map, leases, clock }: State, key: Uint8Array): CommandResult {
 function getRange({ map }: State, { key, end, limit }: GetRange): CommandResult {
   const keyValues: KeyValue[] = [];
   let more = false;
-  for (const record of map.range(keyText(key), keyText(end))) {
+  for (const record of map.findRange(key, end)) {
     more = keyValues.length >= limit;
     if (more) break;
-    keyValues.push(record);
+    keyValues.push(map.records.keyValueOf(record));
   }
   return { ...NOTHING_DONE, detail: { kind: "range", keyValues, more } };
-}
-
-/** Bytes of the store's own, so that no chunk of a socket or file is kept alive by a small value in it. */
-function copyOf(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes);
 }

@@ -6,51 +6,142 @@
  * of them are known, and none is ever deleted by itself, which would cost more
  * than all the rest.
  */
-import { keyText } from "./key-order.js";
+import { hashOf } from "./hash.js";
 
 /** ids of one generation */
 const GENERATION_COUNT = 32_768;
+const FIRST_COUNT = 16;
+/** bytes of most ids */
+const ID_SIZE = 16;
 
 /** What became of a request: its revision when it was applied, or that it was rejected. */
 export type RequestOutcome =
   { readonly kind: "applied"; readonly revision: number } | { readonly kind: "rejected" };
 
-/** 0: rejected */
-type Mark = number;
+/**
+ * Ids with what became of them, in the order in which they came: off the heap, as
+ * they come with every request. Nothing that was added changes.
+ */
+class OutcomeGeneration {
+  #count = 0;
+  /** all ids, one behind another, and where each ends */
+  #bytes = new Uint8Array(FIRST_COUNT * ID_SIZE);
+  #ends = new Uint32Array(FIRST_COUNT);
+  #revisions = new Float64Array(FIRST_COUNT);
+  /** the number of an id, plus 1, by its hash; 0: none. Twice as many as there is room for ids */
+  #slots = new Uint32Array(2 * FIRST_COUNT);
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** 0: it was rejected. undefined: it is not here */
+  revisionOf(id: Uint8Array, start: number, size: number): number | undefined {
+    const number = this.#slots[this.#slotOf(id, start, size)] ?? 0;
+    return number === 0 ? undefined : this.#revisions[number - 1];
+  }
+
+  /** Adds an id, unless it is here. */
+  add(id: Uint8Array, start: number, size: number, revision: number): void {
+    if (this.#count === this.#ends.length) this.#grow();
+    const slot = this.#slotOf(id, start, size);
+    if (this.#slots[slot] !== 0) return;
+    const at = this.#startOf(this.#count);
+    if (at + size > this.#bytes.length) {
+      const grown = new Uint8Array(2 * (at + size));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    for (let i = 0; i < size; i++) this.#bytes[at + i] = id[start + i] ?? 0;
+    this.#ends[this.#count] = at + size;
+    this.#revisions[this.#count] = revision;
+    this.#count += 1;
+    this.#slots[slot] = this.#count;
+  }
+
+  /** The id that came as this one, from 0; a copy. */
+  idAt(number: number): Uint8Array {
+    return this.#bytes.slice(this.#startOf(number), this.#ends[number]);
+  }
+
+  revisionAt(number: number): number {
+    return this.#revisions[number] ?? 0;
+  }
+
+  #startOf(number: number): number {
+    return number === 0 ? 0 : (this.#ends[number - 1] ?? 0);
+  }
+
+  /** The slot where an id is, or belongs. */
+  #slotOf(id: Uint8Array, start: number, size: number): number {
+    const mask = this.#slots.length - 1;
+    let slot = hashOf(id, start, size) & mask;
+    for (;;) {
+      const number = this.#slots[slot] ?? 0;
+      if (number === 0 || this.#isAt(number - 1, id, start, size)) return slot;
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  #isAt(number: number, id: Uint8Array, start: number, size: number): boolean {
+    const own = this.#startOf(number);
+    if ((this.#ends[number] ?? 0) - own !== size) return false;
+    for (let i = 0; i < size; i++) if (this.#bytes[own + i] !== id[start + i]) return false;
+    return true;
+  }
+
+  #grow(): void {
+    const room = 2 * this.#count;
+    const ends = new Uint32Array(room);
+    ends.set(this.#ends);
+    this.#ends = ends;
+    const revisions = new Float64Array(room);
+    revisions.set(this.#revisions);
+    this.#revisions = revisions;
+    this.#slots = new Uint32Array(2 * room);
+    for (let i = 0; i < this.#count; i++) {
+      const start = this.#startOf(i);
+      const slot = this.#slotOf(this.#bytes, start, (this.#ends[i] ?? 0) - start);
+      this.#slots[slot] = i + 1;
+    }
+  }
+}
 
 export class Outcomes {
-  #old = new Map<string, Mark>();
-  #young = new Map<string, Mark>();
+  #old = new OutcomeGeneration();
+  #young = new OutcomeGeneration();
 
-  /** @param revision 0: it was rejected */
-  note(id: Uint8Array, revision: number): void {
-    const text = keyText(id);
-    // The first outcome counts; and a view that is open may be at this entry.
-    if (this.#young.has(text)) return;
-    if (this.#young.size >= GENERATION_COUNT) {
+  /**
+   * Notes what became of the request whose id is in `bytes`.
+   * @param revision 0: it was rejected
+   */
+  note(bytes: Uint8Array, start: number, size: number, revision: number): void {
+    if (this.#young.count >= GENERATION_COUNT) {
+      // The first outcome counts; and a view that is open may be at this entry.
+      if (this.#young.revisionOf(bytes, start, size) !== undefined) return;
       this.#old = this.#young;
-      this.#young = new Map();
+      this.#young = new OutcomeGeneration();
     }
-    this.#young.set(text, revision);
+    this.#young.add(bytes, start, size, revision);
   }
 
   of(id: Uint8Array): RequestOutcome | undefined {
-    const text = keyText(id);
-    const revision = this.#young.get(text) ?? this.#old.get(text);
+    const revision =
+      this.#young.revisionOf(id, 0, id.length) ?? this.#old.revisionOf(id, 0, id.length);
     if (revision === undefined) return undefined;
     return revision === 0 ? { kind: "rejected" } : { kind: "applied", revision };
   }
 
   /** Both generations as they are now; what is added later stands behind these counts. */
   get generations(): readonly {
-    readonly marks: ReadonlyMap<string, Mark>;
+    readonly generation: OutcomeGeneration;
     readonly count: number;
   }[] {
-    return [this.#old, this.#young].map((marks) => ({ marks, count: marks.size }));
+    return [this.#old, this.#young].map((generation) => ({ generation, count: generation.count }));
   }
 
   /** @param young whether it belongs to the young generation */
-  restore(text: string, revision: number, young: boolean): void {
-    (young ? this.#young : this.#old).set(text, revision);
+  restore(id: Uint8Array, revision: number, young: boolean): void {
+    (young ? this.#young : this.#old).add(id, 0, id.length, revision);
   }
 }

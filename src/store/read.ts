@@ -5,8 +5,6 @@
  */
 import { DatabaseError } from "../errors.js";
 import type { KeyValue } from "./command.js";
-import { isTombstone } from "./history.js";
-import { keyText } from "./key-order.js";
 import type { VersionedMap } from "./versioned-map.js";
 
 export interface RangePage {
@@ -99,33 +97,36 @@ export function changesSince(map: VersionedMap, from: number, limits: PageLimits
   if (from > revision + 1) checkRevision(map, from);
   const changes: Change[] = [];
   let size = 0;
-  for (let place = history.placeAfter(from - 1); ; place++) {
-    const record = history.change(place);
-    if (record === undefined) return { changes, nextRevision: revision + 1, more: false };
+  for (let number = history.firstAfter(from - 1); number < history.end; number++) {
+    const version = history.versionAt(number);
+    const nextRevision = map.records.modRevisionOf(version);
     const last = changes.at(-1);
     const full = changes.length >= limits.countMax || size >= limits.sizeMax;
-    if (full && last !== undefined && last.revision !== record.modRevision) {
-      return { changes, nextRevision: record.modRevision, more: true };
+    if (full && last !== undefined && last.revision !== nextRevision) {
+      return { changes, nextRevision, more: true };
     }
-    const change = changeOf(map, record);
+    const change = changeOf(map, version);
     changes.push(change);
-    size += record.key.length + record.value.length + (change.previous?.value.length ?? 0);
+    const { key, current, previous } = change;
+    size += key.length + (current?.value.length ?? 0) + (previous?.value.length ?? 0);
   }
+  return { changes, nextRevision: revision + 1, more: false };
 }
 
-function changeOf(map: VersionedMap, record: KeyValue): Change {
-  const { key, modRevision: revision } = record;
-  const time = map.history.times.timeOf(revision);
-  const text = keyText(key);
-  const before = revision - 1 < map.compactedRevision ? undefined : map.at(text, revision - 1);
-  const deleted = isTombstone(record);
+/** The change that made a version. */
+function changeOf({ records, history, compactedRevision }: VersionedMap, version: number): Change {
+  const revision = records.modRevisionOf(version);
+  const key = records.keyOf(records.keyOfVersion(version));
+  const isDeleted = records.isTombstone(version);
+  // What it was before its compaction is not told, though it may be there still.
+  const before = revision <= compactedRevision ? 0 : records.olderOf(version);
   return {
-    kind: deleted ? "delete" : "put",
+    kind: isDeleted ? "delete" : "put",
     key,
     revision,
-    time,
-    current: deleted ? undefined : record,
-    previous: before,
+    time: history.times.timeOf(revision),
+    current: isDeleted ? undefined : records.keyValueOf(version, key),
+    previous: records.isRecord(before) ? records.keyValueOf(before, key) : undefined,
   };
 }
 
@@ -147,32 +148,30 @@ export function historyOf(
   key: Uint8Array,
   options: HistoryOptions,
 ): HistoryPage {
-  const records = recordsOf(map, keyText(key));
-  if (options.order === "newest-first") records.reverse();
+  const { order, beyond, countMax, sizeMax } = options;
+  const versions = map.versionsOf(key);
+  const oldest = versions.at(-1);
+  // What it was at the compaction was nothing.
+  if (oldest !== undefined && isCompactedDeletion(map, oldest)) versions.pop();
+  if (order === "oldest-first") versions.reverse();
   const changes: Change[] = [];
   let size = 0;
-  for (const record of records) {
-    const { beyond } = options;
-    const newest = options.order === "newest-first";
-    if (
-      beyond !== undefined &&
-      (newest ? record.modRevision >= beyond : record.modRevision <= beyond)
-    )
-      continue;
-    const full = changes.length >= options.countMax || size >= options.sizeMax;
+  for (const version of versions) {
+    const revision = map.records.modRevisionOf(version);
+    const isBeyond =
+      beyond === undefined || (order === "newest-first" ? revision < beyond : revision > beyond);
+    if (!isBeyond) continue;
+    const full = changes.length >= countMax || size >= sizeMax;
     if (changes.length > 0 && full) return { changes, more: true };
-    changes.push(changeOf(map, record));
-    size += record.key.length + record.value.length;
+    changes.push(changeOf(map, version));
+    size += key.length + map.records.valueSizeOf(version);
   }
   return { changes, more: false };
 }
 
-/** A key's records that are not compacted, oldest first. */
-function recordsOf(map: VersionedMap, text: string): KeyValue[] {
-  const current = map.get(text);
-  const all = [...map.history.olderOf(text), ...(current === undefined ? [] : [current])];
-  const start = all.findIndex((record) => record.modRevision > map.compactedRevision);
-  const younger = start < 0 ? [] : all.slice(start);
-  const base = all[start < 0 ? all.length - 1 : start - 1];
-  return base === undefined || isTombstone(base) ? younger : [base, ...younger];
+function isCompactedDeletion(
+  { records, compactedRevision }: VersionedMap,
+  version: number,
+): boolean {
+  return records.isTombstone(version) && records.modRevisionOf(version) <= compactedRevision;
 }

@@ -17,17 +17,18 @@ export function getIn(
     const command = commands[i];
     if (command !== undefined && touches(command, text)) return written(command);
   }
-  return map.at(text, readRevision);
+  return map.at(key, readRevision);
 }
 
 /** The keys in [from, end), in order. */
 export function* rangeIn(
   map: VersionedMap,
   { commands, readRevision }: Transaction,
-  from: string,
-  end: string,
+  from: Uint8Array,
+  end: Uint8Array,
 ): IterableIterator<KeyValue> {
   checkRevision(map, readRevision);
+  const range = { from: keyText(from), end: keyText(end) };
   const own = new Map<string, KeyValue | undefined>();
   const removed: StagedCommand[] = [];
   // The last command on a key decides: from the back, and the first that is met counts.
@@ -37,7 +38,7 @@ export function* rangeIn(
       continue;
     }
     const text = keyText(command.key);
-    if (own.has(text) || text < from || (end !== "" && text >= end)) continue;
+    if (own.has(text) || !isWithin(range.from, range.end, text)) continue;
     const gone = removed.some((range) => touches(range, text));
     own.set(text, gone ? undefined : written(command));
   }
@@ -61,7 +62,10 @@ export function* rangeIn(
 function touches(command: StagedCommand, text: string): boolean {
   const from = keyText(command.key);
   if (command.kind !== "deleteRange") return from === text;
-  const end = keyText(command.end);
+  return isWithin(from, keyText(command.end), text);
+}
+
+function isWithin(from: string, end: string, text: string): boolean {
   return text >= from && (end === "" || text < end);
 }
 

@@ -5,9 +5,6 @@
 import { DatabaseError } from "../errors.js";
 import { MalformedBytes } from "./bytes.js";
 import type { KeyValue } from "./command.js";
-import { tombstone } from "./history.js";
-import { keyText } from "./key-order.js";
-import { Slab } from "./slab.js";
 import { STATE_ROW_KINDS, type StateRow } from "./state-row.js";
 import { takeTailRow } from "./state-tail.js";
 import { State } from "./state.js";
@@ -22,9 +19,9 @@ export interface StateRestore {
 export class FreshStateRestore implements StateRestore {
   readonly #state = new State();
   readonly #finished: (state: State) => void;
-  readonly #slab = new Slab();
   #lastKind = -1;
-  #lastKey: string | undefined;
+  /** 0: none yet */
+  #lastKey = 0;
   #lastRevision = 0;
   #lastLease = 0;
   #rowCount = 0;
@@ -102,22 +99,22 @@ export class FreshStateRestore implements StateRestore {
     if (createRevision < 2 || modRevision < createRevision || version < 1 || row.key.length === 0) {
       throw nonsense("a record has no such revisions");
     }
-    const key = this.#slab.copyOf(row.key);
-    const value = this.#slab.copyOf(row.value);
+    const { key, value } = row;
     const record = { key, value, createRevision, modRevision, version };
     return lease === 0 ? record : { ...record, lease };
   }
 
   #takeKey(row: StateRow): void {
-    const text = keyText(row.key);
-    if (this.#lastKey !== undefined && text <= this.#lastKey)
-      throw nonsense("keys are out of order");
+    const { map } = this.#state;
+    const { key } = row;
+    const isBehind =
+      this.#lastKey === 0 || map.records.compareKey(this.#lastKey, key, 0, key.length) < 0;
+    if (!isBehind) throw nonsense("keys are out of order");
     const record = this.#recordOf(row);
-    if (record.modRevision > this.#state.map.compactedRevision) {
+    if (record.modRevision > map.compactedRevision) {
       throw nonsense("a key is younger than its place");
     }
-    this.#lastKey = text;
-    this.#state.map.restoreKey(text, record);
+    this.#lastKey = map.restoreKey(record);
   }
 
   #takeChange(row: StateRow): void {
@@ -126,12 +123,9 @@ export class FreshStateRestore implements StateRestore {
     const inOrder = modRevision >= this.#lastRevision && modRevision > map.compactedRevision;
     if (!inOrder || modRevision > map.revision) throw nonsense("a change is out of order");
     this.#lastRevision = modRevision;
-    const text = keyText(row.key);
-    if (row.kind === "put") map.restoreChange(text, this.#recordOf(row), row.time);
-    else {
-      const before = map.get(text);
-      if (before === undefined) throw nonsense("a key is deleted that was not there");
-      map.restoreChange(text, tombstone(before.key, modRevision), row.time);
+    if (row.kind === "put") map.restorePut(this.#recordOf(row), row.time);
+    else if (!map.restoreDelete(row.key, modRevision, row.time)) {
+      throw nonsense("a key is deleted that was not there");
     }
   }
 }

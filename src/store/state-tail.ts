@@ -80,12 +80,10 @@ export function tailRows(state: State): Iterable<StateRow> {
 }
 
 function* outcomeRows(generations: Outcomes["generations"]): Generator<StateRow> {
-  for (const [version, { marks, count }] of generations.entries()) {
-    let left = count;
-    for (const [id, modRevision] of marks) {
-      if (left === 0) break;
-      left -= 1;
-      yield stateRow("outcome", { id: textBytes(id), modRevision, version });
+  for (const [version, { generation, count }] of generations.entries()) {
+    for (let i = 0; i < count; i++) {
+      const modRevision = generation.revisionAt(i);
+      yield stateRow("outcome", { id: generation.idAt(i), modRevision, version });
     }
   }
 }
@@ -185,7 +183,7 @@ export function takeTailRow({ sessions, transactions, outcomes }: State, row: St
       return;
     case "outcome":
       must(version <= 1, "there are two generations of outcomes");
-      outcomes.restore(keyText(id), modRevision, version === 1);
+      outcomes.restore(id, modRevision, version === 1);
       return;
     default:
       throw new MalformedBytes(`a row "${row.kind}" does not stand behind the keys`);

@@ -6,15 +6,16 @@
  * is copied when the view is opened.
  */
 import { assert } from "../assert.js";
-import type { KeyValue } from "./command.js";
-import { isTombstone } from "./history.js";
-import { keyText } from "./key-order.js";
 import { type StateRow, stateRow, type StateRowKind } from "./state-row.js";
 import { tailRows } from "./state-tail.js";
 import type { State } from "./state.js";
 
 export interface StateView {
-  /** The next rows, about `sizeMax` bytes and at least one; none when all were read. */
+  /**
+   * The next rows, about `sizeMax` bytes and at least one; none when all were read. Their
+   * bytes are where the store has them: who keeps a row beyond the next `next`, or beyond
+   * `close`, copies it.
+   */
   next(sizeMax: number): readonly StateRow[];
   /** Idempotent; frees what the view keeps. */
   close(): void;
@@ -63,16 +64,16 @@ export function rowsOf(state: State): Iterator<StateRow, undefined> {
   const { history, compactedRevision } = map;
   const head = [...headRows(state), ...leaseRows(state)];
   const tail = tailRows(state);
-  const firstChange = history.placeAfter(compactedRevision);
-  const endChange = history.count;
+  const { start, end } = history;
   return (function* (): Generator<StateRow, undefined> {
     yield* head;
     yield* keyRows(map, compactedRevision);
-    for (let place = firstChange; place < endChange; place++) {
-      const change = history.change(place);
-      assert(change !== undefined, "a pinned history keeps its changes");
-      const time = history.times.timeOf(change.modRevision);
-      yield recordRow(isTombstone(change) ? "delete" : "put", change, time);
+    for (let number = start; number < end; number++) {
+      const version = history.versionAt(number);
+      assert(version !== 0, "a pinned history keeps its changes");
+      const time = history.times.timeOf(map.records.modRevisionOf(version));
+      const kind = map.records.isTombstone(version) ? "delete" : "put";
+      yield recordRow(kind, map.records, version, time);
     }
     yield* tail;
     return undefined;
@@ -114,24 +115,46 @@ function leaseRows({ leases }: State): readonly StateRow[] {
 
 /** The keys at a pinned revision. The map may change between two rows: each search starts anew. */
 function* keyRows(map: State["map"], revision: number): Generator<StateRow, undefined> {
-  let from = "";
+  // Nothing is compacted: every key came with a change that is kept.
+  if (revision === 0) return undefined;
+  const { records } = map;
+  const found = new Uint32Array(PAGE_COUNT);
+  let from: Uint8Array = NO_BYTES;
   for (;;) {
-    const page: KeyValue[] = [];
-    for (const record of map.rangeAt(from, "", revision)) {
-      page.push(record);
-      if (page.length === PAGE_COUNT) break;
+    let count = 0;
+    for (const version of map.findRangeAt(from, NO_BYTES, revision)) {
+      found[count++] = version;
+      if (count === PAGE_COUNT) break;
     }
-    for (const record of page) yield recordRow("key", record, 0);
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE_COUNT) return undefined;
-    from = `${keyText(last.key)}\0`;
+    for (let i = 0; i < count; i++) yield recordRow("key", records, found[i] ?? 0, 0);
+    if (count < PAGE_COUNT) return undefined;
+    const last = records.viewOfKey(records.keyOfVersion(found[count - 1] ?? 0));
+    // The least key behind it.
+    from = new Uint8Array(last.length + 1);
+    from.set(last);
   }
 }
 
 /** Records found in one go. */
 const PAGE_COUNT = 256;
+const NO_BYTES = new Uint8Array(0);
 
-/** The fields by their names; `time` is when a change came to be. */
-function recordRow(kind: StateRowKind, record: KeyValue, time: number): StateRow {
-  return stateRow(kind, { ...record, time });
+/** The fields by their names, the bytes where they are; `time` is when a change came to be. */
+function recordRow(
+  kind: StateRowKind,
+  records: State["map"]["records"],
+  version: number,
+  time: number,
+): StateRow {
+  return {
+    kind,
+    key: records.viewOfKey(records.keyOfVersion(version)),
+    value: records.viewOfValue(version),
+    id: NO_BYTES,
+    createRevision: records.createRevisionOf(version),
+    modRevision: records.modRevisionOf(version),
+    version: records.versionOf(version),
+    lease: records.leaseOf(version),
+    time,
+  };
 }

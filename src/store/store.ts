@@ -51,8 +51,8 @@ import {
 import { conditionHolds, conflictsOf, failedCompare, failedCondition } from "./compare.js";
 import { leaseDetail, rejected, runControlCommand } from "./control.js";
 import { DEFAULT_HISTORY_POLICY, dueRequest, type HistoryPolicy, nextDueTime } from "./due.js";
-import { runKeyCommand } from "./key-commands.js";
-import { keyText } from "./key-order.js";
+import { runKeyCommand, type Wanted } from "./key-commands.js";
+import { textBytes } from "./key-order.js";
 import type { RequestOutcome } from "./outcome.js";
 import {
   type ChangesPage,
@@ -81,7 +81,6 @@ export class Store {
   readonly #historyPolicy: HistoryPolicy;
   #state = new State();
   #viewOpen = false;
-  #found: KeyValue[] = [];
 
   constructor(
     limits: Limits = DEFAULT_LIMITS,
@@ -129,17 +128,23 @@ export class Store {
   apply(
     request: Request,
     time: number = this.#state.clock.stamp,
-    wanted: "result" | "nothing" = "result",
+    wanted: Wanted = "result",
   ): RequestResult {
-    const result = this.#apply(request, time);
-    return wanted === "nothing" && result.kind === "applied"
-      ? { kind: "applied", revision: result.revision, results: [] }
-      : result;
+    const { clock, outcomes } = this.#state;
+    const { id } = request;
+    clock.advance(time);
+    const result =
+      request.session === undefined ? this.#run(request, wanted) : this.#runOnce(request);
+    if (id.length > 0) {
+      outcomes.note(id, 0, id.length, result.kind === "applied" ? result.revision : 0);
+    }
+    return result;
   }
 
   /**
-   * Folds the commonest request: one put, without condition, expiry, session, compares and reads. The same
-   * as `apply` of it. The key, the value and the request's id (16 bytes or none) are read from `bytes`.
+   * Folds the commonest request: one put, without condition, expiry, session, compares and reads; the
+   * same as `apply` of it. The key, the value and the request's id, which may be empty, are read from
+   * `bytes`. Nothing is allocated but what the table keeps.
    *
    * @returns the revision
    */
@@ -153,25 +158,13 @@ export class Store {
     idSize: number,
     time: number,
   ): number {
-    const key = bytes.slice(keyStart, keyStart + keySize);
-    const value = bytes.slice(valueStart, valueStart + valueSize);
-    const id = bytes.slice(idStart, idStart + idSize);
-    const request = {
-      id,
-      commands: [{ kind: "put" as const, key, value, condition: "none" as const }],
-    };
-    return this.#apply(request, time).revision;
-  }
-
-  #apply(request: Request, time: number): RequestResult {
-    this.#found = [];
-    const { clock, outcomes } = this.#state;
+    const { clock, map, outcomes } = this.#state;
     clock.advance(time);
-    const result = request.session === undefined ? this.#run(request) : this.#runOnce(request);
-    if (request.id.length > 0) {
-      outcomes.note(request.id, result.kind === "applied" ? result.revision : 0);
-    }
-    return result;
+    map.begin(clock.logTime);
+    map.put(bytes, keyStart, keySize, bytes, valueStart, valueSize, 0);
+    map.end();
+    if (idSize > 0) outcomes.note(bytes, idStart, idSize, map.revision);
+    return map.revision;
   }
 
   #runOnce(request: Request): RequestResult {
@@ -181,29 +174,36 @@ export class Store {
     const received = sessions.receive(mark, clock.runTime);
     if (typeof received === "string") return rejected(this.#state, received);
     if ("kind" in received) return received;
-    const answer = isFull(received) ? rejected(this.#state, "session-window") : this.#run(request);
+    // Its answer is kept, whoever waits for it here.
+    const answer = isFull(received)
+      ? rejected(this.#state, "session-window")
+      : this.#run(request, "result");
     keepAnswer(received, mark.sequence, answer);
     return answer;
   }
 
-  #run(request: Request): RequestResult {
-    const { commands, reads, compares } = request;
+  #run(request: Request, wanted: Wanted): RequestResult {
+    const { commands, reads, compares, mode } = request;
     if (reads !== undefined) {
       const conflicts = conflictsOf(this.#state.map, reads);
       if (conflicts === "too-old") return rejected(this.#state, "transaction-too-old");
       if (conflicts.length > 0) return { ...rejected(this.#state, "conflict"), conflicts };
     }
-    if (compares === undefined) return this.#runAll(commands, request.mode);
+    if (compares === undefined) return this.#runAll(commands, mode, wanted);
     const failed = failedCompare(this.#state.map, compares);
-    if (failed < 0) return withBranch(this.#runAll(commands, request.mode), true);
+    if (failed < 0) return withBranch(this.#runAll(commands, mode, wanted), true);
     if (request.otherwise !== undefined) {
-      return withBranch(this.#runAll(request.otherwise, request.mode), false);
+      return withBranch(this.#runAll(request.otherwise, mode, wanted), false);
     }
     const current = this.#currentOf(compares[failed]?.key);
     return { ...rejected(this.#state, "condition-failed"), commandIndex: failed, current };
   }
 
-  #runAll(commands: readonly Command[], mode: "each" | undefined): RequestResult {
+  #runAll(
+    commands: readonly Command[],
+    mode: Request["mode"] | undefined,
+    wanted: Wanted,
+  ): RequestResult {
     const { map } = this.#state;
     if (mode === undefined) {
       const failed = failedCondition(map, commands);
@@ -216,30 +216,32 @@ export class Store {
     if (commands.length === 1 && first !== undefined && !isKeyCommand(first)) {
       return runControlCommand(this.#state, this.#limits, first);
     }
-    // A request of one command refuses before it changes anything.
-    map.begin(this.logTime, commands.length > 1);
+    map.begin(this.logTime);
     const results: CommandResult[] = [];
-    let changed = false;
     for (const [commandIndex, command] of commands.entries()) {
-      const result = this.#runOne(command, mode);
+      const result = this.#runOne(command, mode, wanted);
       if ("refused" in result) {
         map.takeBack();
         const { refused: reason, current } = result;
         return { kind: "rejected", reason, commandIndex, revision: map.revision, current };
       }
-      changed ||= result.current !== undefined || result.deletedCount > 0;
-      results.push(result);
+      if (wanted === "result") results.push(result);
     }
-    map.end(changed);
+    map.end();
     return { kind: "applied", revision: map.revision, results };
   }
 
-  #runOne(command: Command, mode: "each" | undefined): ReturnType<typeof runKeyCommand> {
+  #runOne(
+    command: Command,
+    mode: Request["mode"] | undefined,
+    wanted: Wanted,
+  ): ReturnType<typeof runKeyCommand> {
     if (!isKeyCommand(command)) return { refused: "invalid", current: undefined };
-    if (mode === undefined) return runKeyCommand(this.#state, this.#limits, command);
-    const held = command.kind !== "put" || conditionHolds(this.get(command.key), command.condition);
+    if (mode === undefined) return runKeyCommand(this.#state, this.#limits, command, wanted);
+    const held =
+      command.kind !== "put" || conditionHolds(this.#state.map, command.key, command.condition);
     const result = held
-      ? runKeyCommand(this.#state, this.#limits, command)
+      ? runKeyCommand(this.#state, this.#limits, command, wanted)
       : { refused: "condition-failed" as const, current: this.get(command.key) };
     if (!("refused" in result)) return result;
     const detail: ResultDetail = { kind: "refused", reason: result.refused };
@@ -253,30 +255,27 @@ export class Store {
   // ---- the present ---------------------------------------------------------
 
   get(key: Uint8Array): KeyValue | undefined {
-    return this.#state.map.get(keyText(key));
+    return this.#state.map.get(key);
   }
 
   /** The place of a key's current record, or -1 when it is absent; until the store next changes. */
   find(bytes: Uint8Array, keyStart: number, keySize: number): number {
-    const record = this.get(bytes.subarray(keyStart, keyStart + keySize));
-    if (record === undefined) return -1;
-    return this.#found.push(record) - 1;
+    return this.#state.map.find(bytes, keyStart, keySize) || -1;
   }
 
   /** Bytes of the value at a place that `find` gave. */
   valueSizeAt(place: number): number {
-    return this.#found[place]?.value.length ?? 0;
+    return this.#state.map.records.valueSizeOf(place);
   }
 
   /** Copies the value at a place that `find` gave into `target`, from `at` on. */
   copyValueAt(place: number, target: Uint8Array, at: number): void {
-    const record = this.#found[place];
-    if (record !== undefined) target.set(record.value, at);
+    this.#state.map.records.copyValue(place, target, at);
   }
 
   /** Keys in [from, end), byte order, at most `countMax` keys and about `sizeMax` bytes (at least one key). */
   range(from: Uint8Array, end: Uint8Array, countMax: number, sizeMax: number): RangePage {
-    return pageOf(this.#state.map.range(keyText(from), keyText(end)), { countMax, sizeMax });
+    return pageOf(this.#state.map.range(from, end), { countMax, sizeMax });
   }
 
   /**
@@ -284,8 +283,10 @@ export class Store {
    * @param now this node's clock, milliseconds since 1970
    */
   remainingOf(key: Uint8Array, now: number): number | undefined {
-    const id = this.get(key)?.lease;
-    return id === undefined ? undefined : this.lease(id, now)?.remaining;
+    const { map, leases, clock } = this.#state;
+    const record = map.findKey(key);
+    const lease = record === 0 ? undefined : leases.get(map.records.leaseOf(record));
+    return lease && Math.max(lease.deadline - clock.runTimeAt(now), 0);
   }
 
   // ---- the past ------------------------------------------------------------
@@ -293,14 +294,14 @@ export class Store {
   /** A key as it was at `revision`. */
   at(key: Uint8Array, revision: number): KeyValue | undefined {
     checkRevision(this.#state.map, revision);
-    return this.#state.map.at(keyText(key), revision);
+    return this.#state.map.at(key, revision);
   }
 
   /** As `range`, at `revision`. */
   rangeAt(from: Uint8Array, end: Uint8Array, revision: number, limits: PageLimits): RangePage {
     const { map } = this.#state;
     checkRevision(map, revision);
-    return pageOf(map.rangeAt(keyText(from), keyText(end), revision), limits);
+    return pageOf(map.rangeAt(from, end, revision), limits);
   }
 
   /** The newest revision at `time`, milliseconds since 1970 by the log. @throws {DatabaseError} REVISION_COMPACTED */
@@ -328,7 +329,7 @@ export class Store {
     const remaining = Math.max(lease.deadline - clock.runTimeAt(now), 0);
     return {
       ...leaseDetail(lease, remaining),
-      keys: [...lease.keys].sort().flatMap((text) => this.#state.map.get(text)?.key ?? []),
+      keys: [...lease.keys].sort().map(textBytes),
     };
   }
 
@@ -376,7 +377,7 @@ export class Store {
     const open = this.#state.transactions.get(transaction);
     return open === undefined
       ? "unknown"
-      : pageOf(rangeIn(this.#state.map, open, keyText(from), keyText(end)), limits);
+      : pageOf(rangeIn(this.#state.map, open, from, end), limits);
   }
 
   /** What became of a request; undefined when it was never applied, or so long ago that it is forgotten. */

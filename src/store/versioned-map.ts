@@ -1,31 +1,49 @@
 /**
- * The versioned map: the table of current values and the history behind it.
+ * The versioned map: the keys, what they are and what they were.
+ *
+ * Everything a key costs is in an arena off the heap (records.ts); a hash finds keys
+ * (key-table.ts), two indexes have them in order (key-index.ts): the live ones, and
+ * those that were deleted and whose history is kept, so that a range over the
+ * present does not walk over graves.
  *
  * Revisions are etcd's. All changes between `begin` and `end` are one request's:
  * they share one revision, a key that is changed twice has one change, and
- * `takeBack` undoes all of them.
+ * `takeBack` undoes all of them. A version whose modRevision is the next revision is
+ * thus one of the request under way.
  *
- * A view pins a compaction: what it reads stays readable, while the map goes on
- * changing and even while it is compacted further; what is compacted meanwhile is
- * freed when the view is closed.
+ * A view pins a compaction: what it reads stays readable where it is, while the map
+ * goes on changing and even while it is compacted further; what is compacted
+ * meanwhile is freed when the view is closed.
  */
 import { assert } from "../assert.js";
 import type { KeyValue } from "./command.js";
-import { History, isTombstone, tombstone } from "./history.js";
+import { hashOf } from "./hash.js";
+import { History } from "./history.js";
+import { KeyIndex } from "./key-index.js";
+import { keyText } from "./key-order.js";
+import { KeyTable } from "./key-table.js";
 import type { Leases } from "./lease.js";
-import { MapTable } from "./map-table.js";
-import type { Table } from "./table.js";
+import { Records } from "./records.js";
+
+/** Compacted changes freed with a compaction or the end of a view, and with each request until all are. */
+const FREED_COUNT_MAX = 4000;
+const FREED_WITH_REQUEST_COUNT_MAX = 64;
+const NO_BYTES = new Uint8Array(0);
 
 export class VersionedMap {
-  readonly #table: Table = new MapTable();
-  readonly history = new History();
+  readonly records: Records = new Records();
+  readonly history: History = new History(this.records);
+  readonly #keys = new KeyTable(this.records);
+  readonly #live = new KeyIndex(this.records);
+  readonly #dead = new KeyIndex(this.records);
   readonly #leases: Leases;
   #revision = 1;
   #compactedRevision = 0;
   #pinned = false;
   #logTime = 0;
-  /** What keys were before the request under way; undefined while nothing could have to be taken back. */
-  #before: Map<string, KeyValue | undefined> | undefined;
+  /** keys that the request under way has changed, in the order in which it did: the first `#touchedCount` */
+  #touched: number[] = [];
+  #touchedCount = 0;
 
   /** @param leases told which keys name them */
   constructor(leases: Leases) {
@@ -43,109 +61,267 @@ export class VersionedMap {
 
   /** keys */
   get size(): number {
-    return this.#table.size;
+    return this.#live.size;
   }
 
-  get(text: string): KeyValue | undefined {
-    return this.#table.get(text);
+  // ---- reading -------------------------------------------------------------
+
+  /** The current record of a key, as the place of a version; 0 when it is absent. */
+  find(bytes: Uint8Array, start: number, size: number): number {
+    const key = this.#keys.find(hashOf(bytes, start, size), bytes, start, size);
+    return key === 0 ? 0 : this.#recordOr0(this.records.newestOf(key));
+  }
+
+  /** As `find`, of a whole key. */
+  findKey(key: Uint8Array): number {
+    return this.find(key, 0, key.length);
+  }
+
+  get(key: Uint8Array): KeyValue | undefined {
+    const version = this.findKey(key);
+    return version === 0 ? undefined : this.records.keyValueOf(version);
   }
 
   /** What a key was at `revision`, which is not compacted. */
-  at(text: string, revision: number): KeyValue | undefined {
-    const current = this.#table.get(text);
-    if (current !== undefined && current.modRevision <= revision) return current;
-    const older = this.history.at(text, revision);
-    return older === undefined || isTombstone(older) ? undefined : older;
+  at(key: Uint8Array, revision: number): KeyValue | undefined {
+    const place = this.#keyAt(key);
+    const version = place === 0 ? 0 : this.#recordOr0(this.records.at(place, revision));
+    return version === 0 ? undefined : this.records.keyValueOf(version);
   }
 
   /** The revision of a key's last change; 0 when it is absent and its deletion is compacted, or never was. */
-  changedAt(text: string): number {
-    const current = this.#table.get(text);
-    if (current !== undefined) return current.modRevision;
-    const deletedAt = this.history.at(text, Infinity)?.modRevision ?? 0;
-    // A view may keep older ones on this node alone: they must not reach the fold.
-    return deletedAt > this.#compactedRevision ? deletedAt : 0;
+  changedAt(key: Uint8Array): number {
+    const newest = this.#newestOf(key);
+    if (newest === 0) return 0;
+    const revision = this.records.modRevisionOf(newest);
+    // Tombstones that are not freed yet are there on this node alone: they must not reach the fold.
+    const isKnown = this.records.isRecord(newest) || revision > this.#compactedRevision;
+    return isKnown ? revision : 0;
   }
 
-  /** Keys with a record in [from, end), in order; an empty `end` means no upper bound. Not to be changed meanwhile. */
-  *range(from: string, end: string): IterableIterator<KeyValue> {
-    for (const text of this.#table.keys(from)) {
-      if (end !== "" && text >= end) return;
-      const record = this.#table.get(text);
-      if (record !== undefined) yield record;
+  /** The versions of a key that can be read, newest first; the last may be what it was at the compaction. */
+  versionsOf(key: Uint8Array): number[] {
+    const versions: number[] = [];
+    let version = this.#newestOf(key);
+    while (version !== 0) {
+      versions.push(version);
+      if (this.records.modRevisionOf(version) <= this.#compactedRevision) break;
+      version = this.records.olderOf(version);
+    }
+    return versions;
+  }
+
+  /**
+   * The records of the keys in [from, end), in order, as places of versions; an empty
+   * `end` means no upper bound. The map must not be changed meanwhile.
+   */
+  *findRange(from: Uint8Array, end: Uint8Array): IterableIterator<number> {
+    const cursor = this.#live.from(from);
+    while (cursor.key !== 0 && this.#isBefore(cursor.key, end)) {
+      yield this.records.newestOf(cursor.key);
+      cursor.advance();
     }
   }
 
-  /** As `range`, at `revision`, which is not compacted. */
-  *rangeAt(from: string, end: string, revision: number): IterableIterator<KeyValue> {
-    for (const text of merged(this.#table.keys(from), this.history.deadKeys(from))) {
-      if (end !== "" && text >= end) return;
-      const record = this.at(text, revision);
-      if (record !== undefined) yield record;
+  /** As `findRange`, at `revision`, which is not compacted. */
+  *findRangeAt(from: Uint8Array, end: Uint8Array, revision: number): IterableIterator<number> {
+    const live = this.#live.from(from);
+    const dead = this.#dead.from(from);
+    for (;;) {
+      const isLive =
+        live.key !== 0 && (dead.key === 0 || this.records.compareKeys(live.key, dead.key) < 0);
+      const cursor = isLive ? live : dead;
+      if (cursor.key === 0 || !this.#isBefore(cursor.key, end)) return;
+      const version = this.#recordOr0(this.records.at(cursor.key, revision));
+      cursor.advance();
+      if (version !== 0) yield version;
     }
   }
 
-  /** @param canBeRefused whether changes may have to be taken back */
-  begin(logTime: number, canBeRefused: boolean): void {
+  /** As `findRange`, the records themselves. */
+  *range(from: Uint8Array, end: Uint8Array): IterableIterator<KeyValue> {
+    for (const version of this.findRange(from, end)) yield this.records.keyValueOf(version);
+  }
+
+  /** As `findRangeAt`, the records themselves. */
+  *rangeAt(from: Uint8Array, end: Uint8Array, revision: number): IterableIterator<KeyValue> {
+    for (const version of this.findRangeAt(from, end, revision)) {
+      yield this.records.keyValueOf(version);
+    }
+  }
+
+  #isBefore(key: number, end: Uint8Array): boolean {
+    return end.length === 0 || this.records.compareKey(key, end, 0, end.length) < 0;
+  }
+
+  #keyAt(key: Uint8Array): number {
+    return this.#keys.find(hashOf(key, 0, key.length), key, 0, key.length);
+  }
+
+  #newestOf(key: Uint8Array): number {
+    const place = this.#keyAt(key);
+    return place === 0 ? 0 : this.records.newestOf(place);
+  }
+
+  #recordOr0(version: number): number {
+    return this.records.isRecord(version) ? version : 0;
+  }
+
+  // ---- changing ------------------------------------------------------------
+
+  begin(logTime: number): void {
     this.#logTime = logTime;
-    this.#before = canBeRefused ? new Map() : undefined;
+    if (this.history.isBehind && !this.#pinned) this.#free(FREED_WITH_REQUEST_COUNT_MAX);
   }
 
-  set(text: string, record: KeyValue, before: KeyValue | undefined): void {
-    if (this.#before === undefined) this.#settle(text, before, record);
-    else if (!this.#before.has(text)) this.#before.set(text, before);
-    this.#table.set(text, record);
-  }
-
-  delete(text: string, before: KeyValue): void {
-    if (this.#before === undefined) this.#settle(text, before, this.#tombstoneOf(before));
-    else if (!this.#before.has(text)) this.#before.set(text, before);
-    this.#table.delete(text);
-  }
-
-  /** The request is done. @param changed whether it makes a revision */
-  end(changed: boolean): void {
-    const touched = this.#before;
-    this.#before = undefined;
-    if (touched !== undefined) {
-      for (const [text, before] of touched) {
-        const after = this.#table.get(text);
-        if (after !== undefined) this.#settle(text, before, after);
-        else if (before !== undefined) this.#settle(text, before, this.#tombstoneOf(before));
-      }
+  /**
+   * Sets a key, whose bytes and value are copied.
+   *
+   * @param lease 0 for none
+   * @returns the place of the record
+   */
+  put(
+    keyBytes: Uint8Array,
+    keyStart: number,
+    keySize: number,
+    valueBytes: Uint8Array,
+    valueStart: number,
+    valueSize: number,
+    lease: number,
+  ): number {
+    const { records } = this;
+    const key = this.#keyFor(keyBytes, keyStart, keySize);
+    const revision = this.#revision + 1;
+    const newest = records.newestOf(key);
+    const isThere = records.isRecord(newest);
+    const isTouched = newest !== 0 && records.modRevisionOf(newest) === revision;
+    const record = records.addVersion(
+      key,
+      isTouched ? records.olderOf(newest) : newest,
+      isTouched ? newest : 0,
+      isThere ? records.createRevisionOf(newest) : revision,
+      revision,
+      isThere ? records.versionOf(newest) + 1 : 1,
+      lease,
+      valueBytes,
+      valueStart,
+      valueSize,
+    );
+    records.setNewest(key, record);
+    if (!isThere) {
+      this.#live.add(key);
+      if (newest !== 0) this.#dead.remove(key);
     }
+    if (isTouched) records.arena.free(newest);
+    else this.#touched[this.#touchedCount++] = key;
+    return record;
+  }
+
+  #keyFor(bytes: Uint8Array, start: number, size: number): number {
+    const hash = hashOf(bytes, start, size);
+    let key = this.#keys.find(hash, bytes, start, size);
+    if (key === 0) {
+      key = this.records.addKey(bytes, start, size);
+      this.#keys.add(hash, key);
+    }
+    return key;
+  }
+
+  /** Deletes a key. @param record its current one */
+  delete(record: number): void {
+    const { records } = this;
+    const key = records.keyOfVersion(record);
+    const revision = this.#revision + 1;
+    const isTouched = records.modRevisionOf(record) === revision;
+    const older = isTouched ? records.olderOf(record) : record;
+    const replaced = isTouched ? record : 0;
+    records.setNewest(
+      key,
+      records.addVersion(key, older, replaced, 0, revision, 0, 0, NO_BYTES, 0, 0),
+    );
+    this.#live.remove(key);
+    this.#dead.add(key);
+    if (isTouched) records.arena.free(record);
+    else this.#touched[this.#touchedCount++] = key;
+  }
+
+  /** The request is done. What it changed makes a revision. */
+  end(): void {
+    const count = this.#touchedCount;
+    for (let i = 0; i < count; i++) this.#settle(this.#touched[i] ?? 0);
+    this.#forgetTouched();
     this.#leases.end();
-    if (changed) this.#revision += 1;
+    if (count > 0) this.#revision += 1;
   }
 
   /** The request is refused. */
   takeBack(): void {
-    for (const [text, before] of this.#before ?? []) {
-      if (before !== undefined) this.#table.set(text, before);
-      else this.#table.delete(text);
-    }
-    this.#before = undefined;
+    for (let i = this.#touchedCount - 1; i >= 0; i--) this.#undo(this.#touched[i] ?? 0);
+    this.#forgetTouched();
     this.#leases.takeBack();
   }
 
-  #settle(text: string, before: KeyValue | undefined, after: KeyValue): void {
-    this.history.record(text, before, after, this.#logTime);
-    this.#leases.moved(text, before?.lease, after.lease);
+  #forgetTouched(): void {
+    if (this.#touchedCount > FREED_COUNT_MAX) this.#touched = [];
+    this.#touchedCount = 0;
   }
 
-  #tombstoneOf(record: KeyValue): KeyValue {
-    return tombstone(record.key, this.#revision + 1);
+  #settle(key: number): void {
+    const { records } = this;
+    const after = records.newestOf(key);
+    const before = this.#recordOr0(records.olderOf(after));
+    // A key that came and went within the request was never there.
+    if (before === 0 && records.isTombstone(after)) {
+      this.#undo(key);
+      return;
+    }
+    this.history.record(after, this.#logTime);
+    const leaseBefore = before === 0 ? 0 : records.leaseOf(before);
+    const leaseAfter = records.leaseOf(after);
+    if (leaseBefore !== leaseAfter) this.#moveLease(key, leaseBefore, leaseAfter);
   }
+
+  #moveLease(key: number, before: number, after: number): void {
+    const text = keyText(this.records.viewOfKey(key));
+    this.#leases.moved(text, before === 0 ? undefined : before, after === 0 ? undefined : after);
+  }
+
+  /** A key becomes again what it was before the request. */
+  #undo(key: number): void {
+    const { records } = this;
+    const version = records.newestOf(key);
+    const older = records.olderOf(version);
+    const isLive = records.isRecord(version);
+    const wasLive = records.isRecord(older);
+    const wasDead = older !== 0 && !wasLive;
+    if (isLive && !wasLive) this.#live.remove(key);
+    if (!isLive && wasLive) this.#live.add(key);
+    if (!isLive && !wasDead) this.#dead.remove(key);
+    if (isLive && wasDead) this.#dead.add(key);
+    records.setNewest(key, older);
+    records.uncount(key);
+    records.arena.free(version);
+    if (older === 0) this.#dropKey(key);
+  }
+
+  #dropKey(key: number): void {
+    const bytes = this.records.viewOfKey(key);
+    this.#keys.remove(hashOf(bytes, 0, bytes.length), key);
+    this.records.arena.free(key);
+  }
+
+  // ---- compacting ----------------------------------------------------------
 
   /** @param revision beyond the compacted one, at most the current one */
   compact(revision: number): void {
     assert(revision > this.#compactedRevision, "a compaction moves on");
     assert(revision <= this.#revision, "what did not happen is not compacted");
     this.#compactedRevision = revision;
-    if (!this.#pinned) this.#forget();
+    this.history.compact(revision);
+    if (!this.#pinned) this.#free(FREED_COUNT_MAX);
   }
 
-  /** Keeps what is readable now readable until `unpin`. */
+  /** Keeps what is readable now readable, where it is, until `unpin`. */
   pin(): void {
     assert(!this.#pinned, "there is one view at a time");
     this.#pinned = true;
@@ -153,12 +329,19 @@ export class VersionedMap {
 
   unpin(): void {
     this.#pinned = false;
-    this.#forget();
+    this.#free(FREED_COUNT_MAX);
   }
 
-  #forget(): void {
-    this.history.compact(this.#compactedRevision, (text) => this.#table.get(text));
+  #free(countMax: number): void {
+    this.history.free(countMax, this.#dropDead);
+    if (!this.history.isBehind) this.history.times.compact(this.#compactedRevision);
   }
+
+  readonly #dropDead = (key: number, tombstone: number): void => {
+    this.#dead.remove(key);
+    this.records.arena.free(tombstone);
+    this.#dropKey(key);
+  };
 
   // ---- taking a state back -------------------------------------------------
 
@@ -169,36 +352,60 @@ export class VersionedMap {
     this.#compactedRevision = compactedRevision;
   }
 
-  /** A key as it was at the compacted revision. */
-  restoreKey(text: string, record: KeyValue): void {
-    this.#leases.moved(text, undefined, record.lease);
-    this.#table.set(text, record);
+  /** A key as it was at the compacted revision, behind all others. @returns its place */
+  restoreKey(row: KeyValue): number {
+    const { key: bytes } = row;
+    const key = this.records.addKey(bytes, 0, bytes.length);
+    this.#keys.add(hashOf(bytes, 0, bytes.length), key);
+    this.#live.add(key);
+    this.records.setNewest(key, this.#restoreVersion(key, row));
+    if (row.lease !== undefined) this.#moveLease(key, 0, row.lease);
+    return key;
   }
 
   /** A change after it; in order. */
-  restoreChange(text: string, after: KeyValue, logTime: number): void {
+  restorePut(row: KeyValue, logTime: number): void {
     this.#logTime = logTime;
-    this.#settle(text, this.#table.get(text), after);
-    if (isTombstone(after)) this.#table.delete(text);
-    else this.#table.set(text, after);
-  }
-}
-
-/** Two ascending sequences without a common member as one. */
-function* merged(
-  left: IterableIterator<string>,
-  right: IterableIterator<string>,
-): IterableIterator<string> {
-  let a = left.next();
-  let b = right.next();
-  while (a.done !== true || b.done !== true) {
-    if (b.done === true || (a.done !== true && a.value < b.value)) {
-      if (a.done === true) return;
-      yield a.value;
-      a = left.next();
-    } else {
-      yield b.value;
-      b = right.next();
+    const { key: bytes } = row;
+    const key = this.#keyFor(bytes, 0, bytes.length);
+    const newest = this.records.newestOf(key);
+    const isThere = this.records.isRecord(newest);
+    this.records.setNewest(key, this.#restoreVersion(key, row));
+    if (!isThere) {
+      this.#live.add(key);
+      if (newest !== 0) this.#dead.remove(key);
     }
+    this.#settle(key);
+  }
+
+  /** A deletion after it; in order. @returns whether the key was there */
+  restoreDelete(bytes: Uint8Array, revision: number, logTime: number): boolean {
+    this.#logTime = logTime;
+    const record = this.findKey(bytes);
+    if (record === 0) return false;
+    const key = this.records.keyOfVersion(record);
+    const { records } = this;
+    records.setNewest(key, records.addVersion(key, record, 0, 0, revision, 0, 0, NO_BYTES, 0, 0));
+    this.#live.remove(key);
+    this.#dead.add(key);
+    this.#settle(key);
+    return true;
+  }
+
+  #restoreVersion(key: number, row: KeyValue): number {
+    const { createRevision, modRevision, version, lease = 0, value } = row;
+    const older = this.records.newestOf(key);
+    return this.records.addVersion(
+      key,
+      older,
+      0,
+      createRevision,
+      modRevision,
+      version,
+      lease,
+      value,
+      0,
+      value.length,
+    );
   }
 }

@@ -6,7 +6,7 @@ import type { StateRow } from "../../src/store/state-row.js";
 import { Store } from "../../src/store/store.js";
 import { anyWholeRequest, LIMITS } from "./any-request.js";
 import { bytes, put, request } from "./requests.js";
-import { rest, restored } from "./whole-state.js";
+import { kept, rest, restored } from "./whole-state.js";
 
 function applyAll(store: Store, requests: readonly Request[], from = 0): void {
   requests.forEach((each, i) => {
@@ -29,7 +29,7 @@ describe("a view of the state", () => {
           const view = store.openView();
           const rows: StateRow[] = [];
           during.forEach((each, i) => {
-            rows.push(...view.next(1));
+            rows.push(...view.next(1).map(kept));
             store.apply(each, 2_000_000 + i);
           });
           rows.push(...rest(view, 1));

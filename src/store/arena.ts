@@ -1,0 +1,216 @@
+/**
+ * Memory off the JavaScript heap: cells of any size in pages of cells of one size.
+ *
+ *   place := page number, unit within the page     a u32; 0 is no place
+ *   unit  := 8 bytes                               every cell begins at one
+ *   page  := cell*                                 of one size class, 256 KiB at most
+ *
+ * Size classes are a sixteenth apart. A freed cell is the next of its class to be
+ * used; a page without a cell in use is given back, so that what one size has left
+ * another one gets. A cell too large for the classes has a page of its own, which
+ * is never used again: views of its bytes stay true for ever.
+ *
+ * A page begins small and is copied into larger memory as it fills, so that a small
+ * database has small pages: views of a page's memory are of one moment, places stay.
+ */
+import { assert } from "../assert.js";
+
+const UNIT_SHIFT = 3;
+const UNIT_SIZE: number = 1 << UNIT_SHIFT;
+const PAGE_SHIFT = 15;
+const PAGE_UNITS: number = 1 << PAGE_SHIFT;
+const UNIT_MASK: number = PAGE_UNITS - 1;
+/** 32 GiB in full pages. */
+const PAGE_COUNT_MAX: number = 1 << (32 - PAGE_SHIFT);
+/** units; a larger cell has a page of its own */
+const CLASS_UNITS_MAX: number = PAGE_UNITS / 4;
+const FIRST_PAGE_UNITS = 64;
+/** A new page of a class has room for this part of the cells that the class has. */
+const GROWTH_PART = 8;
+
+/** Memory of one page. */
+class Page {
+  readonly number: number;
+  readonly cellUnits: number;
+  /** cells it may grow to */
+  readonly capacity: number;
+  bytes: Uint8Array;
+  words: Uint32Array;
+  doubles: Float64Array;
+  /** cells that its memory has, that were used ever, that are used */
+  cellCount: number;
+  begunCount = 0;
+  usedCount = 0;
+  /** the unit of a freed cell, plus 1; the next one's stands in its first word. 0: none */
+  firstFree = 0;
+  /** among the pages of its class that have room */
+  before: Page | undefined;
+  behind: Page | undefined;
+
+  constructor(number: number, cellUnits: number, cellCount: number) {
+    this.number = number;
+    this.cellUnits = cellUnits;
+    this.capacity = Math.max(1, Math.floor(PAGE_UNITS / cellUnits));
+    this.cellCount = Math.min(Math.max(cellCount, 1), this.capacity);
+    const memory = new ArrayBuffer(this.cellCount * cellUnits * UNIT_SIZE);
+    this.bytes = new Uint8Array(memory);
+    this.words = new Uint32Array(memory);
+    this.doubles = new Float64Array(memory);
+  }
+
+  get isFull(): boolean {
+    return this.usedCount === this.capacity;
+  }
+
+  /** A cell that is not in use: its unit. The page is not full. */
+  take(): number {
+    this.usedCount += 1;
+    if (this.firstFree !== 0) {
+      const unit = this.firstFree - 1;
+      this.firstFree = this.words[unit << 1] ?? 0;
+      return unit;
+    }
+    if (this.begunCount === this.cellCount) this.#grow();
+    this.begunCount += 1;
+    return (this.begunCount - 1) * this.cellUnits;
+  }
+
+  giveBack(unit: number): void {
+    this.usedCount -= 1;
+    this.words[unit << 1] = this.firstFree;
+    this.firstFree = unit + 1;
+  }
+
+  #grow(): void {
+    this.cellCount = Math.min(2 * this.cellCount, this.capacity);
+    const bytes = new Uint8Array(this.cellCount * this.cellUnits * UNIT_SIZE);
+    bytes.set(this.bytes);
+    this.bytes = bytes;
+    this.words = new Uint32Array(bytes.buffer);
+    this.doubles = new Float64Array(bytes.buffer);
+  }
+}
+
+/** The first unit of a cell within its page; its words begin at twice, its bytes at eight times that. */
+export function unitOf(place: number): number {
+  return place & UNIT_MASK;
+}
+
+export class Arena {
+  /** by number; the first stands for no page */
+  readonly #pages: Page[] = [new Page(0, 1, 1)];
+  readonly #freeNumbers: number[] = [];
+  /** by class, the first page that has room */
+  readonly #withRoom: (Page | undefined)[] = [];
+  /** by class, cells in use */
+  readonly #usedCounts: number[] = [];
+  #size = 0;
+
+  /** bytes of all pages */
+  get size(): number {
+    return this.#size;
+  }
+
+  page(place: number): Page {
+    const page = this.#pages[place >>> PAGE_SHIFT];
+    assert(page !== undefined, "a place is in a page");
+    return page;
+  }
+
+  /** Whether a cell of so many bytes has a page of its own. */
+  static isAlone(size: number): boolean {
+    return size > CLASS_UNITS_MAX << UNIT_SHIFT;
+  }
+
+  /**
+   * A cell of at least `size` bytes, which hold what they held.
+   * @returns its place
+   */
+  allocate(size: number): number {
+    const units = (size + UNIT_SIZE - 1) >>> UNIT_SHIFT;
+    if (units > CLASS_UNITS_MAX) return (this.#newPage(units, 1).number << PAGE_SHIFT) >>> 0;
+    const shift = shiftOf(units);
+    const sizeClass = classOf(units, shift);
+    const page = this.#withRoom[sizeClass] ?? this.#openPage(sizeClass, roundedUp(units, shift));
+    const memory = page.cellCount;
+    const unit = page.take();
+    if (page.cellCount !== memory)
+      this.#size += (page.cellCount - memory) * page.cellUnits * UNIT_SIZE;
+    this.#usedCounts[sizeClass] = (this.#usedCounts[sizeClass] ?? 0) + 1;
+    if (page.isFull) this.#unlink(page, sizeClass);
+    return ((page.number << PAGE_SHIFT) | unit) >>> 0;
+  }
+
+  free(place: number): void {
+    const page = this.page(place);
+    if (page.cellUnits > CLASS_UNITS_MAX) {
+      this.#drop(page);
+      return;
+    }
+    const sizeClass = classOf(page.cellUnits, shiftOf(page.cellUnits));
+    this.#usedCounts[sizeClass] = (this.#usedCounts[sizeClass] ?? 0) - 1;
+    if (page.isFull) this.#link(page, sizeClass);
+    page.giveBack(unitOf(place));
+    // One page with room stays, so that a class that comes and goes does not cost a page each time.
+    const isOnly = page.before === undefined && page.behind === undefined;
+    if (page.usedCount > 0 || (isOnly && page.cellCount < page.capacity)) return;
+    this.#unlink(page, sizeClass);
+    this.#drop(page);
+  }
+
+  #openPage(sizeClass: number, cellUnits: number): Page {
+    const cellCount = Math.max(
+      Math.floor(FIRST_PAGE_UNITS / cellUnits),
+      Math.floor((this.#usedCounts[sizeClass] ?? 0) / GROWTH_PART),
+    );
+    const page = this.#newPage(cellUnits, cellCount);
+    this.#link(page, sizeClass);
+    return page;
+  }
+
+  #newPage(cellUnits: number, cellCount: number): Page {
+    const number = this.#freeNumbers.pop() ?? this.#pages.length;
+    assert(number < PAGE_COUNT_MAX, "the table holds 32 GiB at most");
+    const page = new Page(number, cellUnits, cellCount);
+    this.#pages[number] = page;
+    this.#size += page.bytes.length;
+    return page;
+  }
+
+  #drop(page: Page): void {
+    const nothing = this.#pages[0];
+    assert(nothing !== undefined, "the first page stands for none");
+    this.#pages[page.number] = nothing;
+    this.#freeNumbers.push(page.number);
+    this.#size -= page.bytes.length;
+  }
+
+  #link(page: Page, sizeClass: number): void {
+    const first = this.#withRoom[sizeClass];
+    page.behind = first;
+    if (first !== undefined) first.before = page;
+    this.#withRoom[sizeClass] = page;
+  }
+
+  #unlink(page: Page, sizeClass: number): void {
+    const { before, behind } = page;
+    if (before === undefined) this.#withRoom[sizeClass] = behind;
+    else before.behind = behind;
+    if (behind !== undefined) behind.before = before;
+    page.before = undefined;
+    page.behind = undefined;
+  }
+}
+
+/** How many low bits of a size are rounded: above 32 units all but five. */
+function shiftOf(units: number): number {
+  return units <= 32 ? 0 : 27 - Math.clz32(units - 1);
+}
+
+function classOf(units: number, shift: number): number {
+  return (shift << 4) + ((units - 1) >>> shift);
+}
+
+function roundedUp(units: number, shift: number): number {
+  return (((units - 1) >>> shift) + 1) << shift;
+}

@@ -1,0 +1,159 @@
+/**
+ * Keys by their bytes: an extendible hash of small open-addressing tables.
+ *
+ *   directory  the first bits of a hash  ->  partition; several may share one
+ *   partition  slot*; slot := hash u32, place of a key u32 (0: empty)
+ *
+ * A full partition grows by a quarter, and splits in two when it is large: no
+ * insertion moves more than a few thousand slots, however many keys there are.
+ * Keys that are made to have the same hash share a partition and make only that
+ * one long: the directory doubles only for many partitions' sake.
+ */
+import { assert } from "../assert.js";
+import type { Records } from "./records.js";
+
+const FIRST_SLOT_COUNT = 8;
+/** A partition of so many slots splits instead of growing. */
+const SPLIT_SLOT_COUNT = 4096;
+/** directory entries for each partition, before the directory is not doubled any more */
+const SPREAD_MAX = 16;
+const DEPTH_MAX = 24;
+
+interface Partition {
+  /** hash, key, hash, key ... */
+  slots: Uint32Array;
+  count: number;
+  /** bits of the hash that all its keys share */
+  readonly depth: number;
+}
+
+export class KeyTable {
+  readonly #records: Records;
+  #directory: Partition[] = [{ slots: new Uint32Array(2 * FIRST_SLOT_COUNT), count: 0, depth: 0 }];
+  /** the directory has 2^depth entries */
+  #depth = 0;
+  #partitionCount = 1;
+
+  constructor(records: Records) {
+    this.#records = records;
+  }
+
+  /** The place of a key; 0 when it is not here. */
+  find(hash: number, bytes: Uint8Array, start: number, size: number): number {
+    const { slots } = this.#partitionOf(hash);
+    const slotCount = slots.length >>> 1;
+    let slot = homeOf(hash, slotCount);
+    for (;;) {
+      const key = slots[2 * slot + 1] ?? 0;
+      if (key === 0) return 0;
+      if (slots[2 * slot] === hash && this.#records.isKey(key, bytes, start, size)) return key;
+      slot += 1;
+      if (slot === slotCount) slot = 0;
+    }
+  }
+
+  /** Adds a key that is not here. */
+  add(hash: number, key: number): void {
+    let partition = this.#partitionOf(hash);
+    while (5 * (partition.count + 1) > 2 * partition.slots.length) {
+      if (!this.#split(partition, hash)) grow(partition);
+      partition = this.#partitionOf(hash);
+    }
+    place(partition.slots, hash, key);
+    partition.count += 1;
+  }
+
+  /** Removes a key that is here. */
+  remove(hash: number, key: number): void {
+    const partition = this.#partitionOf(hash);
+    const { slots } = partition;
+    const slotCount = slots.length >>> 1;
+    let hole = homeOf(hash, slotCount);
+    while (slots[2 * hole + 1] !== key) {
+      assert(slots[2 * hole + 1] !== 0, "a key that is removed is in the table");
+      hole = hole + 1 === slotCount ? 0 : hole + 1;
+    }
+    // What follows moves up, unless it would pass its home: no marks are left that would fill the table.
+    for (let next = hole; ;) {
+      next = next + 1 === slotCount ? 0 : next + 1;
+      const moved = slots[2 * next + 1] ?? 0;
+      if (moved === 0) break;
+      const home = homeOf(slots[2 * next] ?? 0, slotCount);
+      const isBetween = hole <= next ? home > hole && home <= next : home > hole || home <= next;
+      if (isBetween) continue;
+      slots[2 * hole] = slots[2 * next] ?? 0;
+      slots[2 * hole + 1] = moved;
+      hole = next;
+    }
+    slots[2 * hole + 1] = 0;
+    partition.count -= 1;
+  }
+
+  #partitionOf(hash: number): Partition {
+    // In two steps: a shift by 32 would be one by 0.
+    const partition = this.#directory[(hash >>> 1) >>> (31 - this.#depth)];
+    assert(partition !== undefined, "the directory covers all hashes");
+    return partition;
+  }
+
+  /** @returns whether it was split: not while it is small, nor when keys were made to be alike */
+  #split(partition: Partition, hash: number): boolean {
+    const { depth, slots } = partition;
+    if (slots.length < 2 * SPLIT_SLOT_COUNT) return false;
+    if (depth === this.#depth) {
+      const isSparse = this.#directory.length >= SPREAD_MAX * this.#partitionCount;
+      if (isSparse || depth === DEPTH_MAX) return false;
+      this.#directory = this.#directory.flatMap((each) => [each, each]);
+      this.#depth += 1;
+    }
+    const bit = 1 << (31 - depth);
+    let highCount = 0;
+    for (let i = 0; i < slots.length; i += 2) {
+      if (slots[i + 1] !== 0 && ((slots[i] ?? 0) & bit) !== 0) highCount += 1;
+    }
+    const low = emptyPartition(partition.count - highCount, depth + 1);
+    const high = emptyPartition(highCount, depth + 1);
+    for (let i = 0; i < slots.length; i += 2) {
+      const key = slots[i + 1] ?? 0;
+      const each = slots[i] ?? 0;
+      if (key !== 0) place((each & bit) === 0 ? low.slots : high.slots, each, key);
+    }
+    const half = 1 << (this.#depth - depth - 1);
+    const first = ((hash >>> 1) >>> (31 - depth)) * 2 * half;
+    for (let i = 0; i < half; i++) {
+      this.#directory[first + i] = low;
+      this.#directory[first + half + i] = high;
+    }
+    this.#partitionCount += 1;
+    return true;
+  }
+}
+
+function emptyPartition(count: number, depth: number): Partition {
+  const slotCount = Math.max(FIRST_SLOT_COUNT, Math.ceil(1.5 * count));
+  return { slots: new Uint32Array(2 * slotCount), count, depth };
+}
+
+function grow(partition: Partition): void {
+  const { slots } = partition;
+  const slotCount = slots.length >>> 1;
+  const grown = slotCount < 256 ? 2 * slotCount : Math.ceil(1.25 * slotCount);
+  partition.slots = new Uint32Array(2 * grown);
+  for (let i = 0; i < slots.length; i += 2) {
+    const key = slots[i + 1] ?? 0;
+    if (key !== 0) place(partition.slots, slots[i] ?? 0, key);
+  }
+}
+
+/** The directory takes the first bits of a hash, the home the last 16. */
+function homeOf(hash: number, slotCount: number): number {
+  return (((hash & 0xffff) * slotCount) / 0x1_0000) >>> 0;
+}
+
+function place(slots: Uint32Array, hash: number, key: number): void {
+  const slotCount = slots.length >>> 1;
+  let slot = homeOf(hash, slotCount);
+  while (slots[2 * slot + 1] !== 0) slot = slot + 1 === slotCount ? 0 : slot + 1;
+  slots[2 * slot] = hash;
+  slots[2 * slot + 1] = key;
+}
