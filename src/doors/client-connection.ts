@@ -2,13 +2,16 @@
  * One client's socket as a protocol sees it: bytes come in by `receive`, replies
  * go out by `write`, and the rest of what sockets do is settled here.
  *
- * Replies are collected and leave once a turn of the loop, in one write. A client
- * that does not read its replies is not read from either (back-pressure), and is
- * cut off when too much waits for it. A client that begins a request and does not
- * get on with it, or does not take what it asked for, is cut off after a while; a
- * client that is silent between requests may stay.
+ * Replies are collected and leave in one write, when what runs now is done: a turn
+ * of the node, or the reading of a chunk. A client that does not read its replies is
+ * not read from either (back-pressure), and is cut off when too much waits for it. A
+ * client that begins a request and does not get on with it, or does not take what it
+ * asked for, is cut off after a while; a client that is silent between requests may
+ * stay.
  */
 import type { Socket } from "node:net";
+import { Output } from "./output.js";
+import type { OutputArena } from "./output.js";
 
 /**
  * What a handler holds after the bytes it was given: nothing unfinished ("idle");
@@ -58,13 +61,15 @@ export interface ConnectionHost {
   readonly limits: ConnectionLimits;
   /** monotonic, milliseconds */
   now(): number;
-  /** Has `connection.flush()` called at the end of this turn of the loop. */
+  /** Where replies are collected. */
+  readonly arena: OutputArena;
+  /** Has `connection.flush()` called when what runs now is done. */
   flushLater(connection: ClientConnection): void;
 }
 
 /** Replies shorter than this are copied together; longer ones are sent from where they lie. */
 const COPY_SIZE_MAX = 1024;
-/** Collected replies beyond this leave at once, not at the end of the turn. */
+/** Collected replies beyond this leave at once, not when what runs now is done. */
 const COLLECTED_SIZE_MAX = 256 * 1024;
 /** What a client may still send after its connection was ended, before it is cut off. */
 const DISCARD_SIZE_MAX = 1024 * 1024;
@@ -82,10 +87,8 @@ export class ClientConnection {
   readonly #socket: Socket;
   readonly #host: ConnectionHost;
   #handler: ConnectionHandler | undefined;
-  /** Latin-1 text (one code unit a byte) and bytes, in order, not yet given to the socket. */
-  #collected: (string | Uint8Array)[] = [];
-  #text = "";
-  #collectedSize = 0;
+  /** not yet given to the socket */
+  readonly #output: Output;
   #flushScheduled = false;
   #heldByHandler = false;
   #heldByOutput = false;
@@ -101,6 +104,7 @@ export class ClientConnection {
     this.id = id;
     this.#socket = socket;
     this.#host = host;
+    this.#output = new Output(host.arena);
     this.since = host.now();
     this.remoteAddress = addressText(socket.remoteAddress, socket.remotePort);
     this.localAddress = addressText(socket.localAddress, socket.localPort);
@@ -120,23 +124,34 @@ export class ClientConnection {
   /** Sends `bytes`, which nobody may change until they are sent. Copied when short. */
   write(bytes: Uint8Array): void {
     if (bytes.length < COPY_SIZE_MAX) {
-      this.writeLatin1(
-        Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"),
-      );
+      const at = this.reserve(bytes.length);
+      this.bytes.set(bytes, at);
       return;
     }
-    if (this.closed) return;
-    if (this.#text !== "") this.#collected.push(this.#text);
-    this.#text = "";
-    this.#collected.push(bytes);
-    this.#onCollected(bytes.length);
+    this.#beforeAdding(bytes.length);
+    if (!this.closed) this.#output.refer(bytes);
   }
 
   /** Sends text of code units up to 255, each of them one byte. */
   writeLatin1(text: string): void {
-    if (this.closed) return;
-    this.#text += text;
-    this.#onCollected(text.length);
+    this.#beforeAdding(text.length);
+    if (!this.closed) this.#output.addLatin1(text);
+  }
+
+  /**
+   * Sends so many bytes, which the caller writes at once, before it calls anything
+   * else here: into `bytes`, from the offset returned on.
+   */
+  reserve(size: number): number {
+    this.#beforeAdding(size);
+    // What is said to nobody is written all the same, and forgotten.
+    if (this.closed) this.#output.drop();
+    return this.#output.reserve(size);
+  }
+
+  /** Where `reserve` has made room; others after each call of it. */
+  get bytes(): Uint8Array {
+    return this.#output.bytes;
   }
 
   /** Stops reading until `resumeReading`: the handler has as much to do as it allows. */
@@ -166,7 +181,7 @@ export class ClientConnection {
   /** Closes at once, whatever is unsent. */
   destroy(): void {
     this.#ended = true;
-    this.#dropCollected();
+    this.#output.drop();
     this.#socket.destroy();
   }
 
@@ -217,25 +232,24 @@ export class ClientConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#ended = true;
-    this.#dropCollected();
+    this.#output.drop();
     this.#handler?.closed();
   }
 
   /** The door's: gives what was collected to the socket. */
   flush(): void {
     this.#flushScheduled = false;
-    if (this.#collectedSize === 0 || this.closed) return;
-    const text = this.#text;
-    const collected = this.#collected;
-    this.#dropCollected();
-    if (collected.length === 0) {
-      this.#socket.write(text, "latin1");
-    } else {
-      this.#socket.cork();
-      for (const piece of collected) this.#writePiece(piece);
-      if (text !== "") this.#socket.write(text, "latin1");
-      this.#socket.uncork();
+    if (this.#output.size === 0 || this.closed) return;
+    const pieces = this.#output.take();
+    const socket = this.#socket;
+    // Behind what waits already nothing can leave at once.
+    const mustWait = socket.writableLength > 0;
+    if (pieces.length > 1) socket.cork();
+    for (const { bytes, isShared } of pieces) {
+      socket.write(mustWait && isShared ? Buffer.from(bytes) : bytes);
     }
+    if (pieces.length > 1) socket.uncork();
+    if (!mustWait && socket.writableLength > 0) this.#host.arena.keep();
     if (this.#socket.writableLength > this.#host.limits.unsentPauseSize && !this.#heldByOutput) {
       this.#heldByOutput = true;
       this.#socket.pause();
@@ -257,23 +271,18 @@ export class ClientConnection {
     if (now - this.#stalledSince >= this.#host.limits.stallTimeoutMs) this.destroy();
   }
 
-  #writePiece(piece: string | Uint8Array): void {
-    if (typeof piece === "string") this.#socket.write(piece, "latin1");
-    else this.#socket.write(piece);
-  }
-
-  #onCollected(size: number): void {
-    this.#collectedSize += size;
-    if (this.#collectedSize + this.#socket.writableLength > this.#host.limits.unsentSizeMax) {
+  /** Before so many bytes more are collected: whoever takes too little is cut off, what is much leaves first. */
+  #beforeAdding(size: number): void {
+    if (this.closed) return;
+    const collected = this.#output.size + size;
+    if (collected + this.#socket.writableLength > this.#host.limits.unsentSizeMax) {
       this.destroy();
       return;
     }
-    if (this.#collectedSize > COLLECTED_SIZE_MAX) {
-      this.flush();
-    } else if (!this.#flushScheduled) {
-      this.#flushScheduled = true;
-      this.#host.flushLater(this);
-    }
+    if (collected > COLLECTED_SIZE_MAX) this.flush();
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#host.flushLater(this);
   }
 
   #onDrain(): void {
@@ -285,12 +294,6 @@ export class ClientConnection {
 
   #read(): void {
     if (this.#ended || (!this.#heldByHandler && !this.#heldByOutput)) this.#socket.resume();
-  }
-
-  #dropCollected(): void {
-    this.#collected = [];
-    this.#text = "";
-    this.#collectedSize = 0;
   }
 }
 

@@ -12,6 +12,7 @@ import type { Server, Socket } from "node:net";
 import { DatabaseError } from "../errors.js";
 import { ClientConnection, DEFAULT_CONNECTION_LIMITS } from "./client-connection.js";
 import type { ConnectionHandler, ConnectionHost, ConnectionLimits } from "./client-connection.js";
+import { OutputArena } from "./output.js";
 
 export { ClientConnection } from "./client-connection.js";
 export type { ConnectionHandler, ConnectionLimits, InputState } from "./client-connection.js";
@@ -62,6 +63,7 @@ export class ClientDoor implements AsyncDisposable {
     this.#host = {
       limits,
       now: () => performance.now(),
+      arena: new OutputArena(),
       flushLater: (connection) => {
         this.#flushLater(connection);
       },
@@ -234,15 +236,21 @@ export class ClientDoor implements AsyncDisposable {
     return undecided && head.length < HEAD_SIZE_MAX ? "more" : undefined;
   }
 
+  /** Behind what runs now, not a turn of the loop later: the answer to a lone request waits for nothing. */
   #flushLater(connection: ClientConnection): void {
     if (this.#toFlush.length === 0) {
-      setImmediate(() => {
-        const connections = this.#toFlush;
-        this.#toFlush = [];
-        for (const each of connections) each.flush();
+      process.nextTick(() => {
+        this.#flush();
       });
     }
     this.#toFlush.push(connection);
+  }
+
+  #flush(): void {
+    const connections = this.#toFlush;
+    this.#toFlush = [];
+    for (const each of connections) each.flush();
+    if (this.#toFlush.length === 0) this.#host.arena.reset();
   }
 }
 

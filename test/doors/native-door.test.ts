@@ -11,6 +11,7 @@ import {
   encodeClientRequestFrame,
 } from "../../src/codec/client-message.js";
 import { encodeFrame, FRAME_HEADER_SIZE } from "../../src/codec/frame.js";
+import { OutputArena } from "../../src/doors/output.js";
 import { ClientConnection, DEFAULT_CONNECTION_LIMITS } from "../../src/doors/client-connection.js";
 import { ClientDoor } from "../../src/doors/door.js";
 import { type NativeDoorLimits, nativeProtocol } from "../../src/doors/native/native-door.js";
@@ -498,7 +499,12 @@ describe("doors: the native protocol", () => {
 
 /** A connection whose door is not there: what is written to it goes nowhere. */
 function silentConnection(): ClientConnection {
-  const host = { limits: DEFAULT_CONNECTION_LIMITS, now: () => 0, flushLater: () => undefined };
+  const host = {
+    limits: DEFAULT_CONNECTION_LIMITS,
+    now: () => 0,
+    arena: new OutputArena(),
+    flushLater: () => undefined,
+  };
   return new ClientConnection(1, new Socket(), host);
 }
 

@@ -6,6 +6,9 @@
  *   bulk      := "$" size CRLF byte[size] CRLF
  *   inline    := word* LF                           words may be quoted, as in redis-cli
  *
+ * GET of a key and SET of a key to a value, which nearly all requests are, are known
+ * by their bytes: `nextPlain` tells where key and value lie, and makes nothing.
+ *
  * Every size is checked before anything waits for it or is made for it. Bytes are
  * joined only when what they belong to is complete, so that a large value that
  * comes in small pieces costs one copy. After a fault nothing more is read: where
@@ -39,6 +42,24 @@ const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;
 
+/** GET and SET as nearly all clients write them: the count, and the name behind its size. */
+const GET_COUNT = 0x32;
+const SET_COUNT = 0x33;
+const NAME_SIZE = 3;
+const NAME_DIGIT = 0x33;
+/** Bytes in front of a plain request's key. */
+const PLAIN_HEAD_SIZE = 13;
+/** Bytes of the shortest plain request. */
+const PLAIN_SIZE_MIN = 20;
+/** A letter with this bit set is lower case. */
+const LOWER = 0x20;
+const LOWER_E = 0x65;
+const LOWER_G = 0x67;
+const LOWER_S = 0x73;
+const LOWER_T = 0x74;
+/** Beyond so many digits a size is left to the strict reader. */
+const PLAIN_DIGITS_MAX = 8;
+
 const MORE: ParserStep = { kind: "more" };
 const EMPTY = Buffer.alloc(0);
 /** A count line has at most this many bytes between its sign and CRLF: int64's digits. */
@@ -59,6 +80,11 @@ export class RequestParser {
   #argsLeft = 0;
   #args: Buffer[] = [];
   #argsSize = 0;
+  #keyStart = 0;
+  #keySize = 0;
+  #valueStart = 0;
+  #valueSize = 0;
+  #bulkStart = 0;
   /** Size of the bulk under way, or -1 when its header has not been read. */
   #bulkSize = -1;
   #fault: ParserStep | undefined;
@@ -86,6 +112,103 @@ export class RequestParser {
     }
     this.#later.push(chunk);
     this.#laterSize += chunk.length;
+  }
+
+  /** What the last `nextPlain` found; for as long as the chunk it came in. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  get keyStart(): number {
+    return this.#keyStart;
+  }
+
+  get keySize(): number {
+    return this.#keySize;
+  }
+
+  get valueStart(): number {
+    return this.#valueStart;
+  }
+
+  get valueSize(): number {
+    return this.#valueSize;
+  }
+
+  /** Takes the next request if it is a whole plain one; anything else is left to `next`. */
+  nextPlain(): "get" | "set" | undefined {
+    const bytes = this.#bytes;
+    const at = this.#at;
+    if (this.#argsLeft > 0 || bytes.length - at < PLAIN_SIZE_MIN) return undefined;
+    const count = bytes[at + 1];
+    const isFramed =
+      bytes[at] === ASTERISK &&
+      bytes[at + 2] === CR &&
+      bytes[at + 3] === LF &&
+      bytes[at + 4] === DOLLAR &&
+      bytes[at + 5] === NAME_DIGIT &&
+      bytes[at + 6] === CR &&
+      bytes[at + 7] === LF &&
+      bytes[at + 11] === CR &&
+      bytes[at + 12] === LF;
+    if (!isFramed || !isNameEnd(bytes[at + 9], bytes[at + 10])) return undefined;
+    const first = (bytes[at + 8] ?? 0) | LOWER;
+    const isGet = count === GET_COUNT && first === LOWER_G;
+    if (!isGet && (count !== SET_COUNT || first !== LOWER_S)) return undefined;
+    const keyEnd = this.#plainKey(at);
+    const end = isGet || keyEnd < 0 ? keyEnd : this.#plainValue(keyEnd);
+    if (end < 0) return undefined;
+    if (this.plainSize > this.#limits.requestSizeMax) return undefined;
+    this.#at = end;
+    return isGet ? "get" : "set";
+  }
+
+  /** bytes of the plain request's arguments */
+  get plainSize(): number {
+    return NAME_SIZE + this.#keySize + this.#valueSize;
+  }
+
+  /** The key of the plain request at `at`. @returns the offset behind it, or -1 */
+  #plainKey(at: number): number {
+    const end = this.#plainBulk(at + PLAIN_HEAD_SIZE);
+    this.#keyStart = this.#bulkStart;
+    this.#keySize = end - 2 - this.#bulkStart;
+    this.#valueSize = 0;
+    return end < 0 || this.#keySize === 0 ? -1 : end;
+  }
+
+  #plainValue(at: number): number {
+    const end = this.#plainBulk(at);
+    this.#valueStart = this.#bulkStart;
+    this.#valueSize = end - 2 - this.#bulkStart;
+    return end;
+  }
+
+  /** Reads a whole bulk at `at`; its bytes are from `#bulkStart` to two before the offset returned, or -1. */
+  #plainBulk(at: number): number {
+    const bytes = this.#bytes;
+    if (bytes[at] !== DOLLAR) return -1;
+    let place = at + 1;
+    let size = 0;
+    for (const digitsEnd = place + PLAIN_DIGITS_MAX; place < digitsEnd; place++) {
+      const digit = (bytes[place] ?? 0) - ZERO;
+      if (digit < 0 || digit > 9) break;
+      size = size * 10 + digit;
+    }
+    const digits = place - at - 1;
+    if (digits === 0 || (digits > 1 && bytes[at + 1] === ZERO)) return -1;
+    const start = place + 2;
+    const end = start + size + 2;
+    const isWhole =
+      end <= bytes.length &&
+      size <= this.#limits.bulkSizeMax &&
+      bytes[place] === CR &&
+      bytes[place + 1] === LF &&
+      bytes[end - 2] === CR &&
+      bytes[end - 1] === LF;
+    if (!isWhole) return -1;
+    this.#bulkStart = start;
+    return end;
   }
 
   /** The next complete request, in order. Call until it says "more". */
@@ -215,6 +338,11 @@ export class RequestParser {
     this.#args = [];
     this.#argsLeft = 0;
   }
+}
+
+/** "ET", in either case. */
+function isNameEnd(second: number | undefined, third: number | undefined): boolean {
+  return ((second ?? 0) | LOWER) === LOWER_E && ((third ?? 0) | LOWER) === LOWER_T;
 }
 
 function fault(reason: string): ParserStep {

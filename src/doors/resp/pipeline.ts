@@ -9,32 +9,22 @@
  * its later ones. A plan of several steps has the pipeline to itself.
  *
  *   slots   answered | begun (writes on their way, or one group of reads) | waiting
- *           ^ gone     ^ #head                                              ^ #next
+ *           ^ gone     ^ first                                              ^ #next
  *
  * Invariant: never are a write and a look at the store both under way, nor
  * anything else beside steps. A local command runs when it is at the head: when every reply before it is out.
  */
 import { assert } from "../../assert.js";
 import type { DatabaseError } from "../../errors.js";
-import type { NodeService, StoreView } from "../../node/service.js";
-import type { RequestResult } from "../../store/command.js";
+import type { ExecuteDone, NodeService, ReadDone, StoreView } from "../../node/service.js";
+import type { Request } from "../../store/command.js";
 import { requestOf } from "./command.js";
-import type { Plan, StepsPlan, WritePlan } from "./command.js";
+import type { Plan, StepsPlan } from "./command.js";
 import { errorText } from "./error-text.js";
+import { PipelineSlots, PLAIN_GET, PLAIN_SET } from "./pipeline-slots.js";
+import type { Slot, SlotPlan } from "./pipeline-slots.js";
 import type { ReplyWriter } from "./reply.js";
 import type { Session } from "./session.js";
-
-interface Slot {
-  readonly plan: Plan;
-  /** bytes of the request's arguments */
-  readonly size: number;
-  /** of a write, once it is answered */
-  outcome: WriteOutcome | undefined;
-}
-
-type WriteOutcome =
-  | { readonly kind: "result"; readonly result: RequestResult }
-  | { readonly kind: "error"; readonly error: DatabaseError };
 
 export interface PipelineOptions {
   readonly service: NodeService;
@@ -47,13 +37,23 @@ export interface PipelineOptions {
   readonly onProgress: () => void;
 }
 
-/** Answered slots are let go of when there are so many. */
-const COMPACT_COUNT = 256;
+/** A GET or SET as it came: what it names lies in `bytes`, which nobody changes any more. */
+export interface PlainCommand {
+  readonly bytes: Buffer;
+  readonly keyStart: number;
+  readonly keySize: number;
+  readonly valueStart: number;
+  readonly valueSize: number;
+  /** bytes of its arguments */
+  readonly plainSize: number;
+}
+
+const NO_ID = new Uint8Array(0);
 
 export class Pipeline {
   readonly #options: PipelineOptions;
-  #slots: Slot[] = [];
-  #head = 0;
+  readonly #slots = new PipelineSlots();
+  /** the first command that was not begun */
   #next = 0;
   #size = 0;
   #writesUnderWay = 0;
@@ -63,6 +63,10 @@ export class Pipeline {
   /** A "last" command was enqueued: what comes behind it is not heard. */
   #sealed = false;
   #stopped = false;
+  /** One for all looks: there is but one at a time. */
+  readonly #onLooked: ReadDone = (error, view) => {
+    this.#served(error, view);
+  };
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -70,7 +74,7 @@ export class Pipeline {
 
   /** commands not answered yet */
   get count(): number {
-    return this.#slots.length - this.#head;
+    return this.#slots.count;
   }
 
   /** bytes of their arguments */
@@ -87,22 +91,35 @@ export class Pipeline {
   enqueue(plan: Plan, size: number): void {
     if (this.#sealed) return;
     if (plan.kind === "last") this.#sealed = true;
-    this.#slots.push({ plan, size, outcome: undefined });
+    this.#slots.push(plan, size);
+    this.#size += size;
+  }
+
+  /** Adds a GET or SET likewise. */
+  enqueuePlain(kind: "get" | "set", command: PlainCommand): void {
+    if (this.#sealed) return;
+    const size = command.plainSize;
+    const slot = this.#slots.push(kind === "get" ? PLAIN_GET : PLAIN_SET, size);
+    slot.bytes = command.bytes;
+    slot.keyStart = command.keyStart;
+    slot.keySize = command.keySize;
+    slot.valueStart = command.valueStart;
+    slot.valueSize = command.valueSize;
     this.#size += size;
   }
 
   /** Begins what may begin. */
   advance(): void {
     if (this.#readsEnd !== undefined) return;
-    while (!this.#stopped && !this.#stepping && this.#next < this.#slots.length) {
-      const slot = this.#slot(this.#next);
+    while (!this.#stopped && !this.#stepping && this.#next < this.#slots.end) {
+      const slot = this.#slots.at(this.#next);
       const { plan } = slot;
-      if (plan.kind === "read" || plan.kind === "steps") {
+      if (isRead(plan) || plan.kind === "steps") {
         if (this.#writesUnderWay > 0) return;
         this.#drain();
         // A reply may have cut the client off.
         if (this.#isStopped()) return;
-        assert(this.#head === this.#next, "a look begins when everything before it is answered");
+        assert(this.#slots.first === this.#next, "a look begins when all before it is answered");
         if (plan.kind === "steps") {
           this.#beginSteps(plan);
           continue;
@@ -111,7 +128,7 @@ export class Pipeline {
         return;
       }
       this.#next++;
-      if (plan.kind === "write") this.#beginWrite(slot, plan);
+      if (plan.kind === "write" || plan.kind === "set") this.#beginWrite(slot, plan);
       else this.#drain();
     }
   }
@@ -120,24 +137,31 @@ export class Pipeline {
   stop(): void {
     this.#stopped = true;
     this.#sealed = true;
-    this.#slots = [];
-    this.#head = 0;
-    this.#next = 0;
+    this.#slots.clear();
+    this.#next = this.#slots.end;
     this.#size = 0;
   }
 
-  #beginWrite(slot: Slot, plan: WritePlan): void {
+  #beginWrite(slot: Slot, plan: SlotPlan & { readonly kind: "write" | "set" }): void {
     this.#writesUnderWay++;
-    this.#options.service.execute(requestOf(plan), this.#options.timeoutMs, (error, result) => {
+    const { service, timeoutMs } = this.#options;
+    const done = (slot.done ??= this.#doneOf(slot));
+    if (plan.kind === "set") service.execute(setRequest(slot), timeoutMs, done, "revision");
+    else service.execute(requestOf(plan), timeoutMs, done);
+  }
+
+  /** A slot is used again when its write is answered, and not before. */
+  #doneOf(slot: Slot): ExecuteDone {
+    return (error, result) => {
       this.#writesUnderWay--;
-      if (error !== undefined) slot.outcome = { kind: "error", error };
-      else if (result !== undefined) slot.outcome = { kind: "result", result };
-      assert(slot.outcome !== undefined, "an execution ends with an error or a result");
+      assert(error !== undefined || result !== undefined, "a write ends with an error or a result");
       if (this.#stopped) return;
+      slot.error = error;
+      slot.result = result;
       this.#drain();
       if (this.#writesUnderWay === 0) this.advance();
       this.#options.onProgress();
-    });
+    };
   }
 
   #beginSteps(plan: StepsPlan): void {
@@ -152,7 +176,7 @@ export class Pipeline {
       stopped: () => this.#stopped,
       done: () => {
         this.#stepping = false;
-        this.#leaveHead();
+        this.#leaveFirst();
         if (!begun || this.#stopped) return;
         this.advance();
         onProgress();
@@ -162,33 +186,37 @@ export class Pipeline {
   }
 
   #beginReads(): void {
-    let end = this.#next;
-    while (end < this.#slots.length && isServedByRead(this.#slot(end).plan)) end++;
-    this.#readsEnd = end;
-    this.#next = end;
+    const { end } = this.#slots;
+    let place = this.#next;
+    while (place < end && isServedByRead(this.#slots.at(place).plan)) place++;
+    this.#readsEnd = place;
+    this.#next = place;
     this.#look();
   }
 
   #look(): void {
-    this.#options.service.read(this.#options.timeoutMs, (error, view) => {
-      if (this.#stopped) return;
-      const finished = this.#serve(error, view);
-      if (!finished) {
-        this.#look();
-        return;
-      }
-      this.#readsEnd = undefined;
-      this.advance();
-      this.#options.onProgress();
-    });
+    this.#options.service.read(this.#options.timeoutMs, this.#onLooked);
+  }
+
+  #served(error: DatabaseError | undefined, view: StoreView | undefined): void {
+    if (this.#stopped) return;
+    const finished = this.#serve(error, view);
+    if (!finished) {
+      this.#look();
+      return;
+    }
+    this.#readsEnd = undefined;
+    this.advance();
+    this.#options.onProgress();
   }
 
   /** Answers the group of reads; false when one of them needs another look. */
   #serve(error: DatabaseError | undefined, view: StoreView | undefined): boolean {
     const { reply, session } = this.#options;
-    while (!this.#stopped && this.#head < (this.#readsEnd ?? 0)) {
-      const { plan } = this.#slot(this.#head);
-      if (plan.kind !== "read") {
+    while (!this.#stopped && this.#slots.first < (this.#readsEnd ?? 0)) {
+      const slot = this.#slots.at(this.#slots.first);
+      const { plan } = slot;
+      if (!isRead(plan)) {
         this.#runLocal(plan);
         continue;
       }
@@ -196,63 +224,76 @@ export class Pipeline {
         reply.error(errorText(error));
       } else {
         assert(view !== undefined, "a read ends with an error or a view");
-        if (plan.serve(reply, view, session) === "again") return false;
+        if (plan.kind === "get") reply.valueOf(view, slot.bytes, slot.keyStart, slot.keySize);
+        else if (plan.serve(reply, view, session) === "again") return false;
       }
-      this.#leaveHead();
+      this.#leaveFirst();
     }
     return true;
   }
 
   /** Sends what is answered at the head, and runs the local commands that get there. */
   #drain(): void {
-    const { reply, session } = this.#options;
-    while (!this.#stopped && this.#head < this.#next) {
-      const slot = this.#slot(this.#head);
-      const { plan, outcome } = slot;
-      if (plan.kind === "write") {
-        if (outcome === undefined) return;
-        if (outcome.kind === "error") reply.error(errorText(outcome.error));
-        else plan.answer(reply, outcome.result, session);
-        this.#leaveHead();
-      } else {
+    while (!this.#stopped && this.#slots.first < this.#next) {
+      const slot = this.#slots.at(this.#slots.first);
+      const { plan } = slot;
+      if (plan.kind !== "write" && plan.kind !== "set") {
         this.#runLocal(plan);
+        continue;
       }
+      if (slot.error === undefined && slot.result === undefined) return;
+      this.#answerWrite(slot, plan);
+      this.#leaveFirst();
     }
   }
 
-  #runLocal(plan: Plan): void {
+  #answerWrite({ error, result }: Slot, plan: SlotPlan & { readonly kind: "write" | "set" }): void {
+    const { reply, session } = this.#options;
+    if (error !== undefined) {
+      reply.error(errorText(error));
+      return;
+    }
+    assert(result !== undefined, "an answered write has an error or a result");
+    if (plan.kind === "write") {
+      plan.answer(reply, result, session);
+      return;
+    }
+    if (result.kind === "applied") reply.ok();
+    else reply.error(`ERR the put was refused: ${result.reason}`);
+  }
+
+  #runLocal(plan: SlotPlan): void {
     assert(plan.kind === "local" || plan.kind === "last", "reads are served by a look alone");
     plan.run(this.#options.reply, this.#options.session);
-    this.#leaveHead();
+    this.#leaveFirst();
     if (plan.kind !== "last") return;
     this.#stopped = true;
     this.#options.onLast();
   }
 
-  #leaveHead(): void {
+  #leaveFirst(): void {
     // A reply may have cut the client off, and stopped the pipeline.
     if (this.#stopped) return;
-    this.#size -= this.#slot(this.#head).size;
-    this.#head++;
-    if (this.#head < COMPACT_COUNT && this.#head < this.#slots.length) return;
-    this.#slots.splice(0, this.#head);
-    this.#next -= this.#head;
-    if (this.#readsEnd !== undefined) this.#readsEnd -= this.#head;
-    this.#head = 0;
+    this.#size -= this.#slots.at(this.#slots.first).size;
+    this.#slots.shift();
   }
 
   /** Asked of a function, since what ran in between may have changed it. */
   #isStopped(): boolean {
     return this.#stopped;
   }
-
-  #slot(index: number): Slot {
-    const slot = this.#slots[index];
-    assert(slot !== undefined, "a slot's index is within the pipeline");
-    return slot;
-  }
 }
 
-function isServedByRead(plan: Plan): boolean {
-  return plan.kind === "read" || plan.kind === "local";
+function setRequest({ bytes, keyStart, keySize, valueStart, valueSize }: Slot): Request {
+  const key = bytes.subarray(keyStart, keyStart + keySize);
+  const value = bytes.subarray(valueStart, valueStart + valueSize);
+  return { id: NO_ID, commands: [{ kind: "put", key, value, condition: "none" }] };
+}
+
+function isRead(plan: SlotPlan): plan is SlotPlan & { readonly kind: "read" | "get" } {
+  return plan.kind === "read" || plan.kind === "get";
+}
+
+function isServedByRead(plan: SlotPlan): boolean {
+  return isRead(plan) || plan.kind === "local";
 }

@@ -3,8 +3,14 @@
  * connection and may change between two replies (HELLO, RESET).
  */
 
+import type { StoreView } from "../../node/service.js";
+
 /** Where replies go; a `ClientConnection` is one. */
 export interface ReplySink {
+  /** where `reserve` has made room */
+  readonly bytes: Uint8Array;
+  /** Adds so many bytes, which are written into `bytes` from the offset returned on, at once. */
+  reserve(size: number): number;
   /** Nobody may change `bytes` until they are sent. */
   write(bytes: Uint8Array): void;
   /** Text of code units up to 255, each of them one byte. */
@@ -13,8 +19,15 @@ export interface ReplySink {
 
 export type ProtocolVersion = 2 | 3;
 
-/** Values below this size are joined with their header into one piece of text. */
-const JOIN_SIZE_MAX = 1024;
+/** Values up to this size lie between their header and the next reply; larger ones are sent from where they are. */
+const JOIN_SIZE_MAX = 16 * 1024;
+/** bytes: two line ends and the sign */
+const BULK_OVERHEAD = 5;
+const OK = Buffer.from("+OK\r\n");
+const DOLLAR = 0x24;
+const CR = 0x0d;
+const LF = 0x0a;
+const ZERO = 0x30;
 
 export class ReplyWriter {
   protocol: ProtocolVersion = 2;
@@ -29,6 +42,12 @@ export class ReplyWriter {
     this.#sink.writeLatin1(`+${text}\r\n`);
   }
 
+  ok(): void {
+    const at = this.#sink.reserve(OK.length);
+    const { bytes } = this.#sink;
+    for (let i = 0; i < OK.length; i++) bytes[at + i] = OK[i] ?? 0;
+  }
+
   /** @param text begins with its code, such as "ERR"; latin-1. Line ends become spaces. */
   error(text: string): void {
     this.#sink.writeLatin1(`-${text.replaceAll(/[\r\n]/g, " ")}\r\n`);
@@ -40,13 +59,57 @@ export class ReplyWriter {
   }
 
   bulk(bytes: Uint8Array): void {
-    if (bytes.length < JOIN_SIZE_MAX) {
-      this.#sink.writeLatin1(`$${bytes.length}\r\n${latin1(bytes)}\r\n`);
+    const size = bytes.length;
+    if (size <= JOIN_SIZE_MAX) {
+      const at = this.#beginBulk(size);
+      this.#sink.bytes.set(bytes, at);
       return;
     }
-    this.#sink.writeLatin1(`$${bytes.length}\r\n`);
+    this.#sink.writeLatin1(`$${size}\r\n`);
     this.#sink.write(bytes);
     this.#sink.writeLatin1("\r\n");
+  }
+
+  /** What a key holds, or nothing. The key lies in `bytes` and is not empty. */
+  valueOf(
+    view: Pick<StoreView, "find" | "valueSizeAt" | "copyValueAt">,
+    bytes: Uint8Array,
+    keyStart: number,
+    keySize: number,
+  ): void {
+    const place = view.find(bytes, keyStart, keySize);
+    if (place < 0) {
+      this.null();
+      return;
+    }
+    const size = view.valueSizeAt(place);
+    if (size <= JOIN_SIZE_MAX) {
+      const at = this.#beginBulk(size);
+      view.copyValueAt(place, this.#sink.bytes, at);
+      return;
+    }
+    const value = Buffer.allocUnsafeSlow(size);
+    view.copyValueAt(place, value, 0);
+    this.bulk(value);
+  }
+
+  /** A bulk without its bytes. @returns where they go in the sink's `bytes` */
+  #beginBulk(size: number): number {
+    const digits = digitCount(size);
+    let at = this.#sink.reserve(BULK_OVERHEAD + digits + size);
+    const { bytes } = this.#sink;
+    bytes[at++] = DOLLAR;
+    for (let place = at + digits - 1, rest = size; place >= at; place--) {
+      const next = Math.floor(rest / 10);
+      bytes[place] = ZERO + rest - 10 * next;
+      rest = next;
+    }
+    at += digits;
+    bytes[at++] = CR;
+    bytes[at++] = LF;
+    bytes[at + size] = CR;
+    bytes[at + size + 1] = LF;
+    return at;
   }
 
   /** A bulk of text, as UTF-8. */
@@ -95,6 +158,12 @@ export class ReplyWriter {
     this.#sink.write(bytes);
     this.#sink.writeLatin1("\r\n");
   }
+}
+
+function digitCount(number: number): number {
+  let count = 1;
+  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) count++;
+  return count;
 }
 
 /** Bytes as text, one code unit a byte. */

@@ -163,6 +163,13 @@ class RespConnection implements ConnectionHandler {
   #enqueueRequests(): "full" | "all" {
     while (!this.#pipeline.sealed) {
       if (this.#isFull()) return "full";
+      const plain = this.#transaction.open ? undefined : this.#parser.nextPlain();
+      if (plain !== undefined) {
+        this.#session.lastCommand = plain;
+        this.#requestCount++;
+        this.#pipeline.enqueuePlain(plain, this.#parser);
+        continue;
+      }
       const step = this.#parser.next();
       if (step.kind === "more") break;
       if (step.kind === "fault") {

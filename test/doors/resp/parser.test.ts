@@ -24,6 +24,54 @@ function parse(chunks: readonly Buffer[], limits = LIMITS): Outcome[] {
   return outcomes;
 }
 
+/** The same, with plain requests taken as the RESP door takes them. */
+function parsePlainly(chunks: readonly Buffer[]): { outcomes: Outcome[]; plainCount: number } {
+  const parser = new RequestParser(LIMITS);
+  const outcomes: Outcome[] = [];
+  let plainCount = 0;
+  for (const chunk of chunks) {
+    parser.push(chunk);
+    for (;;) {
+      const plain = parser.nextPlain();
+      if (plain !== undefined) {
+        plainCount++;
+        outcomes.push(plainOutcome(plain, parser));
+        continue;
+      }
+      const step = parser.next();
+      if (step.kind === "more") break;
+      if (step.kind === "fault") return { outcomes: [...outcomes, step.reason], plainCount };
+      outcomes.push(withLowerName(step.args.map((arg) => arg.toString("latin1"))));
+    }
+  }
+  return { outcomes, plainCount };
+}
+
+function plainOutcome(name: "get" | "set", parser: RequestParser): Outcome {
+  const { bytes, keyStart, keySize, valueStart, valueSize } = parser;
+  const key = bytes.toString("latin1", keyStart, keyStart + keySize);
+  const value = bytes.toString("latin1", valueStart, valueStart + valueSize);
+  assert.equal(parser.plainSize, 3 + key.length + (name === "set" ? value.length : 0));
+  return name === "set" ? [name, key, value] : [name, key];
+}
+
+/** A plain request does not tell in which case its name was written. */
+function withLowerName(outcome: Outcome): Outcome {
+  if (typeof outcome === "string") return outcome;
+  const [name = "", ...rest] = outcome;
+  return /^(get|set)$/i.test(name) ? [name.toLowerCase(), ...rest] : outcome;
+}
+
+function cut(bytes: Buffer, sizes: readonly number[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const size = sizes[i % sizes.length] ?? 1;
+    chunks.push(bytes.subarray(at, at + size));
+    at += size;
+  }
+  return chunks;
+}
+
 const corpus: readonly {
   readonly title: string;
   readonly bytes: string;
@@ -109,20 +157,69 @@ describe("the RESP parser", () => {
           const bytes = Buffer.concat(
             requests.map((each) => encodeCommand(each.map((arg) => Buffer.from(arg)))),
           );
-          const chunks: Buffer[] = [];
-          for (let at = 0, i = 0; at < bytes.length; i++) {
-            const size = sizes[i % sizes.length] ?? 1;
-            chunks.push(bytes.subarray(at, at + size));
-            at += size;
-          }
           assert.deepEqual(
-            parse(chunks),
+            parse(cut(bytes, sizes)),
             requests.map((each) => each.map((arg) => Buffer.from(arg).toString("latin1"))),
           );
         },
       ),
       { numRuns: 400, seed: 7 },
     );
+  });
+
+  it("finds the same requests where it takes plain ones by their bytes", () => {
+    const word = fc.oneof(
+      fc.constantFrom("k", "key:1", "x".repeat(99), "x".repeat(100), "x".repeat(101), "\r\n", ""),
+      fc.string({ maxLength: 12, unit: "binary-ascii" }),
+    );
+    const name = fc.constantFrom(
+      "GET",
+      "get",
+      "GeT",
+      "SET",
+      "set",
+      "GEt",
+      "GETS",
+      "PUT",
+      "\u0007ET",
+    );
+    const request = fc.tuple(name, fc.array(word, { maxLength: 3 })).map(([first, rest]) => {
+      return encodeCommand([first, ...rest]).toString("latin1");
+    });
+    const twisted = fc.constantFrom(
+      "*2\r\n$3\r\nGET\r\n$01\r\na\r\n",
+      "*2\r\n$3\r\nGET\r\n$1\r\nab\r\n",
+      "*2\r\n$3\r\nGET\r\n$\r\na\r\n",
+      "*2\r\n$3\r\nGET\r\n$-1\r\na\r\n",
+      "*2\r\n$3\r\nGET\r\n$1\rxa\r\n",
+      "*2\rx$3\r\nGET\r\n$1\r\na\r\n",
+      "*02\r\n$3\r\nGET\r\n$1\r\na\r\n",
+      "*3\r\n$3\r\nGET\r\n$1\r\na\r\n$1\r\nb\r\n",
+      "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n",
+      "*2\r\n$3\r\nGET\r\n$99999999999\r\na\r\n",
+      "GET a\r\n",
+    );
+    const session = fc.array(fc.oneof({ weight: 9, arbitrary: request }, twisted), {
+      maxLength: 8,
+    });
+    let plainCount = 0;
+    fc.assert(
+      fc.property(
+        session,
+        fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 }),
+        (requests, sizes) => {
+          const bytes = Buffer.from(requests.join(""), "latin1");
+          const want = parse([bytes]).map(withLowerName);
+          for (const chunks of [[bytes], cut(bytes, sizes)]) {
+            const plainly = parsePlainly(chunks);
+            assert.deepEqual(plainly.outcomes, want);
+            plainCount += plainly.plainCount;
+          }
+        },
+      ),
+      { numRuns: 2000, seed: 9 },
+    );
+    assert.ok(plainCount > 500, `${plainCount} were taken`);
   });
 
   it("survives any bytes: it throws nothing and reads on after none of its faults", () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
+import { Output, OutputArena } from "../../../src/doors/output.js";
 import { COMMAND_TABLE, planCommand } from "../../../src/doors/resp/command-table.js";
 import type { CommandContext, Plan } from "../../../src/doors/resp/command.js";
 import { HeldSize } from "../../../src/doors/resp/held-size.js";
@@ -44,15 +45,27 @@ class Connection {
   say(...args: readonly (string | Buffer)[]): string {
     const plan = this.plan(...args);
     assert.ok(plan.kind === "local", `${plan.kind} is not answered at once`);
-    const written: string[] = [];
+    const output = new Output(new OutputArena());
     const reply = new ReplyWriter({
-      write: (bytes) => written.push(Buffer.from(bytes).toString("latin1")),
-      writeLatin1: (text) => written.push(text),
+      get bytes() {
+        return output.bytes;
+      },
+      reserve: (size) => output.reserve(size),
+      write: (bytes) => {
+        output.refer(bytes);
+      },
+      writeLatin1: (text) => {
+        output.addLatin1(text);
+      },
     });
     const address = "127.0.0.1:1";
     const now = (): number => 0;
     plan.run(reply, new Session({ id: 1, remoteAddress: address, localAddress: address, now }));
-    return written.join("").trimEnd();
+    return output
+      .take()
+      .map(({ bytes }) => bytes.toString("latin1"))
+      .join("")
+      .trimEnd();
   }
 }
 
