@@ -10,23 +10,56 @@ import { DatabaseError } from "../errors.js";
 import type { LogIndex } from "../raft/types.js";
 import type { ReadDone, StoreView } from "./service.js";
 
-interface PendingRead {
-  readonly deadline: number;
-  readonly done: ReadDone;
+/** Reads that go on together. Two rows instead of an object a read: there may be many. */
+class ReadGroup {
+  dones: ReadDone[] = [];
+  deadlines: number[] = [];
+  /** of the deadlines */
+  earliest = Infinity;
+
+  get count(): number {
+    return this.dones.length;
+  }
+
+  add(deadline: number, done: ReadDone): void {
+    this.dones.push(done);
+    this.deadlines.push(deadline);
+    if (deadline < this.earliest) this.earliest = deadline;
+  }
+
+  addAll(other: ReadGroup): void {
+    other.dones.forEach((done, at) => {
+      this.add(other.deadlines[at] ?? 0, done);
+    });
+  }
+
+  /** Takes out what is past its deadline. */
+  takeDue(now: number, due: ReadDone[]): void {
+    if (this.earliest > now) return;
+    const { dones, deadlines } = this;
+    this.dones = [];
+    this.deadlines = [];
+    this.earliest = Infinity;
+    dones.forEach((done, at) => {
+      const deadline = deadlines[at] ?? 0;
+      if (deadline <= now) due.push(done);
+      else this.add(deadline, done);
+    });
+  }
 }
 
 interface Round {
-  readonly reads: PendingRead[];
+  readonly reads: ReadGroup;
   readonly askedAt: number;
 }
 
 interface IndexedReads {
   readonly index: LogIndex;
-  readonly reads: readonly PendingRead[];
+  readonly reads: ReadGroup;
 }
 
 export class Reads {
-  #waiting: PendingRead[] = [];
+  #waiting = new ReadGroup();
   #nextContext = 1;
   /** by context, in the order of asking */
   readonly #asked = new Map<number, Round>();
@@ -34,20 +67,20 @@ export class Reads {
   #indexed: IndexedReads[] = [];
 
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#waiting.count;
   }
 
   add(deadline: number, done: ReadDone): void {
-    this.#waiting.push({ deadline, done });
+    this.#waiting.add(deadline, done);
   }
 
   /** Moves all waiting reads under a fresh context; undefined when none wait. */
   ask(now: number): number | undefined {
-    if (this.#waiting.length === 0) return undefined;
+    if (this.#waiting.count === 0) return undefined;
     const context = this.#nextContext;
     this.#nextContext += 1;
     this.#asked.set(context, { reads: this.#waiting, askedAt: now });
-    this.#waiting = [];
+    this.#waiting = new ReadGroup();
     return context;
   }
 
@@ -56,7 +89,7 @@ export class Reads {
     const round = this.#asked.get(context);
     if (round === undefined) return;
     this.#asked.delete(context);
-    this.#waiting.push(...round.reads);
+    this.#waiting.addAll(round.reads);
   }
 
   /** Contexts asked before `before` without an answer: lost on the way. Their reads wait again. */
@@ -77,52 +110,41 @@ export class Reads {
   /** Serves every read whose index is applied. */
   serve(appliedIndex: LogIndex, store: StoreView): void {
     if (this.#indexed.length === 0) return;
-    const later: IndexedReads[] = [];
-    const due: PendingRead[] = [];
-    for (const group of this.#indexed) {
-      if (group.index <= appliedIndex) due.push(...group.reads);
-      else later.push(group);
+    const groups = this.#indexed;
+    this.#indexed = groups.filter(({ index }) => index > appliedIndex);
+    for (const { index, reads } of groups) {
+      if (index > appliedIndex) continue;
+      for (const done of reads.dones) done(undefined, store);
     }
-    this.#indexed = later;
-    for (const read of due) read.done(undefined, store);
   }
 
   /** Fails what is past its deadline; a read has no effect to be unsure of. */
   expire(now: number, leaderKnown: boolean): void {
-    if (this.#waiting.length + this.#asked.size + this.#indexed.length === 0) return;
+    const due: ReadDone[] = [];
+    this.#waiting.takeDue(now, due);
+    for (const [context, { reads }] of this.#asked) {
+      reads.takeDue(now, due);
+      if (reads.count === 0) this.#asked.delete(context);
+    }
+    for (const { reads } of this.#indexed) reads.takeDue(now, due);
+    if (due.length === 0) return;
     const error = leaderKnown
       ? new DatabaseError("TIMEOUT", "the read was not confirmed by a majority in time")
       : new DatabaseError("NO_LEADER", "no leader is known: try again");
-    const isDue = (read: PendingRead): boolean => read.deadline <= now;
-    const due: PendingRead[] = this.#waiting.filter(isDue);
-    if (due.length > 0) this.#waiting = this.#waiting.filter((read) => !isDue(read));
-    for (const [context, round] of this.#asked) {
-      if (!round.reads.some(isDue)) continue;
-      due.push(...round.reads.filter(isDue));
-      const rest = round.reads.filter((read) => !isDue(read));
-      if (rest.length === 0) this.#asked.delete(context);
-      else this.#asked.set(context, { reads: rest, askedAt: round.askedAt });
-    }
-    if (this.#indexed.some((group) => group.reads.some(isDue))) {
-      due.push(...this.#indexed.flatMap((group) => group.reads.filter(isDue)));
-      this.#indexed = this.#indexed
-        .map((group) => ({ ...group, reads: group.reads.filter((read) => !isDue(read)) }))
-        .filter((group) => group.reads.length > 0);
-    }
-    for (const read of due) read.done(error, undefined);
+    for (const done of due) done(error, undefined);
   }
 
   close(): void {
     const error = new DatabaseError("CLOSED", "the node is stopping");
-    const all = [
-      ...this.#waiting,
-      ...[...this.#asked.values()].flatMap((round) => round.reads),
-      ...this.#indexed.flatMap((group) => group.reads),
+    const groups = [
+      this.#waiting,
+      ...[...this.#asked.values()].map(({ reads }) => reads),
+      ...this.#indexed.map(({ reads }) => reads),
     ];
-    this.#waiting = [];
+    this.#waiting = new ReadGroup();
     this.#asked.clear();
     this.#indexed = [];
-    for (const read of all) read.done(error, undefined);
-    assert(this.#waiting.length === 0, "a closing node takes no reads");
+    for (const { dones } of groups) for (const done of dones) done(error, undefined);
+    assert(this.#waiting.count === 0, "a closing node takes no reads");
   }
 }
