@@ -17,30 +17,24 @@
  *               values, each with a newline
  *
  * Nothing in it is chance or local: equal states at equal indexes are equal files.
+ *
+ * Here: the header. snapshot-encoder.ts writes the blocks, snapshot-decoder.ts reads them.
  */
 import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
 import { assert } from "../assert.js";
 import { LogIndex, Term, type Configuration } from "../raft/types.js";
-import { STATE_ROW_KINDS, type StateRow } from "../store/state-row.js";
+import { STATE_ROW_KINDS } from "../store/state-row.js";
 import { decodeConfiguration, encodeConfiguration } from "./configuration.js";
 import { MalformedRow, RowReader, writeLong } from "./row.js";
 
 const SNAPSHOT_SCHEMA_VERSION = 1;
-/** bytes of rows gathered into one block */
-const SNAPSHOT_BLOCK_SIZE: number = 64 * 1024;
-/** No block is larger: one row of the largest key and value fits. */
-const SNAPSHOT_BLOCK_SIZE_MAX: number = 16 * 1024 * 1024;
 /** bytes; no header is longer */
 export const SNAPSHOT_HEADER_SIZE_MAX: number = 64 * 1024;
 
-const MARKER_SIZE = 16;
+export const SNAPSHOT_MARKER_SIZE = 16;
 const LONG_SIZE_MAX = 10;
-const KINDS = [...STATE_ROW_KINDS, "end"] as const;
-const END = KINDS.length - 1;
-/** What most rows are, and whose taker copies what it keeps. */
-const BULK_KINDS: ReadonlySet<(typeof KINDS)[number]> = new Set(["key", "put", "delete"]);
-const NUMBERS = ["createRevision", "modRevision", "version", "lease", "time"] as const;
+/** By their numbers in a row; the last one is no row of the state. */
+export const SNAPSHOT_KINDS = [...STATE_ROW_KINDS, "end"] as const;
 
 const SNAPSHOT_SCHEMA = {
   type: "record",
@@ -53,7 +47,7 @@ const SNAPSHOT_SCHEMA = {
       doc: "First row of a block: CRC-32 of the rest of the block, seeded with the previous block's. Bytes big-endian.",
       type: ["null", { type: "fixed", name: "Checksum", size: 4 }],
     },
-    { name: "kind", type: { type: "enum", name: "Kind", symbols: KINDS } },
+    { name: "kind", type: { type: "enum", name: "Kind", symbols: SNAPSHOT_KINDS } },
     { name: "key", type: "bytes" },
     { name: "value", type: "bytes" },
     { name: "id", doc: "Of a session, a transaction or a request; else empty.", type: "bytes" },
@@ -100,10 +94,11 @@ function metadataOf(head: SnapshotHead): readonly (readonly [string, string])[] 
   ];
 }
 
-function snapshotMarker(head: SnapshotHead): Uint8Array {
+/** What stands behind every block. */
+export function snapshotMarker(head: SnapshotHead): Uint8Array {
   const hash = createHash("sha256").update("balsa snapshot\n");
   for (const [, value] of metadataOf(head)) hash.update(`${value}\n`);
-  return new Uint8Array(hash.digest().subarray(0, MARKER_SIZE));
+  return new Uint8Array(hash.digest().subarray(0, SNAPSHOT_MARKER_SIZE));
 }
 
 export function snapshotHeader(head: SnapshotHead): Uint8Array {
@@ -191,170 +186,6 @@ function headOf(values: ReadonlyMap<string, string>): SnapshotHead {
     configuration: decodeConfiguration(Buffer.from(text("balsa.configuration"), "utf8")),
     configurationIndex: LogIndex(number("balsa.configurationIndex")),
   };
-}
-
-/** Makes the blocks of one snapshot, each chained to the one before. */
-export class SnapshotEncoder {
-  readonly #marker: Uint8Array;
-  #rows = Buffer.allocUnsafeSlow(2 * SNAPSHOT_BLOCK_SIZE);
-  #size = 0;
-  #count = 0;
-  #rowCount = 0;
-  #checksum = 0;
-
-  constructor(head: SnapshotHead) {
-    this.#marker = snapshotMarker(head);
-  }
-
-  /** @returns a whole block when enough is gathered; its bytes are the taker's */
-  add(row: StateRow): Uint8Array | undefined {
-    this.#write(KINDS.indexOf(row.kind), row);
-    this.#rowCount += 1;
-    return this.#size >= SNAPSHOT_BLOCK_SIZE ? this.#seal() : undefined;
-  }
-
-  /** What is still gathered, and the block that says that all is there. */
-  end(): Uint8Array {
-    const parts: Uint8Array[] = this.#count > 0 ? [this.#seal()] : [];
-    this.#write(END, { ...NO_ROW, version: this.#rowCount });
-    parts.push(this.#seal());
-    return Buffer.concat(parts);
-  }
-
-  #write(kind: number, row: Omit<StateRow, "kind">): void {
-    const { key, value, id } = row;
-    this.#reserve(key.length + value.length + id.length + 12 * LONG_SIZE_MAX);
-    const rows = this.#rows;
-    let at = this.#size;
-    // The union's branch: only a block's first row has a checksum, which is filled in last.
-    at = writeLong(rows, at, this.#count === 0 ? 1 : 0);
-    if (this.#count === 0) at += 4;
-    at = writeLong(rows, at, kind);
-    for (const bytes of [key, value, id]) {
-      at = writeLong(rows, at, bytes.length);
-      rows.set(bytes, at);
-      at += bytes.length;
-    }
-    for (const name of NUMBERS) at = writeLong(rows, at, row[name]);
-    this.#size = at;
-    this.#count += 1;
-  }
-
-  #reserve(size: number): void {
-    if (this.#size + size <= this.#rows.length) return;
-    const grown = Buffer.allocUnsafeSlow(2 * (this.#size + size));
-    this.#rows.copy(grown, 0, 0, this.#size);
-    this.#rows = grown;
-  }
-
-  #seal(): Uint8Array {
-    const rows = this.#rows.subarray(0, this.#size);
-    this.#checksum = crc32(rows.subarray(5), this.#checksum);
-    rows.writeUInt32BE(this.#checksum, 1);
-    const block = Buffer.concat([
-      longBytes(this.#count),
-      longBytes(this.#size),
-      rows,
-      this.#marker,
-    ]);
-    this.#size = 0;
-    this.#count = 0;
-    return block;
-  }
-}
-
-const NOTHING = new Uint8Array(0);
-const NO_ROW: Omit<StateRow, "kind"> = {
-  ...{ key: NOTHING, value: NOTHING, id: NOTHING },
-  ...{ createRevision: 0, modRevision: 0, version: 0, lease: 0, time: 0 },
-};
-
-/** Reads blocks in their order. */
-export class SnapshotDecoder {
-  readonly #marker: Uint8Array;
-  #checksum = 0;
-  #rowCount = 0;
-  #ended = false;
-
-  constructor(head: SnapshotHead) {
-    this.#marker = snapshotMarker(head);
-  }
-
-  /** whether the row that says so was read */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /**
-   * How many bytes a block takes whose first bytes are these, marker included.
-   *
-   * @throws {MalformedRow}
-   */
-  static blockSize(bytes: Uint8Array): number {
-    const reader = new RowReader(bytes, 0, bytes.length);
-    const count = reader.long();
-    const size = reader.long();
-    if (count < 1 || count > size) throw malformed(`a block cannot hold ${count} rows`);
-    if (size > SNAPSHOT_BLOCK_SIZE_MAX) throw malformed(`a block cannot hold ${size} bytes`);
-    return reader.offset + size + MARKER_SIZE;
-  }
-
-  /**
-   * The rows of one whole block. Of keys and changes the bytes are views of `bytes`,
-   * which must not be written to again: whoever keeps one copies it.
-   *
-   * @throws {MalformedRow}
-   */
-  block(bytes: Uint8Array): readonly StateRow[] {
-    const reader = new RowReader(bytes, 0, bytes.length - MARKER_SIZE);
-    const count = reader.long();
-    reader.long();
-    const start = reader.offset;
-    if (this.#ended) throw malformed("something stands behind its end");
-    const marker = bytes.subarray(bytes.length - MARKER_SIZE);
-    if (Buffer.compare(marker, this.#marker) !== 0) throw malformed("a block's marker is damaged");
-    const sum = crc32(bytes.subarray(start + 5, bytes.length - MARKER_SIZE), this.#checksum);
-    const told = Buffer.from(bytes.buffer, bytes.byteOffset + start, 5);
-    if (told[0] !== 2 || told.readUInt32BE(1) !== sum)
-      throw malformed("a block's checksum is wrong");
-    this.#checksum = sum;
-    const rows: StateRow[] = [];
-    for (let i = 0; i < count; i += 1) {
-      const row = this.#row(reader, i === 0);
-      if (row !== undefined) rows.push(row);
-    }
-    if (reader.offset !== bytes.length - MARKER_SIZE)
-      throw malformed("a block is longer than its rows");
-    if (this.ended && count !== 1) throw malformed("its end stands among rows");
-    this.#rowCount += rows.length;
-    return rows;
-  }
-
-  /** @returns undefined for the end */
-  #row(reader: RowReader, isFirst: boolean): StateRow | undefined {
-    if (reader.long() !== (isFirst ? 1 : 0)) throw malformed("a row's checksum is out of place");
-    if (isFirst) reader.offset += 4;
-    const code = reader.long();
-    const kind = KINDS[code];
-    if (kind === undefined) throw malformed(`no row has the kind ${code}`);
-    const key = reader.bytesView();
-    const value = reader.bytesView();
-    const id = reader.bytesView();
-    const createRevision = reader.long();
-    const modRevision = reader.long();
-    const version = reader.long();
-    const lease = reader.long();
-    const time = reader.long();
-    if (kind === "end") {
-      if (version !== this.#rowCount) throw malformed("rows are missing");
-      this.#ended = true;
-      return undefined;
-    }
-    if (BULK_KINDS.has(kind))
-      return { kind, key, value, id, createRevision, modRevision, version, lease, time };
-    const bytes = { key: key.slice(), value: value.slice(), id: id.slice() };
-    return { kind, ...bytes, createRevision, modRevision, version, lease, time };
-  }
 }
 
 function malformed(text: string): MalformedRow {

@@ -6,6 +6,7 @@
  * older of two snapshots); where it does not, opening it says CORRUPTION.
  */
 import type { SnapshotHead } from "../codec/snapshot.js";
+import type { TakeRow } from "../codec/snapshot-decoder.js";
 import { DatabaseError } from "../errors.js";
 import type { SnapshotDirectory, SnapshotName } from "../storage/snapshot-directory.js";
 import type { Store } from "../store/store.js";
@@ -41,15 +42,13 @@ function load(
   const reader = directory.open(name);
   try {
     const restore = store.beginRestore();
-    let rowCount = 0;
-    for (let rows = reader.next(); rows !== undefined; rows = reader.next()) {
-      for (const row of rows) restore.add(row);
-      rowCount += rows.length;
-      progress.tell(reader.offset, reader.size);
-    }
+    const take: TakeRow = (row) => {
+      restore.add(row);
+    };
+    while (reader.next(take)) progress.tell(reader.offset, reader.size);
     restore.finish();
     directory.noteWhole(reader);
-    notice(`loaded the snapshot of entry ${reader.head.index}: ${rowCount} rows`);
+    notice(`loaded the snapshot of entry ${reader.head.index}: ${reader.rowCount} rows`);
     return reader.head;
   } finally {
     reader.close();

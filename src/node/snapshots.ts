@@ -322,12 +322,13 @@ export class Snapshots {
     const { clock } = this.#parts;
     const until = clock.now() + SLICE_MS;
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
-      const rows = reader.next();
-      if (rows === undefined) {
+      const isMore = reader.next((row) => {
+        restore.add(row);
+      });
+      if (!isMore) {
         this.#install(installing, reader.head, restore);
         return;
       }
-      for (const row of rows) restore.add(row);
       if (clock.now() >= until) break;
     }
     this.#scheduleSlice();

@@ -30,7 +30,7 @@ export interface SnapshotSummary {
 /**
  * Reads a snapshot to its end.
  *
- * @param onRow gets every row; its bytes are the taker's
+ * @param onRow gets every row, which is valid during the call only
  * @param onProgress gets bytes done and bytes in all
  * @throws {DatabaseError} CORRUPTION naming file and offset; Node's own errors
  */
@@ -46,16 +46,14 @@ export function readSnapshot(
     const { head, size } = reader;
     const rowCounts: Partial<Record<StateRowKind, number>> = {};
     let [keyCount, compactedRevision] = [0, 0];
-    for (let rows = reader.next(); rows !== undefined; rows = reader.next()) {
-      for (const row of rows) {
-        rowCounts[row.kind] = (rowCounts[row.kind] ?? 0) + 1;
-        if (row.kind === "store") compactedRevision = row.createRevision;
-        if (row.kind === "key" || (row.kind === "put" && row.version === 1)) keyCount += 1;
-        if (row.kind === "delete") keyCount -= 1;
-        onRow(row, head);
-      }
-      onProgress(reader.offset, size);
-    }
+    const take = (row: StateRow): void => {
+      rowCounts[row.kind] = (rowCounts[row.kind] ?? 0) + 1;
+      if (row.kind === "store") compactedRevision = row.createRevision;
+      if (row.kind === "key" || (row.kind === "put" && row.version === 1)) keyCount += 1;
+      if (row.kind === "delete") keyCount -= 1;
+      onRow(row, head);
+    };
+    while (reader.next(take)) onProgress(reader.offset, size);
     const fileChecksum = reader.checksum;
     return { file: path, size, fileChecksum, head, compactedRevision, keyCount, rowCounts };
   } finally {

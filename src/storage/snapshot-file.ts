@@ -6,11 +6,11 @@ import { crc32 } from "node:zlib";
 import {
   readSnapshotHeader,
   SNAPSHOT_HEADER_SIZE_MAX,
-  SnapshotDecoder,
-  SnapshotEncoder,
   snapshotHeader,
   type SnapshotHead,
 } from "../codec/snapshot.js";
+import { SnapshotDecoder, type TakeRow } from "../codec/snapshot-decoder.js";
+import { SnapshotEncoder } from "../codec/snapshot-encoder.js";
 import { MalformedRow } from "../codec/row.js";
 import { DatabaseError } from "../errors.js";
 import type { StateRow } from "../store/state-row.js";
@@ -53,6 +53,8 @@ export class SnapshotBody {
   }
 
   end(): void {
+    const rest = this.#encoder.rest();
+    if (rest !== undefined) this.#write(rest);
     this.#write(this.#encoder.end());
   }
 
@@ -71,8 +73,10 @@ export class SnapshotReader {
   readonly #decoder: SnapshotDecoder;
   #offset: number;
   #checksum: number;
-  /** what was read ahead; never written again, for rows are views of it */
-  #window: Uint8Array = new Uint8Array(0);
+  /** where the file is read to; it grows for a block that is larger */
+  #window: Uint8Array;
+  /** what of it was read, and where in the file that begins */
+  #windowSize = 0;
   #windowStart = 0;
   #closed = false;
 
@@ -80,13 +84,14 @@ export class SnapshotReader {
   constructor(file: File) {
     this.#file = file;
     this.#size = file.size();
-    const bytes = new Uint8Array(Math.min(this.#size, SNAPSHOT_HEADER_SIZE_MAX));
-    this.#fill(bytes, 0);
-    const { head, size } = this.#strictly(0, () => readSnapshotHeader(bytes));
+    this.#window = new Uint8Array(Math.min(this.#size, SNAPSHOT_HEADER_SIZE_MAX));
+    this.#fill(this.#window, 0);
+    this.#windowSize = this.#window.length;
+    const { head, size } = this.#strictly(0, () => readSnapshotHeader(this.#window));
     this.head = head;
     this.#decoder = new SnapshotDecoder(head);
     this.#offset = size;
-    this.#checksum = crc32(bytes.subarray(0, size));
+    this.#checksum = crc32(this.#window.subarray(0, size));
   }
 
   /** CRC-32 of what was read; of the whole file once it has ended. */
@@ -103,21 +108,31 @@ export class SnapshotReader {
     return this.#offset;
   }
 
+  /** rows read */
+  get rowCount(): number {
+    return this.#decoder.rowCount;
+  }
+
   /**
-   * The rows of the next block; undefined behind the last one.
+   * Gives the rows of the next block to `take`, one by one.
    *
+   * @returns false behind the last block
    * @throws {DatabaseError} CORRUPTION naming file and offset
    */
-  next(): readonly StateRow[] | undefined {
-    if (this.#offset === this.#size && this.#decoder.ended) {
+  next(take: TakeRow): boolean {
+    const offset = this.#offset;
+    if (offset === this.#size && this.#decoder.ended) {
       this.close();
-      return undefined;
+      return false;
     }
-    const bytes = this.#strictly(this.#offset, () => this.#blockAt(this.#offset));
-    const rows = this.#strictly(this.#offset, () => this.#decoder.block(bytes));
-    this.#checksum = crc32(bytes, this.#checksum);
-    this.#offset += bytes.length;
-    return rows;
+    this.#strictly(offset, () => {
+      const size = this.#blockSizeAt(offset);
+      const start = this.#windowAt(offset, size);
+      this.#decoder.block(this.#window, start, start + size, take);
+      this.#checksum = crc32(this.#window.subarray(start, start + size), this.#checksum);
+      this.#offset += size;
+    });
+    return true;
   }
 
   close(): void {
@@ -127,23 +142,32 @@ export class SnapshotReader {
   }
 
   /** @throws {MalformedRow} */
-  #blockAt(offset: number): Uint8Array {
+  #blockSizeAt(offset: number): number {
     const left = this.#size - offset;
     if (left === 0) throw new MalformedRow("truncated", "it ends before its end");
-    const size = SnapshotDecoder.blockSize(this.#windowAt(offset, Math.min(left, HEAD_SIZE)));
+    const headSize = Math.min(left, HEAD_SIZE);
+    const start = this.#windowAt(offset, headSize);
+    const size = SnapshotDecoder.blockSize(this.#window, start, start + headSize);
     if (size > left) throw new MalformedRow("truncated", "it ends within a block");
-    return this.#windowAt(offset, size).subarray(0, size);
+    return size;
   }
 
-  /** At least `size` bytes from `offset` on, which the file has. */
-  #windowAt(offset: number, size: number): Uint8Array {
+  /** Sees to it that `size` bytes from `offset` on, which the file has, are in the window. @returns where in it */
+  #windowAt(offset: number, size: number): number {
     const at = offset - this.#windowStart;
-    if (at + size <= this.#window.length) return this.#window.subarray(at);
-    const window = new Uint8Array(Math.min(this.#size - offset, Math.max(size, WINDOW_SIZE)));
-    this.#fill(window, offset);
-    this.#window = window;
+    if (at + size <= this.#windowSize) return at;
+    const kept = this.#window.subarray(at, this.#windowSize);
+    const target =
+      size > this.#window.length || this.#window.length < WINDOW_SIZE
+        ? new Uint8Array(Math.max(size, Math.min(WINDOW_SIZE, this.#size)))
+        : this.#window;
+    target.set(kept);
+    const end = Math.min(target.length, this.#size - offset);
+    this.#fill(target.subarray(kept.length, end), offset + kept.length);
+    this.#window = target;
+    this.#windowSize = end;
     this.#windowStart = offset;
-    return window;
+    return 0;
   }
 
   #fill(target: Uint8Array, position: number): void {

@@ -169,7 +169,7 @@ function verifySnapshot(
   let reader: SnapshotReader | undefined;
   try {
     reader = new SnapshotReader(file);
-    while (reader.next() !== undefined) onRead(reader.offset);
+    while (reader.next(() => undefined)) onRead(reader.offset);
     return misfits(path, reader, log);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;

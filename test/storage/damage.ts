@@ -172,9 +172,8 @@ function snapshotSubject(): Subject {
     const [name] = found.names;
     assert.ok(name !== undefined);
     const reader = found.open(name);
-    let count = 0;
-    for (let rows = reader.next(); rows !== undefined; rows = reader.next()) count += rows.length;
-    return `${JSON.stringify(reader.head)} ${count} ${reader.checksum}`;
+    while (reader.next(() => undefined));
+    return `${JSON.stringify(reader.head)} ${reader.rowCount} ${reader.checksum}`;
   };
   return { name: "snapshot", files: filesIn(fileSystem, directory), read };
 }

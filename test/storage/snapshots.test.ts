@@ -78,7 +78,11 @@ function readAll(directory: SnapshotDirectory): readonly StateRow[] {
   assert.ok(name !== undefined);
   const reader = directory.open(name);
   const rows: StateRow[] = [];
-  for (let page = reader.next(); page !== undefined; page = reader.next()) rows.push(...page);
+  const keep = (row: StateRow): void => {
+    const bytes = { key: row.key.slice(), value: row.value.slice(), id: row.id.slice() };
+    rows.push({ ...row, ...bytes });
+  };
+  while (reader.next(keep));
   reader.close();
   return rows;
 }
