@@ -9,6 +9,7 @@
  */
 import { entryTime } from "../codec/block.js";
 import type { File, FileSystem } from "./file-system.js";
+import { NeedlessFiles } from "./needless-files.js";
 import { HEADER_SIZE_MAX, parseSegmentName, readSegmentHeader } from "./segment.js";
 
 /**
@@ -42,18 +43,26 @@ export class Archive {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #retention: Retention;
+  readonly #needless: NeedlessFiles;
 
   constructor(fileSystem: FileSystem, directory: string, retention: Retention) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
     this.#retention = retention;
+    this.#needless = new NeedlessFiles(fileSystem, directory);
   }
 
-  /** Takes a sealed segment, the oldest, out of the log. Durable when the directory is synced. */
+  /**
+   * Takes a sealed segment, the oldest, out of the log. Durable when the directory is
+   * synced, and not owed: one that is back after a power cut is taken again.
+   */
   take(sealedName: string): void {
+    if (this.#retention.keep === "none") {
+      this.#needless.discard(sealedName);
+      return;
+    }
     const path = `${this.#directory}/${sealedName}`;
-    if (this.#retention.keep === "none") this.#fileSystem.remove(path);
-    else this.#fileSystem.rename(path, `${this.#directory}/${ARCHIVE_PREFIX}${sealedName}`);
+    this.#fileSystem.rename(path, `${this.#directory}/${ARCHIVE_PREFIX}${sealedName}`);
   }
 
   /** @param first the log's first segment; @param newestTime of its last one, milliseconds since 1970 */
@@ -65,8 +74,7 @@ export class Archive {
     let timeBehind = firstTime(first);
     let size = 0;
     for (const name of archivedSegments(this.#fileSystem, this.#directory).toReversed()) {
-      const path = `${this.#directory}/${name}`;
-      const file = this.#fileSystem.open(path, "read");
+      const file = this.#fileSystem.open(`${this.#directory}/${name}`, "read");
       size += file.size();
       const isOld =
         retention.keep === "size"
@@ -74,8 +82,12 @@ export class Archive {
           : newestTime - timeBehind > retention.durationMs;
       timeBehind = firstTime(file);
       file.close();
-      if (isOld) this.#fileSystem.remove(path);
+      if (isOld) this.#needless.discard(name);
     }
+  }
+
+  close(): void {
+    this.#needless.close();
   }
 }
 

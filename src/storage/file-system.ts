@@ -44,6 +44,8 @@ export interface FileSystem {
   /** Within one directory; replaces what `to` named. Open files stay open. */
   rename(from: string, to: string): void;
   remove(path: string): void;
+  /** The same beside the event loop: for large files, whose removal takes its time. */
+  removeLater(path: string, done: (error: Error | undefined) => void): void;
   /** Makes creations, renames and removals in `directory` durable. */
   syncDirectory(directory: string): void;
 }

@@ -21,6 +21,7 @@ import {
   readSync,
   renameSync,
   statSync,
+  unlink,
   unlinkSync,
   write,
   writeSync,
@@ -177,6 +178,12 @@ export class NodeFileSystem implements FileSystem {
 
   remove(path: string): void {
     unlinkSync(path);
+  }
+
+  removeLater(path: string, done: (error: Error | undefined) => void): void {
+    unlink(path, (error) => {
+      done(error ?? undefined);
+    });
   }
 
   syncDirectory(directory: string): void {

@@ -4,7 +4,7 @@
  *
  * Names that a crash can leave behind, and what becomes of them:
  *
- *   `*.tmp`                       made ahead or half made: removed
+ *   `*.tmp`                       made ahead, half made or needless: removed
  *   F.open                        the tail of a node that did not stop cleanly
  *   F-L.avro, zeros and a witness behind L
  *                                 F was being sealed: it is cut to its log
@@ -22,6 +22,7 @@
 import { DatabaseError } from "../errors.js";
 import { LogIndex, type Term } from "../raft/types.js";
 import type { File, FileSystem } from "./file-system.js";
+import { removeLeftovers } from "./needless-files.js";
 import { parseSegmentName, syncMarker, type SegmentName, type SegmentStart } from "./segment.js";
 import { SegmentIndex } from "./segment-index.js";
 import {
@@ -183,9 +184,7 @@ export interface RecoveredSegments {
 /** Removes what a crash left, reads every segment. @throws {DatabaseError} CORRUPTION */
 export function recoverSegments(options: RecoverOptions): RecoveredSegments {
   const { fileSystem, directory, clusterId } = options;
-  for (const name of fileSystem.list(directory)) {
-    if (name.endsWith(".tmp")) fileSystem.remove(`${directory}/${name}`);
-  }
+  removeLeftovers(fileSystem, directory);
   // a killed process may have renamed and removed without syncing; what is read
   // now must be what a power cut leaves
   fileSystem.syncDirectory(directory);

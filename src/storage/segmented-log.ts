@@ -17,9 +17,10 @@
  *            datasync; rename to F.open; sync directory; remove F-L.avro; sync directory
  *   recover  the same from an open segment that was left behind, over its own name:
  *            what the page cache gives back after a failed sync is written anew
- *   compact  sealed segments up to an index: removed, oldest first (or renamed
- *            into the archive: archive-F-L.avro), the directory synced once; a power
- *            cut may leave any of them, and recovery does the rest
+ *   compact  sealed segments up to an index: renamed, oldest first, to names that
+ *            are removed beside the event loop (or into the archive:
+ *            archive-F-L.avro); a power cut may leave any of them, and recovery
+ *            does the rest
  *   reset    every segment, newest first: removed, the directory synced after each;
  *            the snapshot that takes their place is durable before
  *   cut      within the open segment: see OpenSegment.cut; whole segments: removed,
@@ -238,21 +239,20 @@ export class SegmentedLog implements LogStorage {
       this.#settleDirectory();
       const isNeedless = (next: Segment | undefined): next is Segment =>
         next !== undefined && next.index.firstIndex <= index + 1;
+      const countBefore = this.#segments.length;
       // The last one stays: it says where the log ends.
       for (let next = this.#segments[1]; isNeedless(next); next = this.#segments[1]) {
         const { sealedName } = this.#segments[0] ?? {};
         assert(sealedName !== undefined, "only the last segment is open");
         this.#files.forget(sealedName);
         this.#archive.take(sealedName);
-        this.#isDirectorySyncDue = true;
         this.#segments.shift();
         this.#base = next.index.start;
       }
-      if (!this.#isDirectorySyncDue) return;
+      if (this.#segments.length === countBefore) return;
       const [first, last] = [this.#segments[0], this.#segments.at(-1)];
       assert(first !== undefined && last !== undefined, "the last segment stays");
       this.#archive.prune(this.#fileOf(first), this.#fileOf(last));
-      this.#settleDirectory();
     });
   }
 
@@ -331,6 +331,7 @@ export class SegmentedLog implements LogStorage {
     this.#open?.close();
     this.#open = undefined;
     this.#files.close();
+    this.#archive.close();
   }
 
   // Recovery

@@ -2,7 +2,7 @@
  * The snapshots of a node, and what is on its way to become one.
  *
  *   <data>/snapshots/00000000000000004711-00000000000000000003.avro     index, term
- *   <data>/snapshots/….tmp                                             being written
+ *   <data>/snapshots/….tmp                                             being written, or removed
  *   <data>/snapshots/….<size>-<checksum>.part                          being received
  *
  * How a snapshot comes to be, each step durable before the next: written under a
@@ -17,6 +17,7 @@ import { DatabaseError } from "../errors.js";
 import { LogIndex, Term, type SnapshotInfo, type SnapshotSource } from "../raft/types.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File, FileSystem } from "./file-system.js";
+import { NeedlessFiles, removeLeftovers } from "./needless-files.js";
 import { shortage } from "./shortage.js";
 import { SnapshotBody, SnapshotReader } from "./snapshot-file.js";
 
@@ -36,6 +37,7 @@ type Done = (error: DatabaseError | undefined, snapshot: SnapshotInfo | undefine
 export class SnapshotDirectory implements SnapshotSource {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
+  readonly #needless: NeedlessFiles;
   /** by index */
   #names: SnapshotName[] = [];
   #newest: SnapshotInfo | undefined;
@@ -46,8 +48,9 @@ export class SnapshotDirectory implements SnapshotSource {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
     fileSystem.makeDirectory(directory);
+    this.#needless = new NeedlessFiles(fileSystem, directory);
+    removeLeftovers(fileSystem, directory);
     for (const name of fileSystem.list(directory)) {
-      if (name.endsWith(".tmp")) fileSystem.remove(`${directory}/${name}`);
       const parsed = parseName(name);
       if (parsed !== undefined) this.#names.push(parsed);
     }
@@ -135,7 +138,7 @@ export class SnapshotDirectory implements SnapshotSource {
   receive(snapshot: SnapshotInfo): SnapshotReceiver {
     const file = partName(snapshot);
     if (this.#receiver?.name === file) return this.#receiver;
-    this.close();
+    this.#closeReceiver();
     const path = `${this.#directory}/${file}`;
     for (const name of this.#fileSystem.list(this.#directory)) {
       // Another one is of no use any more.
@@ -160,10 +163,9 @@ export class SnapshotDirectory implements SnapshotSource {
     assert(countKept >= SNAPSHOTS_KEPT_MIN, "a damaged snapshot must leave another");
     const doomed = this.#names.slice(0, -countKept).filter(({ index }) => !isInUse(index));
     if (doomed.length === 0) return;
-    for (const { file } of doomed) this.#fileSystem.remove(`${this.#directory}/${file}`);
-    this.#names = this.#names.filter((name) => !doomed.includes(name));
     // Not owed to anybody: what comes back after a power cut goes the next time.
-    this.#fileSystem.syncDirectory(this.#directory);
+    for (const { file } of doomed) this.#needless.discard(file);
+    this.#names = this.#names.filter((name) => !doomed.includes(name));
   }
 
   /** A snapshot that turned out to be none. */
@@ -175,6 +177,11 @@ export class SnapshotDirectory implements SnapshotSource {
   }
 
   close(): void {
+    this.#closeReceiver();
+    this.#needless.close();
+  }
+
+  #closeReceiver(): void {
     this.#receiver?.close();
     this.#receiver = undefined;
   }

@@ -195,6 +195,19 @@ export function fileSystemContract(makeSubject: () => ContractSubject): void {
     file.close();
   });
 
+  it("a file removed later is gone when that completes, and once", async () => {
+    create("a", "content").close();
+    const removed = await complete((done) => {
+      fileSystem.removeLater(at("a"), done);
+    });
+    assert.equal(removed, undefined);
+    assert.ok(!fileSystem.exists(at("a")));
+    const again = await complete((done) => {
+      fileSystem.removeLater(at("a"), done);
+    });
+    assert.equal((again as NodeJS.ErrnoException | undefined)?.code, "ENOENT");
+  });
+
   it("a file closed while a later call is under way still completes it", async () => {
     const file = create("a");
     const written = await complete((done) => {
