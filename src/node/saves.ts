@@ -22,10 +22,10 @@ import type { StateView } from "../store/state-view.js";
 import type { Store } from "../store/store.js";
 import type { Clock } from "./clock.js";
 import type { HeldSnapshot, ReadDone, SaveDone, SnapshotService } from "./service.js";
+import { Slices } from "./slices.js";
 import { headAt, type HeadParts } from "./snapshots.js";
 
-/** Milliseconds of a slice, as of a snapshot of the node's own. */
-const SLICE_MS = 2;
+/** Bytes of rows in a slice at most, and between two looks at the clock; as of a snapshot of the node's own. */
 const SLICE_SIZE_MAX = 1024 * 1024;
 const ROWS_SIZE = 16 * 1024;
 /** Milliseconds that the read before a save may take. */
@@ -63,9 +63,11 @@ export class Saves implements SnapshotService {
   #writing: Writing | undefined;
   #kept: Kept | undefined;
   #closed = false;
+  readonly #slices: Slices;
 
   constructor(parts: SavesParts) {
     this.#parts = parts;
+    this.#slices = new Slices(parts.clock);
   }
 
   held(): readonly HeldSnapshot[] {
@@ -143,11 +145,11 @@ export class Saves implements SnapshotService {
   }
 
   #scheduleSlice(): void {
-    this.#parts.clock.defer(() => {
+    this.#slices.schedule((until) => {
       const writing = this.#writing;
       if (writing === undefined) return;
       const failure = attempt(() => {
-        this.#writeSlice(writing);
+        this.#writeSlice(writing, until);
       });
       if (failure === undefined) return;
       this.#writing = undefined;
@@ -159,10 +161,10 @@ export class Saves implements SnapshotService {
     });
   }
 
-  #writeSlice({ view, file, askers }: Writing): void {
+  #writeSlice({ view, file, askers }: Writing, until: number): void {
     const { clock } = this.#parts;
-    const until = clock.now() + SLICE_MS;
-    for (let size = 0; size < SLICE_SIZE_MAX && clock.now() < until; size += ROWS_SIZE) {
+    for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
+      if (size > 0 && clock.now() >= until) break;
       const rows = view.next(ROWS_SIZE);
       if (rows.length > 0) {
         file.append(rows);

@@ -30,11 +30,11 @@ import type { StateRestore } from "../store/state-restore.js";
 import type { StateView } from "../store/state-view.js";
 import type { Store } from "../store/store.js";
 import type { Clock } from "./clock.js";
+import { Slices } from "./slices.js";
 
-/** Milliseconds of a slice: what waits for the loop waits no longer than this for a snapshot. */
-const SLICE_MS = 2;
 /** Bytes of rows in a slice at most, whatever the clock says. */
 const SLICE_SIZE_MAX = 1024 * 1024;
+/** Bytes of rows between two looks at the clock. */
 const ROWS_SIZE = 16 * 1024;
 /** Snapshots' worth of log that is kept at most for a living follower that is behind. */
 const LAG_SNAPSHOTS_MAX = 4;
@@ -106,10 +106,11 @@ export class Snapshots {
   /** the last part that came found no room, and that was said */
   #isReceivingShort = false;
   #closed = false;
-  #sliceScheduled = false;
+  readonly #slices: Slices;
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
+    this.#slices = new Slices(parts.clock);
   }
 
   /** An entry of `commandCount` commands was applied. Call in log order, right behind it. */
@@ -182,9 +183,12 @@ export class Snapshots {
     this.#parts.notice(`the snapshot of entry ${writer.head.index} is given up: ${error.message}`);
   }
 
-  #writeSlice(taking: Taking): void {
+  #writeSlice(taking: Taking, until: number): void {
     const { clock } = this.#parts;
-    const until = clock.now() + SLICE_MS;
+    if (taking.writer.isSyncDue) {
+      this.#sync(taking);
+      return;
+    }
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
       const rows = taking.view.next(ROWS_SIZE);
       taking.writer.append(rows);
@@ -197,6 +201,17 @@ export class Snapshots {
       if (clock.now() >= until) break;
     }
     this.#scheduleSlice();
+  }
+
+  /** What was written goes to the disk; the next slice waits for it. */
+  #sync(taking: Taking): void {
+    taking.writer.syncLater((error) => {
+      if (this.#closed || this.#taking !== taking) return;
+      this.#guard(() => {
+        if (error !== undefined) throw error;
+        this.#scheduleSlice();
+      }, this.#giveUpTaking);
+    });
   }
 
   #finish(taking: Taking): void {
@@ -316,11 +331,10 @@ export class Snapshots {
     this.#scheduleSlice();
   }
 
-  #restoreSlice(installing: Installing): void {
+  #restoreSlice(installing: Installing, until: number): void {
     const { reader, restore } = installing;
     if (reader === undefined || restore === undefined) return;
     const { clock } = this.#parts;
-    const until = clock.now() + SLICE_MS;
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
       const isMore = reader.next((row) => {
         restore.add(row);
@@ -353,14 +367,12 @@ export class Snapshots {
   // ---- both -------------------------------------------------------------------
 
   #scheduleSlice(): void {
-    if (this.#sliceScheduled || this.#closed) return;
-    this.#sliceScheduled = true;
-    this.#parts.clock.defer(() => {
-      this.#sliceScheduled = false;
+    if (this.#closed) return;
+    this.#slices.schedule((until) => {
       if (this.#closed) return;
       this.#guard(() => {
-        if (this.#installing !== undefined) this.#restoreSlice(this.#installing);
-        else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking);
+        if (this.#installing !== undefined) this.#restoreSlice(this.#installing, until);
+        else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking, until);
       }, this.#giveUpTaking);
     });
   }

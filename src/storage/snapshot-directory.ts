@@ -6,7 +6,8 @@
  *   <data>/snapshots/….<size>-<checksum>.part                          being received
  *
  * How a snapshot comes to be, each step durable before the next: written under a
- * temporary name; datasync, beside the event loop; renamed; directory synced. So a
+ * temporary name, with a datasync beside the event loop every few mebibytes and one
+ * at the end; renamed; directory synced. So a
  * name that ends in `.avro` is a whole snapshot. A part that a leader sent outlives
  * a restart, and is checked as a whole before it gets its name.
  */
@@ -24,6 +25,8 @@ import { SnapshotBody, SnapshotReader } from "./snapshot-file.js";
 /** Snapshots kept at least: should one be damaged, the log goes back to the other. */
 export const SNAPSHOTS_KEPT_MIN = 2;
 const COPY_SIZE = 1024 * 1024;
+/** Bytes written between two syncs: a flush of the log waits behind no more than this. */
+const SYNC_SIZE = 2 * 1024 * 1024;
 
 /** A snapshot by its name; what is in it is known when it is read. */
 export interface SnapshotName {
@@ -231,6 +234,7 @@ export class SnapshotWriter {
   readonly #body: SnapshotBody;
   readonly #keep: (file: File, snapshot: SnapshotInfo, done: Done) => void;
   readonly #remove: () => void;
+  #syncedSize = 0;
 
   constructor(
     file: File,
@@ -247,6 +251,17 @@ export class SnapshotWriter {
 
   append(rows: readonly StateRow[]): void {
     this.#body.append(rows);
+  }
+
+  /** Whether so much was written that it should go to the disk before more is. */
+  get isSyncDue(): boolean {
+    return this.#body.size - this.#syncedSize >= SYNC_SIZE;
+  }
+
+  /** Sends what was written to the disk, beside the event loop. */
+  syncLater(done: (error: Error | undefined) => void): void {
+    this.#syncedSize = this.#body.size;
+    this.#file.datasyncLater(done);
   }
 
   /** All rows are there. `done` is called when the snapshot is durable and has its name. */
