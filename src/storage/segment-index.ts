@@ -4,7 +4,7 @@
  * configurations stand is kept too, because they are looked for.
  */
 import { assert } from "../assert.js";
-import { LogIndex, type Entry, type Term } from "../raft/types.js";
+import { LogIndex, type Entry, type EntryPosition, type Term } from "../raft/types.js";
 import { MARKER_SIZE, type SegmentStart } from "./segment.js";
 
 export class SegmentIndex {
@@ -74,6 +74,13 @@ export class SegmentIndex {
 
   checksum(index: number): number {
     return this.#at(this.#checksums, index);
+  }
+
+  /** Of an entry that the segment holds. */
+  positionOf(index: number): EntryPosition {
+    const previousChecksum =
+      index === this.start.firstIndex ? this.start.previousChecksum : this.checksum(index - 1);
+    return { index: LogIndex(index), term: this.term(index), previousChecksum };
   }
 
   term(index: number): Term {

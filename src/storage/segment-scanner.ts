@@ -159,25 +159,6 @@ export function indexSegment(
   }
 }
 
-/** Reads `count` entries with one read, and checks them again. @throws {DatabaseError} CORRUPTION */
-export function readEntries(
-  options: ScanOptions & { readonly name: string; readonly count: number },
-): readonly Entry[] {
-  const { name, count, offset, limit, position } = options;
-  const scanner = new SegmentScanner({ ...options, windowSize: limit - offset });
-  const entries: Entry[] = [];
-  while (entries.length < count) {
-    const step = scanner.next();
-    if (step.kind !== "entry") {
-      const reason = step.kind === "bad" ? step.reason : "the log ends";
-      const index = LogIndex(position.index + entries.length);
-      throw damaged(name, { offset: scanner.offset, index, reason }, "it was good before");
-    }
-    entries.push(step.entry);
-  }
-  return entries;
-}
-
 /** Reads the witness of an open segment. Before its blocks: what it vouches for is then there to be read. */
 export function readWitnessOf(
   file: File,
