@@ -58,6 +58,7 @@ async function hunt() {
     events: 0,
     acknowledged: 0,
     unknown: 0,
+    undecided: 0,
     transactions: 0,
     elections: 0,
   };
@@ -68,7 +69,8 @@ async function hunt() {
         `(${(sum.simulatedMs / 1000 / seconds).toFixed(0)} times real time), ` +
         `${(sum.events / seconds / 1000).toFixed(0)} k events a second, ` +
         `${sum.acknowledged} operations acknowledged, ${sum.unknown} unknown, ` +
-        `${sum.transactions} transactions, ${sum.elections} elections${end}`,
+        `${sum.transactions} transactions, ${sum.elections} elections, ` +
+        `${sum.undecided} histories undecided${end}`,
     );
   };
   const isOver = () =>
@@ -101,6 +103,7 @@ async function hunt() {
             sum.events += result.eventCount;
             sum.acknowledged += result.acknowledgedCount;
             sum.unknown += result.unknownCount;
+            sum.undecided += result.undecidedCount;
             sum.transactions += result.transactionCount;
             sum.elections += result.electionCount;
             if (result.failed) failedSeed = Math.min(failedSeed ?? Infinity, result.seed);

@@ -310,9 +310,11 @@ export type RegisterInput =
   | { readonly kind: "get" }
   | { readonly kind: "put"; readonly value: string }
   | { readonly kind: "delete" }
-  | { readonly kind: "putIfAbsent"; readonly value: string };
+  | { readonly kind: "putIfAbsent"; readonly value: string }
+  /** by one; refused where there is no number */
+  | { readonly kind: "increment" };
 
-/** What the client was told: a value read (undefined when absent), or whether a condition held. */
+/** What the client was told: a value read or come to (undefined when absent), or whether a condition held. */
 export type RegisterOutput =
   | { readonly kind: "value"; readonly value: string | undefined }
   | { readonly kind: "done" }
@@ -339,6 +341,13 @@ export const REGISTER: Model<Register, RegisterInput, RegisterOutput> = {
         const absent = state.value === undefined;
         if (output !== undefined && (output.kind === "done") !== absent) return undefined;
         return absent ? { value: input.value } : state;
+      }
+      case "increment": {
+        const { value = "0" } = state;
+        const next = /^[0-9]+$/.test(value) ? String(Number(value) + 1) : undefined;
+        const told = output?.kind === "value" ? output.value : undefined;
+        if (output !== undefined && told !== next) return undefined;
+        return next === undefined ? state : { value: next };
       }
     }
   },

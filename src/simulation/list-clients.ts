@@ -20,7 +20,7 @@ const TRANSACTION_IDLE_MS = 5000;
 const SESSION_TTL_MS = 600_000;
 const ATTEMPTS_MAX = 5;
 
-interface Recorded {
+export interface Recorded {
   readonly name: string;
   outcome: ListTransaction["outcome"];
   readonly operations: ListOperation[];
@@ -83,10 +83,23 @@ export class ListHistory {
     if (outcome === "committed") recorded.returnedAt = this.#moment;
   }
 
-  /** Never the same twice. */
-  newElement(): string {
+  /** One to three lists, each once. */
+  someKeys(random: RandomStream): readonly string[] {
+    const count = random.integer(1, 3);
+    return [...new Set(Array.from({ length: count }, () => random.pick(this.#keys)))];
+  }
+
+  /** @returns what is to be appended: never the same twice */
+  append({ operations }: Recorded, key: string): string {
     this.#elementCount += 1;
-    return String(this.#elementCount);
+    const element = String(this.#elementCount);
+    operations.push({ kind: "append", key, element });
+    return element;
+  }
+
+  /** What a list held before anything that a transaction did to it. @param text as the list is stored */
+  noteRead({ operations }: Recorded, key: string, text: string): void {
+    operations.unshift({ kind: "read", key, elements: elementsOf(text) });
   }
 
   /** What all lists are at last. */
@@ -127,18 +140,6 @@ class ListClient {
     return this.#history.begin(`${kind} ${this.#name}/${this.#count}`);
   }
 
-  /** One to three lists, each once. */
-  #someKeys(): readonly string[] {
-    const count = this.#random.integer(1, 3);
-    return [...new Set(Array.from({ length: count }, () => this.#random.pick(this.#keys)))];
-  }
-
-  #append(recorded: Recorded, key: string): string {
-    const element = this.#history.newElement();
-    recorded.operations.push({ kind: "append", key, element });
-    return element;
-  }
-
   // ---- staged ----------------------------------------------------------------
 
   *staged(): Script {
@@ -160,7 +161,7 @@ class ListClient {
 
   /** Reads and stages, in one or two steps, perhaps with something between that is taken back. */
   *#stageSome(recorded: Recorded, transaction: Uint8Array): Script<boolean> {
-    for (const key of this.#someKeys()) {
+    for (const key of this.#history.someKeys(this.#random)) {
       const keyBytes = bytesOf(key);
       const found = yield* read((store) => store.getIn(transaction, keyBytes));
       if (found.kind !== "answered" || found.value === "unknown") return false;
@@ -168,7 +169,7 @@ class ListClient {
       const commands = [];
       if (this.#random.chance(0.7)) {
         const before = found.value === undefined ? "" : textOf(found.value.value);
-        const value = bytesOf(`${before}${this.#append(recorded, key)},`);
+        const value = bytesOf(`${before}${this.#history.append(recorded, key)},`);
         commands.push({ kind: "put", key: keyBytes, value, condition: "none" } as const);
       }
       const reads = [{ key: keyBytes }];
@@ -185,7 +186,7 @@ class ListClient {
     const vain = this.#begin("vain");
     this.#history.end(vain, "aborted");
     const key = this.#random.pick(this.#keys);
-    const value = bytesOf(`${this.#append(vain, key)},`);
+    const value = bytesOf(`${this.#history.append(vain, key)},`);
     const put = { kind: "put", key: bytesOf(key), value, condition: "none" } as const;
     const stage = { kind: "stage", transaction, commands: [put], reads: [] } as const;
     for (const command of [
@@ -220,7 +221,7 @@ class ListClient {
 
   *conditional(): Script {
     const recorded = this.#begin("conditional");
-    const keys = this.#someKeys();
+    const keys = this.#history.someKeys(this.#random);
     const found = yield* read((store) => keys.map((key) => store.get(bytesOf(key))));
     if (found.kind !== "answered") {
       this.#history.end(recorded, "aborted");
@@ -235,7 +236,7 @@ class ListClient {
       reads.push({ kind: "key", key: keyBytes, revision: before?.modRevision ?? 0 });
       if (at > 0 && this.#random.chance(0.3)) return;
       const text = before === undefined ? "" : textOf(before.value);
-      const value = bytesOf(`${text}${this.#append(recorded, key)},`);
+      const value = bytesOf(`${text}${this.#history.append(recorded, key)},`);
       commands.push({ kind: "put", key: keyBytes, value, condition: "none" });
     });
     const id = this.newId("o");
@@ -282,17 +283,17 @@ class ListClient {
 
   /** Appends to some lists and reads others, in one request. */
   #appendsAndReads(recorded: Recorded): readonly (Append | Get)[] {
-    return this.#someKeys().map((key, at) => {
+    return this.#history.someKeys(this.#random).map((key, at) => {
       const keyBytes = bytesOf(key);
       if (at > 0 && this.#random.chance(0.5)) return { kind: "get", key: keyBytes } as const;
-      const value = bytesOf(`${this.#append(recorded, key)},`);
+      const value = bytesOf(`${this.#history.append(recorded, key)},`);
       return { kind: "append", key: keyBytes, value } as const;
     });
   }
 
   *look(): Script {
     const recorded = this.#begin("look");
-    const keys = this.#someKeys();
+    const keys = this.#history.someKeys(this.#random);
     const found = yield* read((store) => keys.map((key) => readOf(key, store.get(bytesOf(key)))));
     if (found.kind === "answered") recorded.operations.push(...found.value);
     this.#history.end(recorded, found.kind === "answered" ? "committed" : "aborted");
@@ -319,6 +320,13 @@ function readOf(
   key: string,
   found: { readonly value: Uint8Array } | undefined,
 ): ListOperation & { readonly kind: "read" } {
-  const text = found === undefined ? "" : textOf(found.value);
-  return { kind: "read", key, elements: text === "" ? [] : text.slice(0, -1).split(",") };
+  return {
+    kind: "read",
+    key,
+    elements: elementsOf(found === undefined ? "" : textOf(found.value)),
+  };
+}
+
+function elementsOf(text: string): readonly string[] {
+  return text === "" ? [] : text.slice(0, -1).split(",");
 }

@@ -57,7 +57,9 @@ export type Emphasis =
   /** one key that everybody uses */
   | "contention"
   /** clients that hardly pause */
-  | "busy";
+  | "busy"
+  /** clients that speak RESP */
+  | "resp";
 
 /** What the nemesis may do next. */
 type Deed =

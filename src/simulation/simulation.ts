@@ -18,6 +18,7 @@ import { Invariants } from "./invariants.js";
 import { drawFaults, type Emphasis, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
 import { SimulatedNetwork, type NetworkFaults } from "./network.js";
 import { hashText, randomStream, type RandomStream } from "./random.js";
+import { RespClients } from "./resp-clients.js";
 import { Scheduler } from "./scheduler.js";
 import { SimulatedNode } from "./simulated-node.js";
 import { TransactionClients } from "./transaction-clients.js";
@@ -53,6 +54,8 @@ export interface SimulationResult {
   readonly operationCount: number;
   readonly acknowledgedCount: number;
   readonly unknownCount: number;
+  /** keys whose history was too much for the linearizability checker; 0 is wanted */
+  readonly undecidedCount: number;
   /** transactions on lists that were committed, looks at them included */
   readonly transactionCount: number;
   readonly electionCount: number;
@@ -97,6 +100,7 @@ class Simulation {
   readonly #byId: ReadonlyMap<NodeId, SimulatedNode>;
   readonly #workload: Workload;
   readonly #transactions: TransactionClients;
+  readonly #resp: RespClients;
   readonly #invariants: Invariants;
   readonly #wiped = new Set<NodeId>();
   /** who does not come back */
@@ -168,10 +172,11 @@ class Simulation {
     };
     this.#nemesis = new Nemesis(world, this.#faults, leftOut);
     const { clientCountMax = Infinity } = options;
+    const keyCount = emphasis.includes("contention") ? 1 : shape.integer(1, 6);
     this.#workload = new Workload({
       ...{ scheduler: this.#scheduler, random: random("clients"), nodes: this.#nodes },
       clientCount: Math.min(shape.integer(2, 8), clientCountMax),
-      keyCount: emphasis.includes("contention") ? 1 : shape.integer(1, 6),
+      keyCount,
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
       thinkMsMax: Math.min(shape.pick([20, 60, 200]), emphasis.includes("busy") ? 5 : Infinity),
       timeoutMs: 1000,
@@ -179,6 +184,14 @@ class Simulation {
     this.#transactions = new TransactionClients({
       ...{ scheduler: this.#scheduler, nodes: this.#nodes, random, clientCountMax },
       thinkMsMax: random("thinking").pick([20, 100, 300]),
+    });
+    const resp = random("resp");
+    const hasResp = resp.chance(0.4) || emphasis.includes("resp");
+    this.#resp = new RespClients({
+      ...{ scheduler: this.#scheduler, nodes: this.#nodes, random, keyCount },
+      ...{ workload: this.#workload, lists: this.#transactions.lists },
+      clientCount: hasResp ? Math.min(resp.integer(1, 4), clientCountMax) : 0,
+      thinkMsMax: resp.pick([10, 50, 200]),
     });
   }
 
@@ -200,6 +213,7 @@ class Simulation {
       operationCount: this.#workload.operationCount,
       acknowledgedCount: this.#workload.acknowledgedCount,
       unknownCount: this.#workload.unknownCount,
+      undecidedCount: this.#workload.undecidedCount,
       transactionCount: this.#transactions.committedCount,
       electionCount: this.#invariants.electionCount,
       committedCount: this.#invariants.committedIndex,
@@ -212,6 +226,7 @@ class Simulation {
     for (const node of this.#nodes) node.start();
     this.#workload.start();
     this.#transactions.start();
+    this.#resp.start();
     this.#nemesis.start();
     this.#runUntil(this.#options.durationMs ?? 5000);
     this.#heal();
@@ -219,12 +234,15 @@ class Simulation {
     this.#awaitService();
     this.#workload.stop();
     this.#transactions.stop();
+    this.#resp.stop();
     this.#awaitRest();
     this.#invariants.checkEqual(this.#members);
-    this.#workload.check();
     for (const { parts } of this.#members.slice(0, 1)) {
-      if (parts !== undefined) this.#transactions.check(parts.store);
+      if (parts === undefined) continue;
+      this.#workload.noteLast(parts.store);
+      this.#transactions.check(parts.store);
     }
+    this.#workload.check();
   }
 
   #runUntil(time: number): void {

@@ -31,6 +31,11 @@ export class TransactionClients {
     });
   }
 
+  /** what others may take part in */
+  get lists(): ListHistory {
+    return this.#lists;
+  }
+
   /** Transactions on lists that are known to be committed. */
   get committedCount(): number {
     return this.#lists.committedCount;

@@ -3,8 +3,8 @@
  * at a time, and writes down what it was told. Their history is the evidence.
  */
 import { assert } from "../assert.js";
-import type { NodeService } from "../node/service.js";
-import type { RequestResult } from "../store/command.js";
+import type { NodeService, StoreView } from "../node/service.js";
+import type { KeyCommand, RequestResult } from "../store/command.js";
 import { bytesOf, textOf } from "./client-script.js";
 import {
   checkLinearizable,
@@ -44,9 +44,11 @@ export class Workload {
   readonly #histories = new Map<string, Recorded[]>();
   /** orders everything that happens to clients; simulated time is too coarse */
   #moment = 0;
+  #valueCount = 0;
   #operationCount = 0;
   #acknowledgedCount = 0;
   #unknownCount = 0;
+  #undecidedCount = 0;
   #stopped = false;
 
   constructor(options: WorkloadOptions) {
@@ -63,6 +65,11 @@ export class Workload {
 
   get unknownCount(): number {
     return this.#unknownCount;
+  }
+
+  /** Keys whose history was too much for the checker: neither good nor bad. */
+  get undecidedCount(): number {
+    return this.#undecidedCount;
   }
 
   start(): void {
@@ -99,13 +106,14 @@ export class Workload {
 
   #chooseInput(client: number, dice: number): RegisterInput {
     const { random, valueSizeMax } = this.#options;
-    this.#operationCount += 1;
-    const value = `c${client}-${this.#operationCount}`;
+    this.#valueCount += 1;
+    const value = `c${client}-${this.#valueCount}`;
     const padded = value.padEnd(random.integer(0, valueSizeMax), ".");
     if (dice < 0.45) return { kind: "get" };
     if (dice < 0.85) return { kind: "put", value: padded };
     if (dice < 0.93) return { kind: "delete" };
-    return { kind: "putIfAbsent", value: padded };
+    if (dice < 0.98) return { kind: "putIfAbsent", value: padded };
+    return { kind: "increment" };
   }
 
   /** Does one operation and writes it down. `done` is called when the client stops waiting. */
@@ -118,26 +126,12 @@ export class Workload {
   ): void {
     const { parts, life } = node;
     assert(parts !== undefined, "the node asked is up");
-    this.#moment += 1;
-    const recorded: Recorded = {
-      ...{ input, output: undefined, invokedAt: this.#moment, returnedAt: Infinity, isVoid: false },
-    };
-    const history = this.#histories.get(key) ?? [];
-    history.push(recorded);
-    this.#histories.set(key, history);
+    const record = this.record(key, input);
     let waiting = true;
     const finish = (output: RegisterOutput | undefined, isVoid: boolean): void => {
       if (!waiting) return;
       waiting = false;
-      this.#moment += 1;
-      recorded.output = output;
-      recorded.isVoid = isVoid;
-      if (output !== undefined) {
-        recorded.returnedAt = this.#moment;
-        this.#acknowledgedCount += 1;
-      } else if (!isVoid) {
-        this.#unknownCount += 1;
-      }
+      record(output, isVoid);
       done(output);
     };
     // A client whose node died, or sleeps, stops waiting by itself. A read has no effect to be unsure of.
@@ -147,6 +141,35 @@ export class Workload {
     node.run(life, () => {
       this.#send(parts.node, client, key, input, finish);
     });
+  }
+
+  /**
+   * Writes down that an operation begins.
+   * @returns to be called once, with what the client was told, or whether it is proven to have had no effect
+   */
+  record(
+    key: string,
+    input: RegisterInput,
+  ): (output: RegisterOutput | undefined, isVoid: boolean) => void {
+    this.#moment += 1;
+    this.#operationCount += 1;
+    const recorded: Recorded = {
+      ...{ input, output: undefined, invokedAt: this.#moment, returnedAt: Infinity, isVoid: false },
+    };
+    const history = this.#histories.get(key) ?? [];
+    history.push(recorded);
+    this.#histories.set(key, history);
+    return (output, isVoid) => {
+      this.#moment += 1;
+      recorded.output = output;
+      recorded.isVoid = isVoid;
+      if (output !== undefined) {
+        recorded.returnedAt = this.#moment;
+        this.#acknowledgedCount += 1;
+      } else if (!isVoid) {
+        this.#unknownCount += 1;
+      }
+    };
   }
 
   #send(
@@ -166,20 +189,23 @@ export class Workload {
       return;
     }
     const id = this.#moment % 2 === 0 ? requestId(`q${client}/${this.#moment}`) : new Uint8Array();
-    const command =
-      input.kind === "delete"
-        ? ({ kind: "delete", key: keyBytes } as const)
-        : ({
-            kind: "put",
-            key: keyBytes,
-            value: bytesOf(input.value),
-            condition: input.kind === "put" ? "none" : "absent",
-          } as const);
+    const command = commandOf(keyBytes, input);
     const request = { id, commands: [command] };
     executeThroughDoor(service, request, timeoutMs, (error, result) => {
       if (error !== undefined) finish(undefined, error.outcome === "not-applied");
-      else finish(outputOf(result), false);
+      else finish(outputOf(input, result), false);
     });
+  }
+
+  /** What every key is at last. */
+  noteLast(store: Pick<StoreView, "get">): void {
+    for (const key of [...this.#histories.keys()]) {
+      const found = store.get(bytesOf(key));
+      this.record(key, { kind: "get" })(
+        { kind: "value", value: found && textOf(found.value) },
+        false,
+      );
+    }
   }
 
   /** Every key's history is linearizable. @throws {Error} that names the key and the operation that does not fit */
@@ -190,6 +216,7 @@ export class Workload {
         ({ isVoid, input, output }) => !isVoid && !(input.kind === "get" && output === undefined),
       );
       const verdict = checkLinearizable(REGISTER, operations);
+      if (verdict.kind === "undecided") this.#undecidedCount += 1;
       if (verdict.kind === "violation") {
         const { input, output, invokedAt } = verdict.stuckAt;
         throw new Error(
@@ -201,7 +228,23 @@ export class Workload {
   }
 }
 
-function outputOf(result: RequestResult | undefined): RegisterOutput {
+function commandOf(key: Uint8Array, input: Exclude<RegisterInput, { kind: "get" }>): KeyCommand {
+  switch (input.kind) {
+    case "delete":
+      return { kind: "delete", key };
+    case "increment":
+      return { kind: "increment", key, by: 1n };
+    default: {
+      const condition = input.kind === "put" ? "none" : "absent";
+      return { kind: "put", key, value: bytesOf(input.value), condition };
+    }
+  }
+}
+
+function outputOf(input: RegisterInput, result: RequestResult | undefined): RegisterOutput {
   assert(result !== undefined, "a request without an error has a result");
-  return result.kind === "applied" ? { kind: "done" } : { kind: "refused" };
+  if (result.kind === "rejected") return { kind: "refused" };
+  if (input.kind !== "increment") return { kind: "done" };
+  const current = result.results[0]?.current;
+  return { kind: "value", value: current && textOf(current.value) };
 }

@@ -14,12 +14,13 @@ type History = Operation<RegisterInput, RegisterOutput>[];
 
 /**
  * A history as a drawing: a line a client, `w1` writes, `r1` reads 1, `r-` reads
- * absence, `d` deletes, `a1` puts if absent and succeeds, `A1` is refused, and
+ * absence, `d` deletes, `a1` puts if absent and succeeds, `A1` is refused, `i2`
+ * increments to 2, `I` is refused for there is no number, and
  * `?` behind means that the client never learned the outcome. Columns are time.
  */
 function parse(drawing: string): History {
   return drawing.split("\n").flatMap((line) =>
-    [...line.matchAll(/([wrdaA])(\w|-)?(\?)?[^wrdaA|]*\|?/g)].map((match) => {
+    [...line.matchAll(/([wrdaAiI])(\w|-)?(\?)?[^wrdaAiI|]*\|?/g)].map((match) => {
       const unknown = match[3] !== undefined;
       return {
         ...meaning(match[1] ?? "", match[2] ?? ""),
@@ -42,6 +43,10 @@ function meaning(verb: string, value: string): { input: RegisterInput; output: R
       return { input: { kind: "put", value }, output: { kind: "done" } };
     case "d":
       return { input: { kind: "delete" }, output: { kind: "done" } };
+    case "i":
+      return { input: { kind: "increment" }, output: { kind: "value", value } };
+    case "I":
+      return { input: { kind: "increment" }, output: { kind: "refused" } };
     case "a":
       return { input: { kind: "putIfAbsent", value }, output: { kind: "done" } };
     default:
@@ -56,6 +61,12 @@ const cases: readonly {
 }[] = [
   { what: "nothing at all", good: true, drawing: "" },
   { what: "a read of what was written", good: true, drawing: "w1| r1|" },
+  { what: "an increment of nothing, and of its result", good: true, drawing: "i1| i2| r2|" },
+  { what: "an increment that was lost", good: false, drawing: "i1| i1| r1|" },
+  { what: "an increment of what is no number refused", good: true, drawing: "wx| I| rx|" },
+  { what: "an increment of a number refused", good: false, drawing: "w7| I|" },
+  { what: "an increment of what is no number done", good: false, drawing: "wx| i1|" },
+  { what: "an increment that nobody has the answer of", good: true, drawing: "w1| i2? r2|" },
   { what: "a read of what was never written", good: false, drawing: "w1| r2|" },
   { what: "a stale read after the write returned", good: false, drawing: "w1| w2| r1|" },
   { what: "a stale read while the write is under way", good: true, drawing: "w1| w2--|\n     r1|" },

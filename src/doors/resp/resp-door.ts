@@ -23,6 +23,19 @@ export interface RespDoorOptions {
   readonly heldSizeMax?: number;
 }
 
+/** What a session needs of its connection. */
+export type RespSink = Pick<
+  ClientConnection,
+  | "id"
+  | "remoteAddress"
+  | "localAddress"
+  | "write"
+  | "writeLatin1"
+  | "pauseReading"
+  | "resumeReading"
+  | "end"
+>;
+
 const TIMEOUT_MS_DEFAULT = 5000;
 const HELD_SIZE_MAX_DEFAULT = 256 * 1024 * 1024;
 /** What a bulk may have beyond the largest value, so that a little too much is told in words. */
@@ -60,12 +73,12 @@ export class RespDoor implements ProtocolHandler {
     return printable || LINE_ENDS.includes(first) ? "yes" : "no";
   }
 
-  accept(connection: ClientConnection): ConnectionHandler {
+  accept(connection: RespSink): ConnectionHandler {
     const session = new Session({
       id: connection.id,
       remoteAddress: connection.remoteAddress,
       localAddress: connection.localAddress,
-      now: () => performance.now(),
+      now: () => this.#context.service.now(),
     });
     this.#sessions.add(session);
     return new RespConnection(connection, session, {
@@ -86,7 +99,7 @@ interface RespConnectionOptions {
 
 /** One client: bytes to requests, requests to the pipeline, as many as it takes. */
 class RespConnection implements ConnectionHandler {
-  readonly #connection: ClientConnection;
+  readonly #connection: RespSink;
   readonly #session: Session;
   readonly #options: RespConnectionOptions;
   readonly #parser: RequestParser;
@@ -97,7 +110,7 @@ class RespConnection implements ConnectionHandler {
   #inputEnded = false;
   #requestCount = 0;
 
-  constructor(connection: ClientConnection, session: Session, options: RespConnectionOptions) {
+  constructor(connection: RespSink, session: Session, options: RespConnectionOptions) {
     this.#connection = connection;
     this.#session = session;
     this.#options = options;
