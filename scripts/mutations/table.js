@@ -304,6 +304,82 @@ export const MUTATIONS = [
     "const isOutrun = isDiskStalled(state, leader) && state.commitIndex > state.log.flushedIndex;",
     "const isOutrun = false;",
   ],
+  // Redis clients
+  [
+    "EXEC does not ask whether what is watched has changed",
+    "doors/resp/exec-steps.js",
+    "const reads = watched?.reads ?? [];",
+    "const reads = [];",
+  ],
+  [
+    "a reply does not wait for the one before it",
+    "doors/resp/pipeline.js",
+    "if (outcome === undefined)\n                    return;",
+    "if (outcome === undefined) { this.#options.reply.simple('OK'); this.#leaveHead(); continue; }",
+  ],
+  [
+    "a read overtakes the writes before it",
+    "doors/resp/pipeline.js",
+    "if (this.#writesUnderWay > 0)\n                    return;\n                this.#drain();",
+    "this.#drain();",
+  ],
+  [
+    "the door forgets a command that came in two pieces",
+    "doors/resp/parser.js",
+    "this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), ...this.#later]);",
+    "this.#bytes = Buffer.concat([...this.#later]);",
+  ],
+  // Watches
+  [
+    "a watch that waits passes over a change",
+    "client/query.js",
+    "wait(page.nextRevision);",
+    "wait(page.nextRevision + 1);",
+  ],
+  [
+    "a page of changes ends amid a revision",
+    "store/read.js",
+    "if (full && last !== undefined && last.revision !== record.modRevision) {",
+    "if (full && last !== undefined) {",
+  ],
+  [
+    "a watch is told twice where a page ends",
+    "store/read.js",
+    "return { changes, nextRevision: record.modRevision, more: true };",
+    "return { changes, nextRevision: last.revision, more: true };",
+  ],
+  [
+    "a key that comes back is told as it was before its deletion",
+    "store/history.js",
+    "        if (isTombstone(after)) {\n            this.#supersede(text, after);",
+    "        if (isTombstone(after)) {",
+  ],
+  // Leases and keys that end by themselves
+  [
+    "a clock that is ahead takes all of it off the leases",
+    "store/log-clock.js",
+    "this.runTime + Math.min(Math.max(stamp - this.stamp, 0), STEP_MAX)",
+    "this.runTime + Math.max(stamp - this.stamp, 0)",
+  ],
+  [
+    "a lease that was kept ends as if it were not",
+    "store/control.js",
+    "lease.deadline = Math.max(lease.deadline, clock.runTime + lease.ttl);",
+    "",
+  ],
+  [
+    "a key that was put anew ends with its old lease",
+    "store/lease.js",
+    "left.keys.delete(text);",
+    "",
+  ],
+  [
+    "what has run out is not ended",
+    "node/driver.js",
+    "if (now < (store.nextDueTime ?? Infinity))",
+    "if (true)",
+  ],
+  ["a snapshot gives leases their whole time anew", "store/state-restore.js", "LEASE-RESTORE", ""],
   // The state machine
   [
     "the door says not applied of what nobody knows",

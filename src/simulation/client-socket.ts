@@ -7,6 +7,7 @@
  */
 import { assert } from "../assert.js";
 import type { ConnectionHandler } from "../doors/door.js";
+import type { NativeSink } from "../doors/native/native-door.js";
 import type { RespSink } from "../doors/resp/resp-door.js";
 import type { AssembledNode } from "../node/assembly.js";
 import type { RandomStream } from "./random.js";
@@ -18,13 +19,16 @@ const DELAY_MS_MAX = 1;
 /** Of what is sent so much comes in two pieces. */
 const SPLIT_PROBABILITY = 0.2;
 
+/** What either door needs of a connection. */
+export type DoorSink = RespSink & NativeSink;
+
 export interface SocketOptions {
   readonly scheduler: Scheduler;
   readonly random: RandomStream;
   /** up */
   readonly node: SimulatedNode;
   /** the door's handler of this connection */
-  readonly accept: (parts: AssembledNode, sink: RespSink) => ConnectionHandler;
+  readonly accept: (parts: AssembledNode, sink: DoorSink) => ConnectionHandler;
   /** the client's */
   readonly onBytes: (chunk: Buffer) => void;
   /** the door has closed it; not called after `close` */
@@ -96,8 +100,12 @@ export class ClientSocket {
     return this.#handler;
   }
 
-  #sink(): RespSink {
+  #sink(): DoorSink {
+    const isEnded = (): boolean => this.#isClosed || this.#hasEnded;
     return {
+      get closed() {
+        return isEnded();
+      },
       id: 1,
       remoteAddress: "client",
       localAddress: this.#options.node.id,

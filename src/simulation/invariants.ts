@@ -49,7 +49,14 @@ export class Invariants {
   /** by index, in which term it was committed; never falls */
   readonly #committedIn: number[] = [0];
 
-  constructor(nodes: readonly SimulatedNode[]) {
+  readonly #onCommitted: (index: number, checksum: number) => void;
+
+  /** @param onCommitted told of each entry once, in their order */
+  constructor(
+    nodes: readonly SimulatedNode[],
+    onCommitted: (index: number, checksum: number) => void,
+  ) {
+    this.#onCommitted = onCommitted;
     for (const { id } of nodes) {
       this.#known.set(id, {
         ...{ life: 0, term: 0, role: "follower", commitIndex: 0, appliedIndex: 0 },
@@ -167,6 +174,7 @@ export class Invariants {
       if (before === undefined) {
         this.#checkMajority(parts, index, checksum);
         this.#committed.push(checksum);
+        this.#onCommitted(index, checksum);
         this.#committedIn.push(Math.max(term, this.#committedIn.at(-1) ?? 0));
       } else if (before !== checksum) {
         throw new InvariantViolation(

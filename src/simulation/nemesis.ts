@@ -59,7 +59,11 @@ export type Emphasis =
   /** clients that hardly pause */
   | "busy"
   /** clients that speak RESP */
-  | "resp";
+  | "resp"
+  /** clients that watch */
+  | "watches"
+  /** keys that end by themselves */
+  | "expiry";
 
 /** What the nemesis may do next. */
 type Deed =

@@ -28,7 +28,7 @@ export interface RespScriptsOptions {
 const COUNTER_COUNT = 2;
 const EXPIRING_KEY_COUNT = 4;
 /** Milliseconds. */
-const TTL_MS_MAX = 3000;
+const TTL_MS_MAX = 1500;
 
 export class RespScripts {
   readonly #options: RespScriptsOptions;

@@ -12,17 +12,17 @@
  * The same seed gives the same life, event for event; `traceHash` says so.
  */
 import type { NodeId } from "../raft/types.js";
+import type { Store } from "../store/store.js";
 import { NodeId as nodeId } from "../raft/types.js";
+import { Clients } from "./clients.js";
+import { CommittedLog } from "./committed-log.js";
 import { freezeSome } from "./frozen.js";
 import { Invariants } from "./invariants.js";
 import { drawFaults, type Emphasis, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
 import { SimulatedNetwork, type NetworkFaults } from "./network.js";
 import { hashText, randomStream, type RandomStream } from "./random.js";
-import { RespClients } from "./resp-clients.js";
 import { Scheduler } from "./scheduler.js";
 import { SimulatedNode } from "./simulated-node.js";
-import { TransactionClients } from "./transaction-clients.js";
-import { Workload } from "./workload.js";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -58,6 +58,10 @@ export interface SimulationResult {
   readonly undecidedCount: number;
   /** transactions on lists that were committed, looks at them included */
   readonly transactionCount: number;
+  /** changes that watches were told */
+  readonly toldCount: number;
+  /** keys that ended by themselves and were looked at */
+  readonly endedCount: number;
   readonly electionCount: number;
   readonly committedCount: number;
   /** what the nemesis did, by name, in order */
@@ -83,6 +87,13 @@ const PROBE_PAUSE_MS = 10;
 const EVENT_COUNT_MAX = 500_000;
 /** A healed cluster must serve again within this. Milliseconds. */
 const HEALING_MS_MAX = 20_000;
+/**
+ * A key with the longest time to live that clients give is gone by then: that, a
+ * clock that is slow, the checkpoint before, and the round of the entry. Milliseconds.
+ */
+const EXPIRY_MS_MAX = 5000;
+/** Between two looks for keys that have not ended. Milliseconds. */
+const LOOK_MS = 100;
 /** What operators had asked for is done or refused by then. Milliseconds. */
 const ADMINISTRATION_MS_MAX = 2000;
 
@@ -98,9 +109,8 @@ class Simulation {
   readonly #network: SimulatedNetwork;
   readonly #nodes: readonly SimulatedNode[];
   readonly #byId: ReadonlyMap<NodeId, SimulatedNode>;
-  readonly #workload: Workload;
-  readonly #transactions: TransactionClients;
-  readonly #resp: RespClients;
+  readonly #clients: Clients;
+  readonly #committed: CommittedLog;
   readonly #invariants: Invariants;
   readonly #wiped = new Set<NodeId>();
   /** who does not come back */
@@ -157,7 +167,10 @@ class Simulation {
         }),
     );
     this.#byId = new Map(this.#nodes.map((node) => [node.id, node]));
-    this.#invariants = new Invariants(this.#nodes);
+    this.#committed = new CommittedLog(this.#nodes);
+    this.#invariants = new Invariants(this.#nodes, (index, checksum) => {
+      if (this.#clients.areJudgedByLog) this.#committed.note(index, checksum);
+    });
     const { leftOut = [] } = options;
     if (leftOut.includes("network")) this.#network.faults = CALM;
     const world = {
@@ -172,26 +185,9 @@ class Simulation {
     };
     this.#nemesis = new Nemesis(world, this.#faults, leftOut);
     const { clientCountMax = Infinity } = options;
-    const keyCount = emphasis.includes("contention") ? 1 : shape.integer(1, 6);
-    this.#workload = new Workload({
-      ...{ scheduler: this.#scheduler, random: random("clients"), nodes: this.#nodes },
-      clientCount: Math.min(shape.integer(2, 8), clientCountMax),
-      keyCount,
-      valueSizeMax: shape.pick([8, 8, 200, 1500]),
-      thinkMsMax: Math.min(shape.pick([20, 60, 200]), emphasis.includes("busy") ? 5 : Infinity),
-      timeoutMs: 1000,
-    });
-    this.#transactions = new TransactionClients({
-      ...{ scheduler: this.#scheduler, nodes: this.#nodes, random, clientCountMax },
-      thinkMsMax: random("thinking").pick([20, 100, 300]),
-    });
-    const resp = random("resp");
-    const hasResp = resp.chance(0.4) || emphasis.includes("resp");
-    this.#resp = new RespClients({
-      ...{ scheduler: this.#scheduler, nodes: this.#nodes, random, keyCount },
-      ...{ workload: this.#workload, lists: this.#transactions.lists },
-      clientCount: hasResp ? Math.min(resp.integer(1, 4), clientCountMax) : 0,
-      thinkMsMax: resp.pick([10, 50, 200]),
+    this.#clients = new Clients({
+      ...{ scheduler: this.#scheduler, nodes: this.#nodes, random, emphasis, clientCountMax },
+      mayBeFull: this.#faults.fullDisk,
     });
   }
 
@@ -210,11 +206,13 @@ class Simulation {
       traceHash: this.#traceHash.toString(16).padStart(8, "0"),
       simulatedMs: Math.round(this.#scheduler.now),
       eventCount: this.#scheduler.scheduledCount,
-      operationCount: this.#workload.operationCount,
-      acknowledgedCount: this.#workload.acknowledgedCount,
-      unknownCount: this.#workload.unknownCount,
-      undecidedCount: this.#workload.undecidedCount,
-      transactionCount: this.#transactions.committedCount,
+      operationCount: this.#clients.workload.operationCount,
+      acknowledgedCount: this.#clients.workload.acknowledgedCount,
+      unknownCount: this.#clients.workload.unknownCount,
+      undecidedCount: this.#clients.workload.undecidedCount,
+      transactionCount: this.#clients.transactions.committedCount,
+      toldCount: this.#clients.toldCount,
+      endedCount: this.#clients.endedCount,
       electionCount: this.#invariants.electionCount,
       committedCount: this.#invariants.committedIndex,
       deeds: this.#nemesis.done,
@@ -224,25 +222,17 @@ class Simulation {
 
   #live(): void {
     for (const node of this.#nodes) node.start();
-    this.#workload.start();
-    this.#transactions.start();
-    this.#resp.start();
+    this.#clients.start();
     this.#nemesis.start();
     this.#runUntil(this.#options.durationMs ?? 5000);
     this.#heal();
     this.#freeze();
     this.#awaitService();
-    this.#workload.stop();
-    this.#transactions.stop();
-    this.#resp.stop();
+    this.#clients.stop(this.#members);
     this.#awaitRest();
     this.#invariants.checkEqual(this.#members);
-    for (const { parts } of this.#members.slice(0, 1)) {
-      if (parts === undefined) continue;
-      this.#workload.noteLast(parts.store);
-      this.#transactions.check(parts.store);
-    }
-    this.#workload.check();
+    const store = this.#storeOfAll;
+    if (store !== undefined) this.#clients.check(store, this.#committed);
   }
 
   #runUntil(time: number): void {
@@ -302,8 +292,7 @@ class Simulation {
   /** Who takes part and is well, as the node knows of them that has applied most. */
   get #members(): readonly SimulatedNode[] {
     const well = this.#nodes.filter((node) => !this.#frozen.has(node));
-    const applied = (node: SimulatedNode): number => node.parts?.raft.appliedIndex ?? -1;
-    const [most] = well.toSorted((a, b) => applied(b) - applied(a));
+    const [most] = well.toSorted((a, b) => appliedIndexOf(b) - appliedIndexOf(a));
     const { voters = [], learners = [] } = most?.parts?.raft.configuration ?? {};
     return well.filter(({ id }) => voters.includes(id) || learners.includes(id));
   }
@@ -328,7 +317,7 @@ class Simulation {
   /** Writes through `node`, again and again, until a write is acknowledged. */
   #probe(node: SimulatedNode, probe: { isServed: boolean }): void {
     const input = { kind: "put", value: node.id } as const;
-    this.#workload.perform(node, PROBE_CLIENT, "probe", input, (output) => {
+    this.#clients.workload.perform(node, PROBE_CLIENT, "probe", input, (output) => {
       probe.isServed = output !== undefined;
       if (probe.isServed) return;
       // It may have been refused at once.
@@ -339,22 +328,50 @@ class Simulation {
   }
 
   #awaitRest(): void {
-    const deadline = this.#scheduler.now + HEALING_MS_MAX;
     // Whatever a client still waits for is told by then.
     this.#runUntil(this.#scheduler.now + 2000);
+    this.#awaitEnds();
+    const deadline = this.#scheduler.now + HEALING_MS_MAX;
     while (!this.#isAtRest()) {
       if (!this.#step(deadline)) {
-        throw new Error(`liveness: replicas did not become equal within ${HEALING_MS_MAX} ms`);
+        throw new Error(
+          `liveness: replicas were not equal and watches told of everything within ${HEALING_MS_MAX} ms`,
+        );
       }
     }
+  }
+
+  /** What ends by itself must. */
+  #awaitEnds(): void {
+    const deadline = this.#scheduler.now + EXPIRY_MS_MAX;
+    for (;;) {
+      const store = this.#storeOfAll;
+      const key = store && this.#clients.keyThatEnds(store);
+      if (key === undefined) return;
+      if (this.#scheduler.now >= deadline) {
+        throw new Error(`liveness: ${key} did not end by itself within ${EXPIRY_MS_MAX} ms`);
+      }
+      this.#runUntil(this.#scheduler.now + LOOK_MS);
+    }
+  }
+
+  /** Of the member that has applied most. */
+  get #storeOfAll(): Store | undefined {
+    const [most] = this.#members.toSorted((a, b) => appliedIndexOf(b) - appliedIndexOf(a));
+    return most?.parts?.store;
   }
 
   #isAtRest(): boolean {
     const members = this.#members;
     const last = members.map(({ parts }) => parts?.raft.lastIndex);
     const applied = members.map(({ parts }) => parts?.raft.appliedIndex);
-    return [...last, ...applied].every((index) => index === last[0]);
+    const areEqual = [...last, ...applied].every((index) => index === last[0]);
+    return areEqual && this.#clients.haveReached(this.#storeOfAll?.revision ?? 0);
   }
+}
+
+function appliedIndexOf({ parts }: SimulatedNode): number {
+  return parts?.raft.appliedIndex ?? -1;
 }
 
 /** A node as it stands when something was found. */
