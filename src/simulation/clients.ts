@@ -5,7 +5,7 @@
 import type { Store } from "../store/store.js";
 import { ScriptedClient, textOf } from "./client-script.js";
 import type { CommittedChange, CommittedLog } from "./committed-log.js";
-import { leaseScripts } from "./lease-clients.js";
+import { LASTING_KEY_PREFIX, leaseScripts } from "./lease-clients.js";
 import { LeaseLedger } from "./lease-ledger.js";
 import type { Emphasis } from "./nemesis.js";
 import type { RandomStream } from "./random.js";
@@ -109,11 +109,11 @@ export class Clients {
     for (const watch of this.#watches) watch.settle(serving);
   }
 
-  /** A key that ends by itself and has not; undefined: there is none. */
+  /** A key that ends by itself soon and has not; undefined: there is none. */
   keyThatEnds(store: Store): string | undefined {
     const { keyValues } = store.range(NO_KEY, NO_KEY, Infinity, Infinity);
-    const found = keyValues.find(({ lease }) => lease !== undefined);
-    return found && textOf(found.key);
+    const ending = keyValues.filter(({ lease }) => lease !== undefined);
+    return ending.map(({ key }) => textOf(key)).find((key) => !key.startsWith(LASTING_KEY_PREFIX));
   }
 
   /** Whether the watches were told everything up to `revision`. */

@@ -2,7 +2,7 @@
  * Clients with leases and with keys that live for a while: they grant, attach, keep
  * alive, revoke, and forget. What leases did is judged by the log (lease-ledger.ts).
  */
-import type { Command, LeaseCommand } from "../store/command.js";
+import type { Command, Expiry, LeaseCommand } from "../store/command.js";
 import { bytesOf, execute, type Script } from "./client-script.js";
 import type { RandomStream } from "./random.js";
 import { requestId } from "./simulated-node.js";
@@ -10,6 +10,10 @@ import { requestId } from "./simulated-node.js";
 const KEY_COUNT = 6;
 /** Milliseconds. */
 const TTL_MS = [30, 1500] as const;
+/** Beyond what a clock that is ahead may take off: such leases outlive the life. Milliseconds. */
+const LONG_TTL_MS = [12_000, 40_000] as const;
+/** Of the keys whose leases outlive the life. */
+export const LASTING_KEY_PREFIX = "y";
 /** Leases that a client remembers. */
 const HELD_MAX = 3;
 
@@ -25,19 +29,25 @@ export function leaseScripts(name: string, random: RandomStream): () => Script {
   const ttl = (): number => random.integer(...TTL_MS);
 
   function* grant(): Script {
-    const done = yield* request({ kind: "grantLease", lease: 0, ttl: ttl() });
+    const lasts = random.chance(0.25);
+    const time = lasts ? random.integer(...LONG_TTL_MS) : ttl();
+    const done = yield* request({ kind: "grantLease", lease: 0, ttl: time });
     if (done.kind !== "answered" || done.value.kind !== "applied") return;
     const detail = done.value.results[0]?.detail;
     if (detail?.kind !== "lease") return;
+    if (lasts) {
+      const lasting = bytesOf(`${LASTING_KEY_PREFIX}${random.integer(1, KEY_COUNT)}`);
+      yield* put({ kind: "lease", lease: detail.lease }, lasting);
+      return;
+    }
     held.unshift(detail.lease);
     held.length = Math.min(held.length, HELD_MAX);
     yield* put({ kind: "lease", lease: detail.lease });
   }
 
-  function* put(expiry: Extract<Command, { kind: "put" }>["expiry"]): Script {
+  function* put(expiry: Expiry, where = key()): Script {
     const value = bytesOf(`${name}-${count}`);
-    const plain = { kind: "put", key: key(), value, condition: "none" } as const;
-    yield* request(expiry === undefined ? plain : { ...plain, expiry });
+    yield* request({ kind: "put", key: where, value, condition: "none", expiry });
   }
 
   function* about(kind: "keepLease" | "revokeLease" | "attach"): Script {
