@@ -9,9 +9,12 @@
  * A good answer is HEADERS, DATA, HEADERS with END_STREAM; gRPC reports a failure
  * in HEADERS alone. Header compression with state is switched off in our SETTINGS.
  */
-import { assert } from "../src/assert.js";
-import { KEY_DIGITS, KEY_PREFIX, writeDigits, type Operation } from "./operation.js";
-import type { KeyChooser, Protocol, Stopwatch } from "./pipeline.js";
+import { assert } from "../../src/assert.js";
+import { InFlight } from "./in-flight.js";
+import { KEY_DIGITS, KEY_PREFIX, OPERATION, writeDigits, type Operation } from "./operation.js";
+import type { Protocol, Received } from "./protocol.js";
+import type { Tally } from "./tally.js";
+import type { Demand } from "./workload.js";
 
 const FRAME_HEADER_SIZE = 9;
 const DATA = 0;
@@ -36,57 +39,54 @@ export class EtcdProtocol implements Protocol {
     frame(SETTINGS, 0, 0, settings({ 1: 0, 4: RECEIVE_WINDOW })),
     frame(WINDOW_UPDATE, 0, 0, unsigned32(RECEIVE_WINDOW - INITIAL_WINDOW)),
   ]);
-  readonly #template: Buffer;
-  readonly #dataStreamAt: number;
-  readonly #digitsAt: number;
-  readonly #dataSize: number;
-  readonly #stopwatch: Stopwatch;
-  /** by stream: when it began, negated once its DATA has come */
-  readonly #began = new Map<number, number>();
-  #nextStream = 1;
+  readonly #put: Template;
+  readonly #get: Template;
+  readonly #tally: Tally;
+  readonly #inFlight = new InFlight<Operation>();
+  /** requests whose message has come, and whose end has not */
+  readonly #told = new Set<number>();
+  readonly #received: Received = { completed: 0, reply: undefined };
   #sendWindow = INITIAL_WINDOW;
   #receivedSize = 0;
   #rest: Buffer = Buffer.alloc(0);
-  errors = 0;
 
-  constructor(operation: Operation, value: Buffer, stopwatch: Stopwatch, authority: string) {
+  constructor(value: Buffer, tally: Tally, authority: string) {
     const key = Buffer.from(KEY_PREFIX + "0".repeat(KEY_DIGITS));
-    const [method, message] =
-      operation === "write"
-        ? ["Put", Buffer.concat([field(1, key), field(2, value)])]
-        : ["Range", field(1, key)];
-    const body = Buffer.concat([Buffer.of(0), unsigned32(message.length), message]);
-    const head = frame(
-      HEADERS,
-      END_HEADERS,
-      0,
-      headerBlock(`/etcdserverpb.KV/${method}`, authority),
-    );
-    this.#template = Buffer.concat([head, frame(DATA, END_STREAM, 0, body)]);
-    this.#dataStreamAt = head.length + 5;
-    this.#dataSize = body.length;
-    this.#digitsAt = this.#template.indexOf(KEY_PREFIX, head.length) + KEY_PREFIX.length;
-    this.#stopwatch = stopwatch;
+    this.#put = template("Put", Buffer.concat([field(1, key), field(2, value)]), authority);
+    this.#get = template("Range", field(1, key), authority);
+    this.#tally = tally;
   }
 
-  requests(count: number, keys: KeyChooser): Buffer {
-    const size = this.#template.length;
-    const bytes = Buffer.allocUnsafe(size * count);
+  get inFlight(): number {
+    return this.#inFlight.count;
+  }
+
+  requests(count: number, demand: Demand, beganMs: number): Buffer {
+    const sizeMax = Math.max(this.#put.bytes.length, this.#get.bytes.length);
+    const bytes = Buffer.allocUnsafe(sizeMax * count);
+    let end = 0;
     for (let at = 0; at < count; at += 1) {
-      const start = at * size;
-      this.#template.copy(bytes, start);
-      bytes.writeUInt32BE(this.#nextStream, start + 5);
-      bytes.writeUInt32BE(this.#nextStream, start + this.#dataStreamAt);
-      writeDigits(bytes, start + this.#digitsAt, keys());
-      this.#began.set(this.#nextStream, this.#stopwatch.nowMs);
-      this.#nextStream += 2;
+      demand.next();
+      const one = this.#templateOf(demand.operation);
+      const stream = streamOf(this.#inFlight.add(beganMs, demand.operation, demand.key));
+      one.bytes.copy(bytes, end);
+      bytes.writeUInt32BE(stream, end + 5);
+      bytes.writeUInt32BE(stream, end + one.dataStreamAt);
+      writeDigits(bytes, end + one.digitsAt, demand.key);
+      end += one.bytes.length;
+      this.#sendWindow -= one.dataSize;
     }
-    this.#sendWindow -= this.#dataSize * count;
     assert(this.#sendWindow >= 0, "the server widens its window long before it is used up");
-    return bytes;
+    return bytes.subarray(0, end);
   }
 
-  receive(chunk: Buffer): { readonly completed: number; readonly reply: Buffer | undefined } {
+  #templateOf(operation: Operation): Template {
+    if (operation === OPERATION.put || operation === OPERATION.insert) return this.#put;
+    if (operation === OPERATION.get) return this.#get;
+    throw new Error("the etcd client only puts and gets");
+  }
+
+  receive(chunk: Buffer): Received {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const replies: Buffer[] = [];
     let offset = 0;
@@ -98,8 +98,17 @@ export class EtcdProtocol implements Protocol {
       if (this.#onFrame(bytes, offset, length, replies)) completed += 1;
       offset = end;
     }
-    this.#rest = bytes.subarray(offset);
-    return { completed, reply: replies.length === 0 ? undefined : Buffer.concat(replies) };
+    this.#rest = Buffer.from(bytes.subarray(offset));
+    this.#received.completed = completed;
+    this.#received.reply = replies.length === 0 ? undefined : Buffer.concat(replies);
+    return this.#received;
+  }
+
+  giveUp(): void {
+    for (const number of this.#inFlight.numbers()) {
+      const operation = this.#inFlight.operation(number);
+      this.#tally.gaveUp(operation, this.#inFlight.beganMs(number), true);
+    }
   }
 
   /** Whether the frame completed a request. */
@@ -135,8 +144,7 @@ export class EtcdProtocol implements Protocol {
   }
 
   #onData(stream: number, length: number, replies: Buffer[]): void {
-    const began = this.#began.get(stream);
-    if (began !== undefined && began > 0) this.#began.set(stream, -began);
+    this.#told.add(numberOf(stream));
     this.#receivedSize += length;
     if (this.#receivedSize > RECEIVE_WINDOW / 4) {
       replies.push(frame(WINDOW_UPDATE, 0, 0, unsigned32(this.#receivedSize)));
@@ -145,13 +153,45 @@ export class EtcdProtocol implements Protocol {
   }
 
   #onEnd(stream: number, orderly: boolean): boolean {
-    const began = this.#began.get(stream);
-    if (began === undefined) return false;
-    this.#began.delete(stream);
-    if (!orderly || began > 0) this.errors += 1;
-    this.#stopwatch.finished(Math.abs(began));
+    const number = numberOf(stream);
+    if (!this.#inFlight.has(number)) return false;
+    const isTold = this.#told.delete(number);
+    const beganMs = this.#inFlight.beganMs(number);
+    if (orderly && isTold) this.#tally.finished(this.#inFlight.operation(number), beganMs);
+    else this.#tally.failed(beganMs, "etcd refused a request");
+    this.#inFlight.remove(number);
     return true;
   }
+}
+
+/** Streams that a client opens are odd. */
+function streamOf(number: number): number {
+  return 1 + 2 * number;
+}
+
+function numberOf(stream: number): number {
+  return (stream - 1) / 2;
+}
+
+interface Template {
+  readonly bytes: Buffer;
+  readonly dataStreamAt: number;
+  readonly digitsAt: number;
+  /** what it takes of the server's window */
+  readonly dataSize: number;
+}
+
+function template(method: string, message: Buffer, authority: string): Template {
+  const body = Buffer.concat([Buffer.of(0), unsigned32(message.length), message]);
+  const path = `/etcdserverpb.KV/${method}`;
+  const head = frame(HEADERS, END_HEADERS, 0, headerBlock(path, authority));
+  const bytes = Buffer.concat([head, frame(DATA, END_STREAM, 0, body)]);
+  return {
+    bytes,
+    dataStreamAt: head.length + 5,
+    digitsAt: bytes.indexOf(KEY_PREFIX, head.length) + KEY_PREFIX.length,
+    dataSize: body.length,
+  };
 }
 
 function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
@@ -180,13 +220,12 @@ function unsigned32(value: number): Buffer {
   return bytes;
 }
 
-/** A protobuf field of bytes; field number and length below 128 and 16 384. */
+/** A protobuf field of bytes. */
 function field(number: number, value: Buffer): Buffer {
-  const length =
-    value.length < 0x80
-      ? Buffer.of(value.length)
-      : Buffer.of((value.length & 0x7f) | 0x80, value.length >> 7);
-  return Buffer.concat([Buffer.of((number << 3) | 2), length, value]);
+  const length: number[] = [];
+  let rest = value.length;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) length.push((rest % 0x80) | 0x80);
+  return Buffer.concat([Buffer.of((number << 3) | 2, ...length, rest), value]);
 }
 
 /** HPACK (RFC 7541): indexed POST and http, then literals without indexing, without Huffman coding. */

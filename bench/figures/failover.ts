@@ -1,0 +1,81 @@
+/**
+ * How long nobody is served when the leader dies: clients of the survivors write at
+ * random moments, the leader is killed with `kill -9`, and the longest time between
+ * two good answers around it counts. The same load for both systems, with their
+ * defaults.
+ */
+import { median } from "../environment.js";
+import { loadSystem, startOwn, startPeer } from "../peers/start.js";
+import type { System } from "../systems/system.js";
+import type { FigurePart } from "./figure.js";
+
+const KILLS = 5;
+const RATE = 1000;
+const SECONDS = 5;
+const KILL_AFTER_SECONDS = 1;
+const KEYS = 1000;
+
+export const failover: FigurePart = {
+  name: "failover",
+  about: "the longest time without an answer when the leader is killed",
+  async measure(session, settings) {
+    const kills = settings.isQuick ? 1 : KILLS;
+    const own = await startOwn(session.directory);
+    session.running.push(own);
+    const gaps = await gapsOf(own, kills, session.progress);
+    await own.stop();
+    const etcd = await startPeer("etcd", session.directory, session.say);
+    if (etcd !== undefined) session.running.push(etcd);
+    const theirs = etcd === undefined ? undefined : await gapsOf(etcd, kills, session.progress);
+    await etcd?.stop();
+    return [
+      {
+        what: "failover, largest gap between answers, median",
+        relation: "at most",
+        wanted: 350,
+        measured: median(gaps),
+        unit: " ms",
+        remark: `${told(gaps)}; etcd ${theirs === undefined ? "not here" : told(theirs)}`,
+      },
+    ];
+  },
+};
+
+function told(gaps: readonly number[]): string {
+  const sorted = gaps.toSorted((left, right) => left - right).map((gap) => gap.toFixed(0));
+  return `${sorted.join(", ")} ms`;
+}
+
+async function gapsOf(
+  system: System,
+  kills: number,
+  progress: (line: string) => void,
+): Promise<readonly number[]> {
+  const gaps: number[] = [];
+  for (let kill = 1; kill <= kills; kill += 1) {
+    progress(`failover: ${system.name}, kill ${kill} of ${kills}`);
+    const leader = await system.leaderPort();
+    const ports = await system.followerPorts();
+    let killed: Promise<void> | undefined;
+    const measured = await loadSystem(system, {
+      workload: "put",
+      connections: 8,
+      inFlight: 1000,
+      rate: RATE,
+      keys: KEYS,
+      warmUpSeconds: 0.5,
+      seconds: SECONDS,
+      seed: kill,
+      patienceMs: 0,
+      ports,
+      onSecond: (_, seconds) => {
+        if (seconds >= KILL_AFTER_SECONDS) killed ??= system.killAt(leader);
+      },
+    });
+    await killed;
+    gaps.push(measured.gapMaxMs);
+    await system.startAt(leader);
+    await system.leaderPort();
+  }
+  return gaps;
+}

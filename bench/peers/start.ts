@@ -1,0 +1,136 @@
+/** Starts the systems that are to be compared; what is not installed is left out, and that is said. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import type { WorkloadName } from "../load/workload.js";
+import { awaitQuiet } from "../processor-time.js";
+import { runLoad, type Measured } from "../run-load.js";
+import { startBalsa, type BalsaOptions } from "../systems/balsa.js";
+import { etcdVersion, startEtcd } from "../systems/etcd.js";
+import { natsVersion, startNats } from "../systems/nats.js";
+import { redisVersion, startRedis } from "../systems/redis.js";
+import type { System, SystemName } from "../systems/system.js";
+import { VALUE_SIZE } from "./settings.js";
+
+const PACKAGES: Readonly<Record<Exclude<SystemName, "balsa">, string>> = {
+  etcd: "etcd-server",
+  redis: "redis-server",
+  "redis-wait": "redis-server",
+  nats: "nats-server",
+};
+
+const FILL = {
+  connections: 50,
+  inFlight: 20,
+  warmUpSeconds: 0,
+  seconds: 0,
+  patienceMs: 0,
+} as const;
+
+function balsaVersion(): string {
+  const text = readFileSync(path.resolve(import.meta.dirname, "../../../package.json"), "utf8");
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
+
+export function startOwn(
+  directory: string,
+  options: Partial<Omit<BalsaOptions, "directory" | "version">> = {},
+): Promise<System> {
+  return startBalsa({
+    nodes: 3,
+    ...options,
+    directory: path.join(directory, "balsa"),
+    version: balsaVersion(),
+  });
+}
+
+/** @returns undefined, and says so, when it is not installed */
+export async function startPeer(
+  name: Exclude<SystemName, "balsa">,
+  directory: string,
+  say: (line: string) => void,
+): Promise<System | undefined> {
+  const place = path.join(directory, name);
+  const version = versionOf(name);
+  if (version === undefined) {
+    say(`!! ${name} is NOT INSTALLED and left out: nothing is compared with it.`);
+    say(`!! On Debian: apt-get install ${PACKAGES[name]}`);
+    return undefined;
+  }
+  switch (name) {
+    case "etcd":
+      return startEtcd(place, version);
+    case "redis":
+      return startRedis(place, version, 0);
+    case "redis-wait":
+      return startRedis(place, version, 2);
+    case "nats":
+      return startNats(place, version);
+  }
+}
+
+function versionOf(name: Exclude<SystemName, "balsa">): string | undefined {
+  if (name === "etcd") return etcdVersion();
+  return name === "nats" ? natsVersion() : redisVersion();
+}
+
+export interface SystemLoad {
+  readonly workload: WorkloadName;
+  readonly connections: number;
+  readonly inFlight: number;
+  readonly keys: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  readonly seed: number;
+  /** requests a second; absent: a closed loop */
+  readonly rate?: number;
+  /** how long to wait for strangers to be quiet; milliseconds */
+  readonly patienceMs: number;
+  /** other ports than the leader's */
+  readonly ports?: readonly number[];
+  readonly onSecond?: (operations: number, seconds: number) => void;
+}
+
+export interface SystemMeasured extends Measured {
+  /** the load went to a node that was no longer the leader at its end */
+  readonly leaderMoved: boolean;
+  /** processors that strangers kept busy before it began */
+  readonly foreignBefore: number;
+}
+
+/** Loads a system through its leader, once the machine is quiet or patience is at its end. */
+export async function loadSystem(system: System, load: SystemLoad): Promise<SystemMeasured> {
+  const leader = await system.leaderPort();
+  const foreignBefore = load.seconds === 0 ? 0 : await awaitQuiet(load.patienceMs);
+  const measured = await runLoad(
+    {
+      dialect: system.dialect,
+      host: "127.0.0.1",
+      ports: load.ports ?? [leader],
+      workload: load.workload,
+      distribution: "uniform",
+      connections: load.connections,
+      inFlight: load.inFlight,
+      rate: load.rate ?? 0,
+      keys: load.keys,
+      valueSize: VALUE_SIZE,
+      warmUpSeconds: load.warmUpSeconds,
+      seconds: load.seconds,
+      seed: load.seed,
+      waitReplicas: system.waitReplicas,
+    },
+    {
+      pids: system.pids,
+      ...(load.onSecond === undefined ? {} : { onSecond: load.onSecond }),
+    },
+  );
+  return { ...measured, foreignBefore, leaderMoved: (await system.leaderPort()) !== leader };
+}
+
+/** Every key once. @returns writes a second */
+export async function fillSystem(system: System, keys: number): Promise<number> {
+  const filled = await loadSystem(system, { ...FILL, workload: "put", keys, seed: 1 });
+  if (filled.errors > 0) {
+    throw new Error(`${system.name} refused ${filled.errors} writes: ${filled.firstError ?? "?"}`);
+  }
+  return filled.opsPerSecond;
+}
