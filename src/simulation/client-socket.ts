@@ -19,6 +19,8 @@ const DELAY_MS_MAX = 1;
 /** Of what is sent so much comes in two pieces. */
 const SPLIT_PROBABILITY = 0.2;
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** What either door needs of a connection. */
 export type DoorSink = RespSink & NativeSink;
 
@@ -102,9 +104,18 @@ export class ClientSocket {
 
   #sink(): DoorSink {
     const isEnded = (): boolean => this.#isClosed || this.#hasEnded;
+    let room = NO_BYTES;
     return {
       get closed() {
         return isEnded();
+      },
+      get bytes() {
+        return room;
+      },
+      reserve: (size) => {
+        room = Buffer.alloc(size);
+        this.#write(room);
+        return 0;
       },
       id: 1,
       remoteAddress: "client",

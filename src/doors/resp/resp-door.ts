@@ -29,6 +29,8 @@ export type RespSink = Pick<
   | "id"
   | "remoteAddress"
   | "localAddress"
+  | "bytes"
+  | "reserve"
   | "write"
   | "writeLatin1"
   | "pauseReading"
