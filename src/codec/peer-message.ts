@@ -13,6 +13,14 @@ import type { Entry, LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request } from "../store/command.js";
 import { adminActionOf, adminTexts, type AdminAction } from "./admin-action.js";
 import { BLOCK_SIZE_MAX, decodeRequestList, encodeRequests, readBlock } from "./block.js";
+import { encodeFrame, FRAME_HEADER_SIZE } from "./frame.js";
+import {
+  decodeReplicationMessage,
+  encodeReplicationFrame,
+  isReplicationMessage,
+  isReplicationKind,
+  type ReplicationMessage,
+} from "./replication-message.js";
 import { RecordFormat, violation, type FieldType, type RecordValues } from "./record.js";
 
 /** Requests of clients, passed on to the leader: all that came together. */
@@ -197,25 +205,27 @@ const KINDS = Object.keys(FIELDS) as readonly Kind[];
 const FORMATS: readonly RecordFormat[] = KINDS.map(
   (kind, code) => new RecordFormat(code, kind, { from: "string", ...FIELDS[kind] }),
 );
-const CODES: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, code) => [kind, code]));
+const CODES = Object.fromEntries(KINDS.map((kind, code) => [kind, code])) as Record<Kind, number>;
 
-/** The body of a frame. */
-export function encodePeerMessage(message: PeerMessage): Buffer {
-  const format = FORMATS[CODES.get(message.kind) ?? -1];
+/** A message as a whole frame, which nobody may write to. */
+export function encodePeerFrame(message: PeerMessage): Buffer {
+  const format = FORMATS[CODES[message.kind]];
   assert(format !== undefined, "every kind of message has a format");
-  const body = format.encode(recordOf(message));
-  assert(body.length <= MESSAGE_SIZE_MAX, "a message fits MESSAGE_SIZE_MAX");
-  return body;
+  const frame = isReplicationMessage(message)
+    ? encodeReplicationFrame(format.code, message)
+    : encodeFrame(format.encode(recordOf(message)));
+  assert(frame.length <= MESSAGE_SIZE_MAX + FRAME_HEADER_SIZE, "a message fits MESSAGE_SIZE_MAX");
+  return frame;
+}
+
+/** The body of its frame, which nobody may write to. */
+export function encodePeerMessage(message: PeerMessage): Buffer {
+  return encodePeerFrame(message).subarray(FRAME_HEADER_SIZE);
 }
 
 /** The message as its Avro record has it. */
-function recordOf(message: PeerMessage): object {
+function recordOf(message: Exclude<PeerMessage, ReplicationMessage>): object {
   switch (message.kind) {
-    case "appendEntries": {
-      const { entries, ...rest } = message;
-      const blocks = entries.map(({ block }) => block);
-      return { ...rest, count: entries.length, blocks: Buffer.concat(blocks) };
-    }
     case "installSnapshot": {
       const { snapshot, data, ...rest } = message;
       const { index, term, checksum, size, fileChecksum } = snapshot;
@@ -248,10 +258,14 @@ export function decodePeerMessage(body: Uint8Array): PeerMessage {
   if (kind === undefined || format === undefined) {
     throw violation(code < 0 ? "it is empty" : `unknown kind ${code}`);
   }
+  if (isReplicationKind(kind)) return decodeReplicationMessage(kind, body, entriesOf);
   return messageOf(kind, format.decode(body));
 }
 
-function messageOf(kind: Kind, values: RecordValues): PeerMessage {
+function messageOf(
+  kind: Exclude<Kind, ReplicationMessage["kind"]>,
+  values: RecordValues,
+): PeerMessage {
   const from = values.nodeId("from");
   switch (kind) {
     case "forward":
@@ -322,7 +336,11 @@ function codeOf(text: string): ErrorCode | "" {
   return text === "" || ADMIN_CODES.has(text) ? (text as ErrorCode | "") : "PROTOCOL";
 }
 
-function raftMessageOf(kind: Message["kind"], from: NodeId, values: RecordValues): Message {
+function raftMessageOf(
+  kind: Exclude<Message["kind"], ReplicationMessage["kind"]>,
+  from: NodeId,
+  values: RecordValues,
+): Message {
   const base = { from, term: values.term() };
   switch (kind) {
     case "preVote":
@@ -343,34 +361,6 @@ function raftMessageOf(kind: Message["kind"], from: NodeId, values: RecordValues
     case "preVoteResult":
     case "requestVoteResult":
       return { kind, ...base, granted: values.flag("granted") };
-    case "appendEntries":
-      return appendEntriesOf(base, values);
-    case "appendEntriesResult":
-      return {
-        kind,
-        ...base,
-        prevLogIndex: values.index("prevLogIndex"),
-        success: values.flag("success"),
-        matchIndex: values.index("matchIndex"),
-        hintIndex: values.index("hintIndex"),
-        hintTerm: values.term("hintTerm"),
-      };
-    case "heartbeat":
-      return {
-        kind,
-        ...base,
-        commitIndex: values.index("commitIndex"),
-        readRound: values.count("readRound"),
-      };
-    case "heartbeatResult":
-      return {
-        kind,
-        ...base,
-        readRound: values.count("readRound"),
-        lastIndex: values.index("lastIndex"),
-        commitIndex: values.index("commitIndex"),
-        appliedIndex: values.index("appliedIndex"),
-      };
     case "readIndex":
       return { kind, ...base, context: values.count("context") };
     case "readIndexResult":
@@ -423,41 +413,15 @@ function checksumOf(values: RecordValues, name: string): number {
   return checksum;
 }
 
-function appendEntriesOf(
-  base: { readonly from: NodeId; readonly term: Term },
-  values: RecordValues,
-): AppendEntries {
-  const prevLogIndex = values.index("prevLogIndex");
-  const prevLogTerm = values.term("prevLogTerm");
-  const prevLogChecksum = checksumOf(values, "prevLogChecksum");
-  if (prevLogTerm > base.term) throw violation("the log is ahead of the term");
-  const previous = { index: prevLogIndex, term: prevLogTerm, checksum: prevLogChecksum };
-  // One copy, which the entries share: a body is only lent.
-  const blocks = new Uint8Array(values.bytes("blocks"));
-  const entries = entriesOf(blocks, previous, base.term);
-  const count = values.count("count");
-  if (entries.length !== count) {
-    throw violation(`${count} entries announced, ${entries.length} found`);
-  }
-  return {
-    kind: "appendEntries",
-    ...base,
-    prevLogIndex,
-    prevLogTerm,
-    prevLogChecksum,
-    leaderCommit: values.index("leaderCommit"),
-    entries,
-  };
-}
-
 /** Entries that stand one behind another, chain, and are not ahead of the message's term. */
-function entriesOf(
-  blocks: Uint8Array,
-  previous: { readonly index: LogIndex; readonly term: Term; readonly checksum: number },
-  termMax: Term,
-): readonly Entry[] {
+function entriesOf(lent: Uint8Array, append: Omit<AppendEntries, "entries">): readonly Entry[] {
+  const { prevLogIndex, prevLogTerm, prevLogChecksum, term: termMax } = append;
+  if (prevLogTerm > termMax) throw violation("the log is ahead of the term");
+  // One copy, which the entries share: a body is only lent.
+  const blocks = new Uint8Array(lent);
+  const previous = { index: prevLogIndex, term: prevLogTerm, checksum: prevLogChecksum };
   const entries: Entry[] = [];
-  let last = previous;
+  let last: { readonly index: LogIndex; readonly term: Term; readonly checksum: number } = previous;
   let offset = 0;
   while (offset < blocks.length) {
     const read = readBlock(blocks, offset, last.checksum);

@@ -83,7 +83,7 @@ export class RecordFormat {
 type Scalar = string | number | boolean | Uint8Array;
 
 /** Reads the scalars of a body one behind another, and believes no size beyond its end. */
-class ScalarReader {
+export class ScalarReader {
   readonly #bytes: Uint8Array;
   #offset: number;
 
@@ -100,13 +100,13 @@ class ScalarReader {
   scalar(type: FieldType): Scalar {
     switch (type) {
       case "long":
-        return this.#long();
+        return this.long();
       case "boolean":
-        return this.#boolean();
+        return this.flag();
       case "string":
         return this.#text();
       case "bytes":
-        return this.#take(this.#long());
+        return this.bytes();
       default:
         return unreachable(type);
     }
@@ -119,7 +119,13 @@ class ScalarReader {
     return byte;
   }
 
-  #long(): number {
+  /** A safe integer, not negative. */
+  long(): number {
+    const first = this.#bytes[this.#offset] ?? 1;
+    if (first < 0x80 && (first & 1) === 0) {
+      this.#offset += 1;
+      return first >>> 1;
+    }
     let zigzag = 0;
     let scale = 1;
     let byte;
@@ -137,14 +143,14 @@ class ScalarReader {
     return value;
   }
 
-  #boolean(): boolean {
+  flag(): boolean {
     const byte = this.#byte();
     if (byte > 1) throw violation("a truth value is neither 0 nor 1");
     return byte === 1;
   }
 
   #text(): string {
-    const bytes = this.#take(this.#long());
+    const bytes = this.bytes();
     try {
       return utf8.decode(bytes);
     } catch (cause) {
@@ -153,7 +159,8 @@ class ScalarReader {
   }
 
   /** A view, not a copy. */
-  #take(size: number): Uint8Array {
+  bytes(): Uint8Array {
+    const size = this.long();
     const start = this.#offset;
     if (size > this.#bytes.length - start) throw violation("a record is cut short");
     this.#offset = start + size;

@@ -8,7 +8,7 @@
  */
 import { assert } from "../assert.js";
 import type { Hello, Lane as LaneName } from "../codec/handshake.js";
-import { encodePeerMessage, type PeerMessage } from "../codec/peer-message.js";
+import { encodePeerFrame, type PeerMessage } from "../codec/peer-message.js";
 import type { NodeId } from "../raft/types.js";
 import type { Address } from "./address.js";
 import { Lane } from "./lane.js";
@@ -87,7 +87,7 @@ export class PeerLink {
   send(message: PeerMessage): void {
     if (!this.#connected) return;
     const lane = laneOf(message) === "bulk" ? this.#bulk : this.#control;
-    lane?.send(encodePeerMessage(message));
+    lane?.send(encodePeerFrame(message));
   }
 
   flush(): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "mocha";
+import { encodeFrame } from "../../src/codec/frame.js";
 import { Lane } from "../../src/transport/lane.js";
 import { Happenings } from "./happenings.js";
 import { reservePorts } from "./tcp-world.js";
@@ -8,6 +9,7 @@ import { FakeListener, HELLO, welcomeAs, welcomeFrame, type Called } from "./wir
 
 const QUEUE_SIZE_MAX = 1024 * 1024;
 const BODY = Buffer.alloc(64 * 1024, 1);
+const FRAME = encodeFrame(BODY);
 
 describe("lane", () => {
   let happenings: Happenings;
@@ -68,7 +70,7 @@ describe("lane", () => {
     });
     let waitingMax = 0;
     for (let i = 0; i < 1000; i += 1) {
-      lane.send(BODY);
+      lane.send(FRAME);
       lane.flush();
       waitingMax = Math.max(waitingMax, lane.waitingSize);
     }
@@ -80,7 +82,7 @@ describe("lane", () => {
     await happenings.until(() => called?.bodies.length === 1000 - lane.droppedCount);
     assert.ok(called?.bodies.every((body) => body.equals(BODY)));
     const dropped = lane.droppedCount;
-    lane.send(BODY);
+    lane.send(FRAME);
     lane.flush();
     await happenings.until(() => called?.bodies.length === 1001 - dropped);
     assert.equal(lane.droppedCount, dropped);
@@ -88,18 +90,18 @@ describe("lane", () => {
 
   it("what is never flushed is bounded too", async () => {
     await open();
-    for (let i = 0; i < 1000; i += 1) lane.send(BODY);
+    for (let i = 0; i < 1000; i += 1) lane.send(FRAME);
     assert.ok(lane.waitingSize <= QUEUE_SIZE_MAX + BODY.length + 8);
     assert.ok(lane.droppedCount > 900);
   });
 
   it("what is sent before it is open or after it is closed is dropped", async () => {
     dial();
-    lane.send(BODY);
+    lane.send(FRAME);
     lane.flush();
     assert.equal(lane.droppedCount, 1);
     lane.close("enough");
-    lane.send(BODY);
+    lane.send(FRAME);
     lane.flush();
     assert.equal(lane.droppedCount, 2);
     assert.equal(lane.waitingSize, 0);
@@ -109,7 +111,7 @@ describe("lane", () => {
 
   it("its end is told once, whoever ends it and however often", async () => {
     const { calls } = await open();
-    lane.send(BODY);
+    lane.send(FRAME);
     calls[0]?.socket.resetAndDestroy();
     await happenings.until(() => events.length === 2);
     lane.flush();
