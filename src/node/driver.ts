@@ -189,7 +189,7 @@ export class Driver {
     if (this.#stopped) return;
     const ticks = Math.min(elapsedTicks, TICKS_AT_ONCE_MAX);
     this.#parts.raft.advanceClock(this.#parts.clock.now());
-    if (elapsedTicks >= this.#parts.electionTicks) this.#parts.raft.stalled();
+    if (elapsedTicks >= this.#parts.electionTicks) this.#parts.raft.stalled(elapsedTicks);
     for (let tick = 0; tick < ticks; tick += 1) this.#parts.raft.tick();
     const now = this.#parts.clock.now();
     if (now - this.#lastExpiry >= EXPIRY_INTERVAL_MS) {

@@ -211,13 +211,17 @@ export class Raft {
   }
 
   /**
-   * The process stood still for at least an election timeout: a leader's leases are
-   * void, and it hands over rather than go on as if nothing had happened.
+   * The process stood still for so many ticks, at least an election timeout: a
+   * leader's leases are void. After the longest timeout that anybody may have drawn
+   * it hands over rather than go on as if nothing had happened; before, whoever
+   * waited long enough has campaigned, and a busy machine must not lose its leader
+   * for a pause that nobody noticed.
    */
-  stalled(): void {
+  stalled(ticks: number): void {
     const state = this.#state;
     state.reads.voidLease();
     if (this.#isStopped || state.role.role !== "leader") return;
+    if (ticks < 2 * state.options.electionTicks) return;
     handOver(state, state.role, "loop-stall");
   }
 

@@ -55,7 +55,7 @@ export function canAdvanceReads(state: RaftState): boolean {
 /** Answers the rounds that a majority has echoed by now; a single voter is one at once. */
 export function confirmReads(state: RaftState): void {
   const { role } = state;
-  if (role.role !== "leader") return;
+  if (role.role !== "leader" || !state.reads.hasRounds) return;
   const rounds = state.membership.voters.map((voter) => {
     if (voter === state.id) return state.reads.lastRound;
     // Whoever lost its memory may have voted for another since.

@@ -84,6 +84,11 @@ export class Reads {
     return this.#local.length > 0 || this.#remote.length > 0;
   }
 
+  /** Whether a leader waits for echoes. */
+  get hasRounds(): boolean {
+    return this.#rounds.length > 0 || this.#stamps.length > 0;
+  }
+
   get hasAnswers(): boolean {
     return this.#ready.length > 0 || this.#refused.length > 0;
   }

@@ -189,7 +189,7 @@ export class Cluster {
     node.now = now;
     this.#input(node, (raft) => {
       // A loop that stood still is told so before anything else (ready.ts, driver).
-      if (count >= ELECTION_TICKS_STALLED) raft.stalled();
+      if (count >= ELECTION_TICKS_STALLED) raft.stalled(count);
     });
     for (let i = 0; i < count; i += 1) {
       this.#input(node, (raft) => {
@@ -201,7 +201,7 @@ export class Cluster {
   /** The loop stood still, and its driver says so. */
   stall(node: SimulatedNode): void {
     this.#input(node, (raft) => {
-      raft.stalled();
+      raft.stalled(2 * ELECTION_TICKS_STALLED);
     });
   }
 

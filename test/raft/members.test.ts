@@ -381,12 +381,14 @@ describe("raft leadership, handed over", () => {
 
   it("a leader whose loop stood still hands over; one without an heir leads on", () => {
     const server = settledLeader();
-    server.raft.stalled();
+    server.raft.stalled(19);
+    assert.equal(server.status.role, "leader", "nobody need have noticed");
+    server.raft.stalled(20);
     server.drain();
     assert.deepEqual([server.status.role, server.status.reason], ["follower", "loop-stall"]);
     const alone = new Server({ voterCount: 1 });
     alone.tick(40);
-    alone.raft.stalled();
+    alone.raft.stalled(1000);
     assert.equal(alone.status.role, "leader");
   });
 });
