@@ -37,6 +37,7 @@ class Page {
   bytes: Uint8Array;
   words: Uint32Array;
   doubles: Float64Array;
+  view: DataView;
   /** cells that its memory has, that were used ever, that are used */
   cellCount: number;
   begunCount = 0;
@@ -56,6 +57,7 @@ class Page {
     this.bytes = new Uint8Array(memory);
     this.words = new Uint32Array(memory);
     this.doubles = new Float64Array(memory);
+    this.view = new DataView(memory);
   }
 
   get isFull(): boolean {
@@ -88,6 +90,7 @@ class Page {
     this.bytes = bytes;
     this.words = new Uint32Array(bytes.buffer);
     this.doubles = new Float64Array(bytes.buffer);
+    this.view = new DataView(bytes.buffer);
   }
 }
 

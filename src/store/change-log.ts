@@ -1,9 +1,17 @@
 /**
- * The changes in their order: places of versions, in pieces, each with a number that
- * it keeps for ever. What is old is dropped from the front.
+ * The changes in their order, each with a number that it keeps for ever. What is
+ * old is dropped from the front.
+ *
+ *   change := place of the version, place of what it superseded (0: nothing), size and kind
+ *   kind   := highest bit: a deletion
+ *
+ * All that a compaction needs is here: it touches no version that stays.
  */
+const FIELD_COUNT = 3;
 const PIECE_COUNT = 4096;
 const FIRST_PIECE_COUNT = 16;
+const IS_DELETION = 0x8000_0000;
+const SIZE_MASK = 0x7fff_ffff;
 
 export class ChangeLog {
   #pieces: Uint32Array[] = [];
@@ -23,26 +31,47 @@ export class ChangeLog {
   }
 
   /** The place of a version; 0 when it is not here. */
-  at(number: number): number {
-    if (number < this.#start || number >= this.#end) return 0;
-    const offset = number - this.#base;
-    return this.#pieces[Math.floor(offset / PIECE_COUNT)]?.[offset % PIECE_COUNT] ?? 0;
+  versionAt(number: number): number {
+    return number < this.#start || number >= this.#end ? 0 : this.#field(number, 0);
   }
 
-  push(version: number): void {
+  /** What the change superseded. */
+  olderAt(number: number): number {
+    return this.#field(number, 1);
+  }
+
+  /** bytes of key and value */
+  sizeAt(number: number): number {
+    return this.#field(number, 2) & SIZE_MASK;
+  }
+
+  isDeletionAt(number: number): boolean {
+    return this.#field(number, 2) >= IS_DELETION;
+  }
+
+  #field(number: number, field: number): number {
+    const offset = number - this.#base;
+    const piece = this.#pieces[Math.floor(offset / PIECE_COUNT)];
+    return piece?.[FIELD_COUNT * (offset % PIECE_COUNT) + field] ?? 0;
+  }
+
+  push(version: number, older: number, size: number, isDeletion: boolean): void {
     const offset = this.#end - this.#base;
-    const place = offset % PIECE_COUNT;
+    const at = FIELD_COUNT * (offset % PIECE_COUNT);
     let piece = this.#pieces[Math.floor(offset / PIECE_COUNT)];
     if (piece === undefined) {
-      piece = new Uint32Array(this.#pieces.length === 0 ? FIRST_PIECE_COUNT : PIECE_COUNT);
+      const count = this.#pieces.length === 0 ? FIRST_PIECE_COUNT : PIECE_COUNT;
+      piece = new Uint32Array(FIELD_COUNT * count);
       this.#pieces.push(piece);
-    } else if (place === piece.length) {
-      const grown = new Uint32Array(2 * place);
+    } else if (at === piece.length) {
+      const grown = new Uint32Array(2 * at);
       grown.set(piece);
       piece = grown;
       this.#pieces[this.#pieces.length - 1] = grown;
     }
-    piece[place] = version;
+    piece[at] = version;
+    piece[at + 1] = older;
+    piece[at + 2] = (isDeletion ? size | IS_DELETION : size) >>> 0;
     this.#end += 1;
   }
 

@@ -52,19 +52,22 @@ export class History {
 
   /** Notes that a key has become `version`. */
   record(version: number, logTime: number): void {
-    this.times.add(this.#records.modRevisionOf(version), logTime);
-    this.#log.push(version);
-    this.#size += this.#sizeOf(version);
+    const records = this.#records;
+    const keySize = records.keySizeOf(records.keyOfVersion(version));
+    const size = keySize + records.valueSizeOf(version);
+    this.times.add(records.modRevisionOf(version), logTime);
+    this.#log.push(version, records.olderOf(version), size, records.isTombstone(version));
+    this.#size += size + CHANGE_OVERHEAD_SIZE;
   }
 
   /** What a key became by the change of this number; 0 when it is not there. */
   versionAt(number: number): number {
-    return this.#log.at(number);
+    return this.#log.versionAt(number);
   }
 
   /** The revision of a change; undefined when it is not there. */
   revisionAt(number: number): number | undefined {
-    const version = this.#log.at(number);
+    const version = this.#log.versionAt(number);
     return version === 0 ? undefined : this.#records.modRevisionOf(version);
   }
 
@@ -84,7 +87,7 @@ export class History {
   compact(revision: number): void {
     const start = this.firstAfter(revision);
     for (; this.#start < start; this.#start++) {
-      this.#size -= this.#sizeOf(this.#log.at(this.#start));
+      this.#size -= this.#log.sizeAt(this.#start) + CHANGE_OVERHEAD_SIZE;
     }
   }
 
@@ -94,20 +97,17 @@ export class History {
    */
   free(countMax: number, dropKey: (key: number, tombstone: number) => void): void {
     const records = this.#records;
-    const end = Math.min(this.#start, this.#log.start + countMax);
-    while (this.#log.start < end) {
-      const version = this.#log.at(this.#log.start);
-      records.freeOlder(version);
-      if (records.isTombstone(version)) {
-        const key = records.keyOfVersion(version);
-        if (records.newestOf(key) === version) dropKey(key, version);
+    const log = this.#log;
+    const end = Math.min(this.#start, log.start + countMax);
+    for (let number = log.start; number < end; number++) {
+      const older = log.olderAt(number);
+      if (older !== 0) records.arena.free(older);
+      if (log.isDeletionAt(number)) {
+        const tombstone = log.versionAt(number);
+        const key = records.keyOfVersion(tombstone);
+        if (records.newestOf(key) === tombstone) dropKey(key, tombstone);
       }
-      this.#log.shift();
+      log.shift();
     }
-  }
-
-  #sizeOf(version: number): number {
-    const keySize = this.#records.keySizeOf(this.#records.keyOfVersion(version));
-    return keySize + this.#records.valueSizeOf(version) + CHANGE_OVERHEAD_SIZE;
   }
 }

@@ -12,13 +12,14 @@
  * there is one with an anchor, the place of the one before it and its modRevision,
  * so that an old version of a key with many is not looked for one by one.
  *
- * A version never changes, but for `older`, which becomes 0 when what it names is
- * freed. Versions are freed oldest first, when their successor is compacted: one
- * that is later than the compacted revision is there, and so is its `older`; an
- * anchor is followed only to such a one.
+ * A version never changes. It is freed when its successor is compacted: one that is
+ * later than the compacted revision is there, and so is its `older`. What an older
+ * one names may be gone and its place another's, so that nobody goes on from there;
+ * and an anchor is followed only to a version that is later.
  */
 import type { KeyValue } from "./command.js";
 import { Arena, unitOf } from "./arena.js";
+import { ByteCopy } from "./byte-copy.js";
 
 const KEY_HEAD_SIZE = 8;
 const VERSION_HEAD_SIZE = 36;
@@ -33,11 +34,12 @@ const COUNT_MASK: number = ANCHOR_EVERY - 1;
 const HAS_LEASE = 0x8000_0000;
 const HAS_ANCHOR = 0x4000_0000;
 const VALUE_SIZE_MASK = 0x3fff_ffff;
-/** bytes copied one by one: below it a call costs more */
-const LOOP_SIZE_MAX = 160;
 
 export class Records {
   readonly arena: Arena = new Arena();
+  readonly #copy = new ByteCopy();
+  /** Versions up to it lead nowhere. */
+  compactedRevision = 0;
 
   // ---- keys ----------------------------------------------------------------
 
@@ -48,7 +50,7 @@ export class Records {
     const unit = unitOf(key);
     page.words[unit << 1] = 0;
     page.words[(unit << 1) + 1] = (size << COUNT_BITS) >>> 0;
-    copyBytes(bytes, start, size, page.bytes, (unit << 3) + KEY_HEAD_SIZE);
+    this.#copy.into(page, (unit << 3) + KEY_HEAD_SIZE, bytes, start, size);
     return key;
   }
 
@@ -139,7 +141,8 @@ export class Records {
         VERSION_LONG_HEAD_SIZE + (lease === 0 ? 0 : LEASE_SIZE) + (isAnchor ? ANCHOR_SIZE : 0);
     }
     const place = this.arena.allocate(headSize + size);
-    const { bytes: target, words, doubles } = this.arena.page(place);
+    const page = this.arena.page(place);
+    const { words, doubles } = page;
     const unit = unitOf(place);
     doubles[unit] = createRevision;
     doubles[unit + 1] = modRevision;
@@ -152,7 +155,7 @@ export class Records {
       words[word + 2] = (size | HAS_LEASE) >>> 0;
       doubles[unit + 5] = lease;
     }
-    copyBytes(bytes, start, size, target, (unit << 3) + headSize);
+    this.#copy.into(page, (unit << 3) + headSize, bytes, start, size);
     if (isAnchor) this.#setAnchor(place, lease === 0 ? 5 : 6);
     return place;
   }
@@ -176,8 +179,10 @@ export class Records {
     const { words, doubles } = this.arena.page(place);
     const unit = unitOf(place);
     let anchor = this.olderOf(place);
-    while (anchor !== 0 && (this.#flagsOf(anchor) & HAS_ANCHOR) === 0)
-      anchor = this.olderOf(anchor);
+    while (anchor !== 0 && (this.#flagsOf(anchor) & HAS_ANCHOR) === 0) {
+      const isLast = this.modRevisionOf(anchor) <= this.compactedRevision;
+      anchor = isLast ? 0 : this.olderOf(anchor);
+    }
     const word = unit << 1;
     words[word + 8] = ((words[word + 8] ?? 0) | HAS_ANCHOR) >>> 0;
     doubles[unit + offset] = anchor === 0 ? 0 : this.modRevisionOf(anchor);
@@ -214,16 +219,6 @@ export class Records {
     return this.arena.page(version).words[(unitOf(version) << 1) + 6] ?? 0;
   }
 
-  /** Frees what a version superseded. */
-  freeOlder(version: number): void {
-    const { words } = this.arena.page(version);
-    const word = (unitOf(version) << 1) + 6;
-    const older = words[word] ?? 0;
-    if (older === 0) return;
-    words[word] = 0;
-    this.arena.free(older);
-  }
-
   keyOfVersion(version: number): number {
     return this.arena.page(version).words[(unitOf(version) << 1) + 7] ?? 0;
   }
@@ -241,7 +236,7 @@ export class Records {
   copyValue(version: number, target: Uint8Array, at: number): void {
     const flags = this.#flagsOf(version);
     const start = (unitOf(version) << 3) + headSizeOf(flags);
-    copyBytes(this.arena.page(version).bytes, start, flags & VALUE_SIZE_MASK, target, at);
+    this.#copy.outOf(this.arena.page(version), start, flags & VALUE_SIZE_MASK, target, at);
   }
 
   /** Its bytes where they are: until the version is freed. */
@@ -303,15 +298,4 @@ function headSizeOf(flags: number): number {
     ((flags & HAS_LEASE) === 0 ? 0 : LEASE_SIZE) +
     ((flags & HAS_ANCHOR) === 0 ? 0 : ANCHOR_SIZE)
   );
-}
-
-function copyBytes(
-  from: Uint8Array,
-  start: number,
-  size: number,
-  to: Uint8Array,
-  at: number,
-): void {
-  if (size > LOOP_SIZE_MAX) to.set(from.subarray(start, start + size), at);
-  else for (let i = 0; i < size; i++) to[at + i] = from[start + i] ?? 0;
 }

@@ -4,7 +4,6 @@
  */
 import { DatabaseError } from "../errors.js";
 import { MalformedBytes } from "./bytes.js";
-import type { KeyValue } from "./command.js";
 import { STATE_ROW_KINDS, type StateRow } from "./state-row.js";
 import { takeTailRow } from "./state-tail.js";
 import { State } from "./state.js";
@@ -94,14 +93,10 @@ export class FreshStateRestore implements StateRestore {
     }
   }
 
-  #recordOf(row: StateRow): KeyValue {
-    const { createRevision, modRevision, version, lease } = row;
-    if (createRevision < 2 || modRevision < createRevision || version < 1 || row.key.length === 0) {
+  #checkRecord({ key, createRevision, modRevision, version }: StateRow): void {
+    if (createRevision < 2 || modRevision < createRevision || version < 1 || key.length === 0) {
       throw nonsense("a record has no such revisions");
     }
-    const { key, value } = row;
-    const record = { key, value, createRevision, modRevision, version };
-    return lease === 0 ? record : { ...record, lease };
   }
 
   #takeKey(row: StateRow): void {
@@ -110,11 +105,11 @@ export class FreshStateRestore implements StateRestore {
     const isBehind =
       this.#lastKey === 0 || map.records.compareKey(this.#lastKey, key, 0, key.length) < 0;
     if (!isBehind) throw nonsense("keys are out of order");
-    const record = this.#recordOf(row);
-    if (record.modRevision > map.compactedRevision) {
+    this.#checkRecord(row);
+    if (row.modRevision > map.compactedRevision) {
       throw nonsense("a key is younger than its place");
     }
-    this.#lastKey = map.restoreKey(record);
+    this.#lastKey = map.restoreKey(row);
   }
 
   #takeChange(row: StateRow): void {
@@ -123,8 +118,10 @@ export class FreshStateRestore implements StateRestore {
     const inOrder = modRevision >= this.#lastRevision && modRevision > map.compactedRevision;
     if (!inOrder || modRevision > map.revision) throw nonsense("a change is out of order");
     this.#lastRevision = modRevision;
-    if (row.kind === "put") map.restorePut(this.#recordOf(row), row.time);
-    else if (!map.restoreDelete(row.key, modRevision, row.time)) {
+    if (row.kind === "put") {
+      this.#checkRecord(row);
+      map.restorePut(row, row.time);
+    } else if (!map.restoreDelete(row.key, modRevision, row.time)) {
       throw nonsense("a key is deleted that was not there");
     }
   }

@@ -30,6 +30,12 @@ const FREED_COUNT_MAX = 4000;
 const FREED_WITH_REQUEST_COUNT_MAX = 64;
 const NO_BYTES = new Uint8Array(0);
 
+/** A record as a snapshot has it. */
+interface RestoredRecord extends KeyValue {
+  /** 0 for none */
+  readonly lease: number;
+}
+
 export class VersionedMap {
   readonly records: Records = new Records();
   readonly history: History = new History(this.records);
@@ -38,7 +44,6 @@ export class VersionedMap {
   readonly #dead = new KeyIndex(this.records);
   readonly #leases: Leases;
   #revision = 1;
-  #compactedRevision = 0;
   #pinned = false;
   #logTime = 0;
   /** keys that the request under way has changed, in the order in which it did: the first `#touchedCount` */
@@ -56,7 +61,7 @@ export class VersionedMap {
 
   /** Reads below it are refused; 0 when nothing was compacted. */
   get compactedRevision(): number {
-    return this.#compactedRevision;
+    return this.records.compactedRevision;
   }
 
   /** keys */
@@ -95,7 +100,7 @@ export class VersionedMap {
     if (newest === 0) return 0;
     const revision = this.records.modRevisionOf(newest);
     // Tombstones that are not freed yet are there on this node alone: they must not reach the fold.
-    const isKnown = this.records.isRecord(newest) || revision > this.#compactedRevision;
+    const isKnown = this.records.isRecord(newest) || revision > this.compactedRevision;
     return isKnown ? revision : 0;
   }
 
@@ -105,7 +110,7 @@ export class VersionedMap {
     let version = this.#newestOf(key);
     while (version !== 0) {
       versions.push(version);
-      if (this.records.modRevisionOf(version) <= this.#compactedRevision) break;
+      if (this.records.modRevisionOf(version) <= this.compactedRevision) break;
       version = this.records.olderOf(version);
     }
     return versions;
@@ -314,9 +319,9 @@ export class VersionedMap {
 
   /** @param revision beyond the compacted one, at most the current one */
   compact(revision: number): void {
-    assert(revision > this.#compactedRevision, "a compaction moves on");
+    assert(revision > this.compactedRevision, "a compaction moves on");
     assert(revision <= this.#revision, "what did not happen is not compacted");
-    this.#compactedRevision = revision;
+    this.records.compactedRevision = revision;
     this.history.compact(revision);
     if (!this.#pinned) this.#free(FREED_COUNT_MAX);
   }
@@ -334,7 +339,7 @@ export class VersionedMap {
 
   #free(countMax: number): void {
     this.history.free(countMax, this.#dropDead);
-    if (!this.history.isBehind) this.history.times.compact(this.#compactedRevision);
+    if (!this.history.isBehind) this.history.times.compact(this.compactedRevision);
   }
 
   readonly #dropDead = (key: number, tombstone: number): void => {
@@ -349,22 +354,22 @@ export class VersionedMap {
   restoreRevisions(revision: number, compactedRevision: number): void {
     assert(this.#revision === 1, "a state is restored into an empty map");
     this.#revision = revision;
-    this.#compactedRevision = compactedRevision;
+    this.records.compactedRevision = compactedRevision;
   }
 
   /** A key as it was at the compacted revision, behind all others. @returns its place */
-  restoreKey(row: KeyValue): number {
+  restoreKey(row: RestoredRecord): number {
     const { key: bytes } = row;
     const key = this.records.addKey(bytes, 0, bytes.length);
     this.#keys.add(hashOf(bytes, 0, bytes.length), key);
     this.#live.add(key);
     this.records.setNewest(key, this.#restoreVersion(key, row));
-    if (row.lease !== undefined) this.#moveLease(key, 0, row.lease);
+    if (row.lease !== 0) this.#moveLease(key, 0, row.lease);
     return key;
   }
 
   /** A change after it; in order. */
-  restorePut(row: KeyValue, logTime: number): void {
+  restorePut(row: RestoredRecord, logTime: number): void {
     this.#logTime = logTime;
     const { key: bytes } = row;
     const key = this.#keyFor(bytes, 0, bytes.length);
@@ -392,8 +397,8 @@ export class VersionedMap {
     return true;
   }
 
-  #restoreVersion(key: number, row: KeyValue): number {
-    const { createRevision, modRevision, version, lease = 0, value } = row;
+  #restoreVersion(key: number, row: RestoredRecord): number {
+    const { createRevision, modRevision, version, lease, value } = row;
     const older = this.records.newestOf(key);
     return this.records.addVersion(
       key,

@@ -1,0 +1,62 @@
+/**
+ * Copies of a few hundred bytes into and out of pages, without an object for each:
+ * eight bytes a step, through views of whole buffers. A page has its view. On the
+ * other side stands nearly always the buffer that stood there the last time, a
+ * block's or an answer's: its view is kept, and with it that one buffer.
+ */
+
+/** bytes; an array of so few may have no buffer yet, and gets one when it is asked for it */
+const SMALL_SIZE_MAX = 64;
+/** bytes; more are copied by the engine, for an object */
+const STEPS_SIZE_MAX = 1024;
+
+/** Memory with its two faces, which begin together. */
+interface Memory {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+export class ByteCopy {
+  #other = new DataView<ArrayBufferLike>(new ArrayBuffer(0));
+
+  /** Copies into a page. */
+  into(page: Memory, at: number, from: Uint8Array, start: number, size: number): void {
+    if (size > STEPS_SIZE_MAX) {
+      page.bytes.set(from.subarray(start, start + size), at);
+      return;
+    }
+    let i = 0;
+    if (size >= 8 && from.length > SMALL_SIZE_MAX) {
+      i = steps(this.#viewOf(from), from.byteOffset + start, page.view, at, size);
+    }
+    for (; i < size; i++) page.bytes[at + i] = from[start + i] ?? 0;
+  }
+
+  /** Copies out of a page. */
+  outOf(page: Memory, start: number, size: number, to: Uint8Array, at: number): void {
+    if (size > STEPS_SIZE_MAX) {
+      to.set(page.bytes.subarray(start, start + size), at);
+      return;
+    }
+    let i = 0;
+    if (size >= 8 && to.length > SMALL_SIZE_MAX) {
+      i = steps(page.view, start, this.#viewOf(to), to.byteOffset + at, size);
+    }
+    for (; i < size; i++) to[at + i] = page.bytes[start + i] ?? 0;
+  }
+
+  #viewOf({ buffer }: Uint8Array): DataView {
+    if (this.#other.buffer !== buffer) this.#other = new DataView(buffer);
+    return this.#other;
+  }
+}
+
+/** Copies all but the last few bytes. @returns how many */
+function steps(from: DataView, start: number, to: DataView, at: number, size: number): number {
+  let i = 0;
+  for (; i + 8 <= size; i += 8) {
+    to.setInt32(at + i, from.getInt32(start + i, true), true);
+    to.setInt32(at + i + 4, from.getInt32(start + i + 4, true), true);
+  }
+  return i;
+}
