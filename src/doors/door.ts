@@ -10,6 +10,7 @@
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import { DatabaseError } from "../errors.js";
+import { readAccepted } from "./accepted-socket.js";
 import { ClientConnection, DEFAULT_CONNECTION_LIMITS } from "./client-connection.js";
 import type { ConnectionHandler, ConnectionHost, ConnectionLimits } from "./client-connection.js";
 import { OutputArena } from "./output.js";
@@ -69,7 +70,8 @@ export class ClientDoor implements AsyncDisposable {
       },
     };
     // Half-open: a client that has said all it has to say still gets its replies.
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const serverOptions = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
+    this.#server = createServer(serverOptions, (socket) => {
       this.#accept(socket);
     });
     this.#sweep = setInterval(() => {
@@ -183,14 +185,23 @@ export class ClientDoor implements AsyncDisposable {
     return this.#closed;
   }
 
-  #accept(socket: Socket): void {
+  #accept(accepted: Socket): void {
     if (this.#connections.size >= this.#host.limits.connectionsMax) {
-      socket.on("error", () => undefined);
-      socket.end(refusal("max number of clients reached"));
-      socket.destroySoon();
+      accepted.on("error", () => undefined);
+      accepted.end(refusal("max number of clients reached"));
+      accepted.destroySoon();
       return;
     }
     this.#connectionCount++;
+    let head: Buffer | undefined = Buffer.alloc(0);
+    const socket = readAccepted(accepted, (chunk) => {
+      if (head === undefined) {
+        connection.onBytes(chunk);
+        return;
+      }
+      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+      if (this.#introduce(connection, head, chunk)) head = undefined;
+    });
     const connection = new ClientConnection(this.#connectionCount, socket, this.#host);
     this.#connections.set(connection, socket);
     socket.on("close", () => {
@@ -201,29 +212,30 @@ export class ClientDoor implements AsyncDisposable {
     socket.on("end", () => {
       connection.onInputEnded();
     });
-    let head: Buffer = Buffer.alloc(0);
-    const onHead = (chunk: Buffer): void => {
-      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
-      const protocol = this.#protocolOf(head);
-      if (protocol === "more") {
-        connection.onBytes(chunk);
-        return;
-      }
-      socket.off("data", onHead);
-      socket.on("data", (bytes: Buffer) => {
-        connection.onBytes(bytes);
-      });
-      if (protocol === undefined) {
-        connection.writeLatin1(
-          refusal("Protocol error: the first bytes are no protocol served here"),
-        );
-        connection.end();
-        return;
-      }
-      connection.attach(protocol.accept(connection));
-      connection.onBytes(head);
-    };
-    socket.on("data", onHead);
+    socket.resume();
+  }
+
+  /**
+   * Binds the protocol that the first bytes ask for.
+   * @param chunk the last of `head`
+   * @returns whether that is decided
+   */
+  #introduce(connection: ClientConnection, head: Buffer, chunk: Buffer): boolean {
+    const protocol = this.#protocolOf(head);
+    if (protocol === "more") {
+      connection.onBytes(chunk);
+      return false;
+    }
+    if (protocol === undefined) {
+      connection.writeLatin1(
+        refusal("Protocol error: the first bytes are no protocol served here"),
+      );
+      connection.end();
+      return true;
+    }
+    connection.attach(protocol.accept(connection));
+    connection.onBytes(head);
+    return true;
   }
 
   #protocolOf(head: Buffer): ProtocolHandler | "more" | undefined {
