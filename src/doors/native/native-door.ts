@@ -24,15 +24,26 @@ import {
   decodeClientRequest,
   encodeClientResponseFrame,
 } from "../../codec/client-message.js";
-import type { Query } from "../../codec/client-query.js";
 import { FrameReader } from "../../codec/frame.js";
 import { DatabaseError } from "../../errors.js";
-import type { NodeService } from "../../node/service.js";
+import type { ExecuteDone, NodeService } from "../../node/service.js";
 import { LogIndex } from "../../raft/types.js";
 import { answerSize } from "../../store/answer.js";
 import type { RequestResult } from "../../store/command.js";
 import { checkRequest } from "../../store/limits.js";
 import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
+import {
+  isLonePut,
+  told,
+  toldOfPut,
+  bounded,
+  errorOf,
+  busy,
+  untaken,
+  tooMuchToTell,
+  tooMuchFound,
+  appliedUntold,
+} from "./answers.js";
 
 /** What one connection may have waiting. */
 export interface NativeDoorLimits {
@@ -234,14 +245,18 @@ class NativeSession implements ConnectionHandler {
       return;
     }
     this.#begin(size);
-    this.#service.execute(request, message.timeoutMs, (error, result) => {
+    // What is told of a put is the same whatever was there.
+    const isPlain = answer === "counts" && isLonePut(request);
+    const done: ExecuteDone = (error, result) => {
       if (result === undefined) this.#fail(id, errorOf(error), requestId);
       else if (this.#untakenSize >= UNTAKEN_WRITES_FACTOR * this.#limits.untakenSizeMax)
         this.#fail(id, appliedUntold(), requestId);
       else if (answer === "whole") this.#answerWhole(id, result, requestId);
+      else if (isPlain) this.#answer({ kind: "executed", id, result: toldOfPut(result) });
       else this.#answer({ kind: "executed", id, result: told(result, answer === "previous") });
       this.#finish(size);
-    });
+    };
+    this.#service.execute(request, message.timeoutMs, done, isPlain ? "revision" : "result");
   }
 
   #get({ id, key, timeoutMs }: RequestOf<"get">, size: number): void {
@@ -447,57 +462,3 @@ class NativeSession implements ConnectionHandler {
 }
 
 type RequestOf<Kind extends ClientRequest["kind"]> = Extract<ClientRequest, { kind: Kind }>;
-
-/** What of a result the asker wants to be told. */
-function told(result: RequestResult, withPrevious: boolean): RequestResult {
-  if (result.kind === "rejected") return result;
-  const results = result.results.map(({ previous, deletedCount }) => ({
-    previous: withPrevious ? previous : undefined,
-    current: undefined,
-    deletedCount,
-  }));
-  return { kind: "applied", revision: result.revision, results };
-}
-
-/** The question, asking for no more than a page. */
-function bounded(query: Query): Query {
-  if (!("countMax" in query)) return query;
-  const countMax = Math.min(query.countMax, PAGE_COUNT_MAX);
-  return { ...query, countMax, sizeMax: Math.min(query.sizeMax, PAGE_SIZE_MAX) };
-}
-
-function errorOf(error: DatabaseError | undefined): DatabaseError {
-  assert(error !== undefined, "a request ends with a result or an error");
-  return error;
-}
-
-function busy(message: string): DatabaseError {
-  return new DatabaseError("BUSY", message);
-}
-
-function untaken(): DatabaseError {
-  return busy("answers wait on this connection that were not taken yet");
-}
-
-function tooMuchToTell(): DatabaseError {
-  return new DatabaseError(
-    "REQUEST_TOO_LARGE",
-    `applied, but what it read is more than an answer may hold (${CLIENT_RESPONSE_SIZE_MAX} bytes)`,
-    { outcome: "applied" },
-  );
-}
-
-function tooMuchFound(): DatabaseError {
-  return new DatabaseError(
-    "REQUEST_TOO_LARGE",
-    `what was found is more than an answer may hold (${CLIENT_RESPONSE_SIZE_MAX} bytes): ask for a smaller range; of changes, without the previous values`,
-  );
-}
-
-function appliedUntold(): DatabaseError {
-  return new DatabaseError(
-    "BUSY",
-    "applied, but its answer is not told: answers wait on this connection that were not taken yet",
-    { outcome: "applied" },
-  );
-}
