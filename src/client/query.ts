@@ -24,7 +24,7 @@ export interface Answered {
 export type QueryDone = (error: DatabaseError | undefined, answered: Answered | undefined) => void;
 
 type ChangesQuery = Extract<Query, { kind: "changes" }>;
-type Service = Pick<NodeService, "read" | "whenRevision" | "wallTime" | "now">;
+type Service = Pick<NodeService, "read" | "whenChanged" | "wallTime" | "now">;
 
 /**
  * Asks `service`; `done` is called once, never before `runQuery` returned. Errors:
@@ -70,13 +70,13 @@ function waitForChanges(
       confirm(since);
       return;
     }
-    giveUp = service.whenRevision(since, leftMs, (error, store) => {
+    giveUp = service.whenChanged(query, since, leftMs, (error, store, from) => {
       if (store === undefined) {
-        if (error?.code === "TIMEOUT") confirm(since);
+        if (error?.code === "TIMEOUT") confirm(from);
         else done(error, undefined);
         return;
       }
-      const page = attempt(() => changesOf(store, { ...query, since }));
+      const page = attempt(() => changesOf(store, { ...query, since: from }));
       if (page instanceof DatabaseError) done(page, undefined);
       else if (page.changes.length > 0) done(undefined, { revision: store.revision, found: page });
       else wait(page.nextRevision);

@@ -6,6 +6,7 @@
  * Bytes are copied both ways: a user may do with his arrays as he likes, and the
  * store's are never in his hands.
  */
+import type { KeyRange } from "../node/service.js";
 import type {
   BatchOperation,
   BatchResult,
@@ -43,11 +44,7 @@ export const PAGE_SIZE_MAX: number = 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** Keys in [from, end); an empty `end` means no upper bound. */
-export interface KeyRange {
-  readonly from: Uint8Array;
-  readonly end: Uint8Array;
-}
+export type { KeyRange };
 
 /** The bytes of a key or value: a copy. `name` says what it is, for the error. */
 export function bytesOf(bytes: Bytes, name: string): Uint8Array {

@@ -19,8 +19,10 @@ import type { Driver } from "./driver.js";
 import type { Members } from "./members.js";
 import type {
   AdminDone,
+  ChangeDone,
   ClusterStatus,
   ExecuteDone,
+  KeyRange,
   Needs,
   NodeInfo,
   NodeService,
@@ -139,6 +141,24 @@ export class Node implements NodeService, TransportHandler {
     if (!this.#closed && store.revision < revision) {
       return driver.revisionWaits.add(revision, clock.now() + timeoutMs, done);
     }
+    return this.#soon(done);
+  }
+
+  whenChanged(range: KeyRange, since: number, timeoutMs: number, done: ChangeDone): () => void {
+    const { clock, driver, store } = this.#parts;
+    const { revision } = store;
+    if (!this.#closed && revision < since) {
+      const deadline = clock.now() + timeoutMs;
+      return driver.revisionWaits.changes.add(range, since, revision, deadline, done);
+    }
+    return this.#soon((error, view) => {
+      done(error, view, since);
+    });
+  }
+
+  /** Tells `done` of the store as it is, not before the caller has returned. */
+  #soon(done: ReadDone): () => void {
+    const { clock, store } = this.#parts;
     let wanted = true;
     clock.defer(() => {
       if (!wanted) return;

@@ -1,12 +1,12 @@
 /**
- * Those who wait for the store to come to a revision: watches, between one page of
- * changes and the next. Kept in the order of their revisions, so that a change
- * looks only at those it concerns.
+ * Those who wait for the store to come to a revision, or to a change within a range
+ * (change-waits.ts).
  *
  * Nothing here is linearizable: it is this node's store as it is applied. Who has
  * waited in vain asks for a read, and is told by it whether the node still hears.
  */
 import { DatabaseError } from "../errors.js";
+import { ChangeWaits } from "./change-waits.js";
 import type { ReadDone, StoreView } from "./service.js";
 
 interface Waiter {
@@ -18,6 +18,7 @@ interface Waiter {
 
 export class RevisionWaits {
   readonly #waiters = new Set<Waiter>();
+  readonly changes = new ChangeWaits();
   /** the least revision that somebody waits for; Infinity: nobody waits */
   #least = Infinity;
 
@@ -33,6 +34,7 @@ export class RevisionWaits {
 
   /** Tells everybody whose revision has come. */
   serve(store: StoreView): void {
+    this.changes.serve(store);
     if (store.revision < this.#least) return;
     const due = [...this.#waiters].filter(({ revision }) => revision <= store.revision);
     for (const waiter of due) this.#waiters.delete(waiter);
@@ -43,6 +45,7 @@ export class RevisionWaits {
 
   /** Fails what is past its deadline. */
   expire(now: number): void {
+    this.changes.expire(now);
     for (const waiter of [...this.#waiters]) {
       if (waiter.deadline > now) continue;
       this.#waiters.delete(waiter);
@@ -51,6 +54,7 @@ export class RevisionWaits {
   }
 
   close(): void {
+    this.changes.close();
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     this.#least = Infinity;

@@ -47,10 +47,22 @@ export type ExecuteDone = (
  */
 export type Needs = "revision" | "result";
 export type ReadDone = (error: DatabaseError | undefined, store: StoreView | undefined) => void;
+/** @param since up to here there was nothing for the asker, from here on there may be */
+export type ChangeDone = (
+  error: DatabaseError | undefined,
+  store: StoreView | undefined,
+  since: number,
+) => void;
 export type StatusDone = (
   error: DatabaseError | undefined,
   status: ClusterStatus | undefined,
 ) => void;
+
+/** Keys in [from, end), byte order; an empty `end` means no upper bound. */
+export interface KeyRange {
+  readonly from: Uint8Array;
+  readonly end: Uint8Array;
+}
 
 export interface AdminResult {
   /** of the configuration's entry; for a transfer where the old leader's log ended */
@@ -104,11 +116,17 @@ export interface NodeService {
   /**
    * Waits until this node's own store has come to `revision`, which is no linearizable
    * read: `done` gets the store then, at the earliest after `whenRevision` returned, or
-   * TIMEOUT, or CLOSED. For watches.
+   * TIMEOUT, or CLOSED.
    *
    * @returns how to give up: `done` is not called any more
    */
   whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void;
+  /**
+   * Waits until this node's own store has come to `since`, and at it or later to a
+   * change within `range`; at once when it has come to `since` already. For watches.
+   * Otherwise as `whenRevision`.
+   */
+  whenChanged(range: KeyRange, since: number, timeoutMs: number, done: ChangeDone): () => void;
   /** Milliseconds, monotonic, any origin. */
   now(): number;
   /** Milliseconds since 1970 by this node's clock: what leases are measured with when they are read. */

@@ -9,7 +9,9 @@ import { DatabaseError } from "../../src/errors.js";
 import type {
   ClusterStatus,
   AdminDone,
+  ChangeDone,
   ExecuteDone,
+  KeyRange,
   NodeInfo,
   NodeService,
   ReadDone,
@@ -125,6 +127,22 @@ export class SingleNodeService implements NodeService {
     setImmediate(() => {
       this.#waits.serve(this.store);
     });
+    return giveUp;
+  }
+
+  whenChanged(range: KeyRange, since: number, timeoutMs: number, done: ChangeDone): () => void {
+    if (this.store.revision >= since) {
+      return this.whenRevision(since, timeoutMs, (error, store) => {
+        done(error, store, since);
+      });
+    }
+    const deadline = performance.now() + timeoutMs;
+    const giveUp = this.#waits.changes.add(range, since, this.store.revision, deadline, done);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#waits.expire(performance.now() + 1);
+    }, timeoutMs);
+    this.#timers.add(timer);
     return giveUp;
   }
 

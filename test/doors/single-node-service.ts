@@ -8,7 +8,9 @@ import { DatabaseError } from "../../src/errors.js";
 import type {
   ClusterStatus,
   AdminDone,
+  ChangeDone,
   ExecuteDone,
+  KeyRange,
   NodeInfo,
   NodeService,
   ReadDone,
@@ -72,6 +74,20 @@ export class SingleNodeService implements NodeService {
     setImmediate(() => {
       this.#waits.serve(this.store);
     });
+    return giveUp;
+  }
+
+  whenChanged(range: KeyRange, since: number, timeoutMs: number, done: ChangeDone): () => void {
+    if (this.store.revision >= since) {
+      return this.whenRevision(since, timeoutMs, (error, store) => {
+        done(error, store, since);
+      });
+    }
+    const deadline = performance.now() + timeoutMs;
+    const giveUp = this.#waits.changes.add(range, since, this.store.revision, deadline, done);
+    setTimeout(() => {
+      this.#waits.expire(performance.now() + 1);
+    }, timeoutMs).unref();
     return giveUp;
   }
 
