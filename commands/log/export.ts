@@ -7,6 +7,7 @@ import { BaseCommand } from "../../src/console/base-command.js";
 import { exportLog, EXPORT_FORMATS, isExportFormat } from "../../src/console/export-log.js";
 import { usageError } from "../../src/console/failure.js";
 import { Output } from "../../src/console/output.js";
+import { orNothing } from "../../src/console/unfinished-file.js";
 import type { WholeFile } from "../../src/storage/whole-file.js";
 
 export default class LogExport extends BaseCommand {
@@ -55,21 +56,18 @@ export default class LogExport extends BaseCommand {
     }
     const { WholeFile } = await import("../../src/storage/whole-file.js");
     const file = WholeFile.create(out, flags.force);
-    try {
+    const { entryCount, firstIndex, lastIndex } = await orNothing(file, async () => {
       const summary = await exportLog(args.dir, format, new Output(streamInto(file)), note);
       file.finish();
-      const { entryCount, firstIndex, lastIndex } = summary;
-      if (flags.json) {
-        const bytes = file.size;
-        await this.output.json({
-          ...{ file: out, format, entries: entryCount, firstIndex, lastIndex, bytes },
-        });
-      } else {
-        await this.output.line(`${out}: ${entryCount} entries, ${firstIndex} to ${lastIndex}`);
-      }
-    } catch (error) {
-      file.abort();
-      throw error;
+      return summary;
+    });
+    if (flags.json) {
+      const bytes = file.size;
+      await this.output.json({
+        ...{ file: out, format, entries: entryCount, firstIndex, lastIndex, bytes },
+      });
+    } else {
+      await this.output.line(`${out}: ${entryCount} entries, ${firstIndex} to ${lastIndex}`);
     }
   }
 }

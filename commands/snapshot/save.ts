@@ -6,6 +6,7 @@ import { usageError } from "../../src/console/failure.js";
 import { startProgress } from "../../src/console/progress.js";
 import { copyNewest, fetchSnapshot } from "../../src/console/save-snapshot.js";
 import { snapshotJson, snapshotLines } from "../../src/console/snapshot-report.js";
+import { orNothing } from "../../src/console/unfinished-file.js";
 import type { SnapshotSummary } from "../../src/storage/kept-snapshot.js";
 
 /** What stands for "no node is asked". */
@@ -69,8 +70,10 @@ export default class SnapshotSave extends ConnectedCommand {
       const timeout = this.given("timeout") ? flags.timeout : TIMEOUT_DEFAULT;
       summary =
         flags.data === undefined
-          ? await this.withDatabase({ ...flags, timeout }, (database) =>
-              fetchSnapshot(database, writer, onProgress),
+          ? await orNothing(writer, () =>
+              this.withDatabase({ ...flags, timeout }, (database) =>
+                fetchSnapshot(database, writer, onProgress),
+              ),
             )
           : await copyNewest(flags.data, writer, onProgress, note);
     } catch (error) {

@@ -1,4 +1,5 @@
 /** A data directory's whole history, from the archive's oldest entry on, as one stream of bytes. */
+import { setImmediate as turn } from "node:timers/promises";
 import { logLine } from "./log-lines.js";
 import type { Output } from "./output.js";
 import { startProgress } from "./progress.js";
@@ -44,15 +45,26 @@ export async function exportLog(
     entryCount += 1;
     if (entryCount % PROGRESS_ENTRIES === 0) progress.update(index - firstIndex, "");
   };
+  // A signal is heard only when the event loop turns, which writing to a file need not make it do.
+  let turnedAt = 0;
+  const turnIfDue = async (): Promise<void> => {
+    if (entryCount - turnedAt < PROGRESS_ENTRIES) return;
+    turnedAt = entryCount;
+    await turn();
+  };
   try {
     if (format === "avro") {
       const { avroFileOf } = await import("../storage/log-export.js");
-      for (const bytes of avroFileOf(log, onEntry)) await output.write(bytes);
+      for (const bytes of avroFileOf(log, onEntry)) {
+        await output.write(bytes);
+        await turnIfDue();
+      }
     } else {
       const { decodeRows } = await import("../codec/block.js");
       for (const { entry } of log.entries(firstIndex)) {
         onEntry(entry.index);
         for (const row of decodeRows(entry)) await output.json(logLine(row));
+        await turnIfDue();
       }
     }
     await output.flush();

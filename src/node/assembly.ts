@@ -124,7 +124,7 @@ export function assembleNode(
   });
   const { peerAddress, clientAddress, dataDirectory } = settings;
   const saves = new Saves({
-    ...{ clusterId: identity.clusterId, raft, store, clock, fileSystem, dataDirectory },
+    ...{ clusterId: identity.clusterId, raft, store, clock, fileSystem, dataDirectory, notice },
     read: (deadline, done) => {
       driver.read(deadline, done);
     },

@@ -5,9 +5,11 @@
  *   between the turns of the driver → read in parts by whoever asked → removed
  *
  * They are none of the node's own snapshots: no log is compacted behind them, and
- * which of those there are stays a matter of the log alone. Who asks while one is
- * written waits for the next, which all of them share: each must hold everything
- * that was acknowledged before it was asked for.
+ * which of those there are stays a matter of the log alone. A store has one view at
+ * a time: who asks while one is written, here or of the node's own, waits for the
+ * next, which all of them share (each must hold everything that was acknowledged
+ * before it was asked for), and the node says so; a snapshot of its own that comes
+ * due meanwhile is left out, and the node says that too.
  *
  * What the disk refuses fails the save, never the node.
  */
@@ -40,6 +42,7 @@ export interface SavesParts extends HeadParts {
   readonly clock: Clock;
   /** a linearizable read */
   readonly read: (deadline: number, done: ReadDone) => void;
+  readonly notice: (line: string) => void;
   /** the last entry whose effect the store holds */
   readonly lastApplied: () => LogBase;
 }
@@ -63,6 +66,8 @@ export class Saves implements SnapshotService {
   #writing: Writing | undefined;
   #kept: Kept | undefined;
   #closed = false;
+  /** that somebody waits was said */
+  #isWaitingTold = false;
   readonly #slices: Slices;
 
   constructor(parts: SavesParts) {
@@ -125,7 +130,14 @@ export class Saves implements SnapshotService {
 
   #begin(): void {
     const { store, fileSystem, dataDirectory, lastApplied, clock } = this.#parts;
-    if (this.#writing !== undefined || this.#askers.length === 0 || store.hasView) return;
+    if (this.#askers.length === 0) return;
+    if (this.#writing !== undefined || store.hasView) {
+      if (!this.#isWaitingTold)
+        this.#parts.notice("a snapshot that is to be saved waits: another one is being written");
+      this.#isWaitingTold = true;
+      return;
+    }
+    this.#isWaitingTold = false;
     const askers = this.#askers.splice(0);
     const entry = lastApplied();
     const kept = this.#kept;

@@ -122,8 +122,11 @@ export class Snapshots {
     // Counted anew whether or not there is time for one now: where snapshots stand depends on the log alone.
     this.#commandsSince = 0;
     this.#bytesSince = 0;
-    const isBusy = this.#taking !== undefined || this.#installing !== undefined;
-    if (!isBusy && !this.#parts.store.hasView) this.#take(entry);
+    if (this.#taking !== undefined || this.#installing !== undefined) return;
+    // One that somebody saves elsewhere holds the store's only view.
+    if (this.#parts.store.hasView)
+      this.#parts.notice(`no snapshot of entry ${entry.index} is taken: one is being saved`);
+    else this.#take(entry);
   }
 
   /** Called with every tick. */

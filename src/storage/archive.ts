@@ -9,7 +9,7 @@
  */
 import { entryTime } from "../codec/block.js";
 import type { File, FileSystem } from "./file-system.js";
-import { NeedlessFiles } from "./needless-files.js";
+import type { NeedlessFiles } from "./needless-files.js";
 import { HEADER_SIZE_MAX, parseSegmentName, readSegmentHeader } from "./segment.js";
 
 /**
@@ -45,11 +45,17 @@ export class Archive {
   readonly #retention: Retention;
   readonly #needless: NeedlessFiles;
 
-  constructor(fileSystem: FileSystem, directory: string, retention: Retention) {
+  /** @param needless of that directory */
+  constructor(
+    fileSystem: FileSystem,
+    directory: string,
+    retention: Retention,
+    needless: NeedlessFiles,
+  ) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
     this.#retention = retention;
-    this.#needless = new NeedlessFiles(fileSystem, directory);
+    this.#needless = needless;
   }
 
   /**
@@ -84,10 +90,6 @@ export class Archive {
       file.close();
       if (isOld) this.#needless.discard(name);
     }
-  }
-
-  close(): void {
-    this.#needless.close();
   }
 }
 

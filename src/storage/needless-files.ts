@@ -48,10 +48,14 @@ export class NeedlessFiles {
     const path = this.#gone[0];
     if (path === undefined || this.#closed) return;
     // What cannot be removed now is removed by the next start.
-    this.#fileSystem.removeLater(path, () => {
-      this.#gone.shift();
-      this.#removeNext();
-    });
+    try {
+      this.#fileSystem.removeLater(path, () => {
+        this.#gone.shift();
+        this.#removeNext();
+      });
+    } catch {
+      this.#gone.length = 0;
+    }
   }
 }
 

@@ -35,6 +35,7 @@ import { FreshFiles } from "./fresh-files.js";
 import type { LogBase } from "./log-storage.js";
 import { installOpenSegment, openFileSize, type OpenSegment } from "./open-segment.js";
 import { recoverSegments, type SegmentRead } from "./recovery.js";
+import { NeedlessFiles } from "./needless-files.js";
 import {
   openSegmentName,
   sealedSegmentName,
@@ -76,6 +77,7 @@ export class SegmentChain {
   readonly #freshFiles: FreshFiles;
   readonly #files: SegmentFiles;
   readonly #archive: Archive;
+  readonly #needless: NeedlessFiles;
   /** names were changed, and that is not durable yet */
   #isDirectorySyncDue = false;
 
@@ -86,7 +88,8 @@ export class SegmentChain {
     this.#directory = directory;
     this.#freshFiles = new FreshFiles(fileSystem, directory);
     this.#files = new SegmentFiles(fileSystem, directory);
-    this.#archive = new Archive(fileSystem, directory, retention);
+    this.#needless = new NeedlessFiles(fileSystem, directory);
+    this.#archive = new Archive(fileSystem, directory, retention, this.#needless);
     this.#base = this.#startBehind(options.base);
   }
 
@@ -376,7 +379,7 @@ export class SegmentChain {
     this.#open?.close();
     this.#open = undefined;
     this.#files.close();
-    this.#archive.close();
+    this.#needless.close();
   }
 
   #openSegment(): OpenSegment {

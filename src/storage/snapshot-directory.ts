@@ -153,9 +153,9 @@ export class SnapshotDirectory implements SnapshotSource {
       name: file,
       snapshot,
       file: this.#fileSystem.open(path, held ? "read-write" : "create"),
-      keep: (part, done) => {
+      keep: (part, syncFailure, done) => {
         this.#receiver = undefined;
-        this.#keep(part, path, snapshot, done);
+        this.#keep(part, path, snapshot, done, syncFailure);
       },
     });
     return this.#receiver;
@@ -190,11 +190,18 @@ export class SnapshotDirectory implements SnapshotSource {
   }
 
   /** Makes a written file durable, beside the loop, and gives it its name. On a shortage it keeps the one it has. */
-  #keep(file: File, path: string, snapshot: SnapshotInfo, done: Done): void {
+  #keep(
+    file: File,
+    path: string,
+    snapshot: SnapshotInfo,
+    done: Done,
+    syncFailure: () => Error | undefined = () => undefined,
+  ): void {
     file.datasyncLater((error) => {
       try {
         file.close();
-        if (error !== undefined) throw error;
+        const failure = error ?? syncFailure();
+        if (failure !== undefined) throw failure;
         this.#giveName(path, `${this.#directory}/${fileName(snapshot.index, snapshot.term)}`);
       } catch (cause) {
         const doing = `writing a snapshot in ${this.#directory}`;
@@ -278,27 +285,35 @@ export class SnapshotWriter {
   }
 }
 
+/** @param syncFailure asked when the file is synced: of an earlier sync */
+type Keep = (file: File, syncFailure: () => Error | undefined, done: Done) => void;
+
 /** A leader's snapshot on its way here. */
 class SnapshotReceiver {
   readonly name: string;
   readonly snapshot: SnapshotInfo;
   readonly #file: File;
-  readonly #keep: (file: File, done: Done) => void;
+  readonly #keep: Keep;
   #offset: number;
   #checksum = 0;
+  #syncedOffset: number;
+  #syncing = false;
+  /** of a sync on the way: what was received is as good as lost */
+  #syncFailure: Error | undefined;
   #closed = false;
 
   constructor(options: {
     readonly name: string;
     readonly snapshot: SnapshotInfo;
     readonly file: File;
-    readonly keep: (file: File, done: Done) => void;
+    readonly keep: Keep;
   }) {
     this.name = options.name;
     this.snapshot = options.snapshot;
     this.#file = options.file;
     this.#keep = options.keep;
     this.#offset = Math.min(this.#file.size(), this.snapshot.size);
+    this.#syncedOffset = this.#offset;
     this.#sumUp();
   }
 
@@ -317,6 +332,18 @@ class SnapshotReceiver {
     this.#file.write(bytes, offset);
     this.#checksum = crc32(bytes, this.#checksum);
     this.#offset += bytes.length;
+    if (this.#offset - this.#syncedOffset >= SYNC_SIZE) this.#syncOnTheWay();
+  }
+
+  /** Beside the event loop, so that the sync of the whole is a short one. */
+  #syncOnTheWay(): void {
+    if (this.#syncing) return;
+    this.#syncing = true;
+    this.#syncedOffset = this.#offset;
+    this.#file.datasyncLater((error) => {
+      this.#syncing = false;
+      this.#syncFailure ??= error;
+    });
   }
 
   /**
@@ -329,11 +356,12 @@ class SnapshotReceiver {
     if (this.#checksum !== this.snapshot.fileChecksum) {
       this.#file.truncate(0);
       this.#offset = 0;
+      this.#syncedOffset = 0;
       this.#checksum = 0;
       return false;
     }
     this.#closed = true;
-    this.#keep(this.#file, done);
+    this.#keep(this.#file, () => this.#syncFailure, done);
     return true;
   }
 

@@ -1,6 +1,9 @@
 /**
  * A file that is there as a whole or not at all: written under a temporary name,
  * made durable, and only then given its own. For what the tools leave behind.
+ *
+ *   <directory>/.<name>.<process id>.tmp     removed by the next who makes a file of
+ *                                            that name when its process is gone
  */
 import { basename, dirname, resolve } from "node:path";
 import { crc32 } from "node:zlib";
@@ -36,8 +39,9 @@ export class WholeFile {
     const target = resolve(path);
     if (!replaces && fileSystem.exists(target))
       throw new DatabaseError("INVALID_ARGUMENT", `${path} is there already`);
-    const temporary = `${dirname(target)}/.${basename(target)}.${process.pid}.tmp`;
-    if (fileSystem.exists(temporary)) fileSystem.remove(temporary);
+    const directory = dirname(target);
+    removeAbandoned(directory, basename(target), fileSystem);
+    const temporary = `${directory}/.${basename(target)}.${process.pid}.tmp`;
     return new WholeFile(fileSystem, target, temporary);
   }
 
@@ -76,5 +80,27 @@ export class WholeFile {
   abort(): void {
     this.#file.close();
     if (this.#fileSystem.exists(this.temporary)) this.#fileSystem.remove(this.temporary);
+  }
+}
+
+/** Removes what processes have left that ended before their file was whole. */
+function removeAbandoned(directory: string, name: string, fileSystem: FileSystem): void {
+  for (const other of fileSystem.list(directory)) {
+    const isOurs = other.startsWith(`.${name}.`) && other.endsWith(".tmp");
+    const owner = isOurs ? other.slice(name.length + 2, -".tmp".length) : "";
+    if (!/^[1-9]\d*$/.test(owner)) continue;
+    const processId = Number(owner);
+    if (processId !== process.pid && isAlive(processId)) continue;
+    fileSystem.remove(`${directory}/${other}`);
+  }
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it is another user's
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }

@@ -51,6 +51,7 @@ describe("saves", () => {
   let fileSystem: MemoryFileSystem;
   let saves: Saves;
   let answers: Answer[];
+  let notices: string[];
 
   beforeEach(() => {
     clock = new ManualClock();
@@ -58,6 +59,7 @@ describe("saves", () => {
     fileSystem = new MemoryFileSystem();
     fileSystem.makeDirectory("/data/snapshots");
     answers = [];
+    notices = [];
     saves = new Saves({
       ...{ clusterId: "0".repeat(32), store, fileSystem, dataDirectory: "/data", clock },
       raft: {
@@ -71,6 +73,7 @@ describe("saves", () => {
           done(undefined, store);
         });
       },
+      notice: (line) => notices.push(line),
       lastApplied: () => ({ index: LogIndex(store.revision), term: Term(1), checksum: 7 }),
     });
     fill("a", 300);
@@ -150,12 +153,12 @@ describe("saves", () => {
     assert.equal(answers[3]?.[1], answers[2]?.[1]);
   });
 
-  it("wait for a view of the node's own snapshot", () => {
+  it("wait for a view of the node's own snapshot, and it is said once", () => {
     const view = store.openView();
     ask();
     clock.run();
     saves.look();
-    assert.deepEqual([answers.length, names().length], [0, 0]);
+    assert.deepEqual([answers.length, names().length, notices.length], [0, 0, 1]);
     view.close();
     saves.look();
     clock.run();
