@@ -428,7 +428,7 @@ export class Driver {
     const { raft, store, clock } = this.#parts;
     if (raft.role !== "leader" || this.#upkeepUnderWay || this.#persistence.isFull) return;
     const now = Math.floor(clock.wallTime());
-    if (now < (store.nextDueTime ?? Infinity)) return;
+    if (!store.mayBeDue(now)) return;
     const request = store.dueRequest(now);
     if (request === undefined) return;
     this.#upkeepUnderWay = true;

@@ -47,20 +47,30 @@ function dueCommand(state: State, policy: HistoryPolicy, now: number): Command |
   const { clock } = state;
   const deadline = earliestDeadline(state);
   if (deadline !== undefined) {
-    const late = Math.abs(now - clock.stamp) >= CHECKPOINT_INTERVAL;
+    // A clock that is behind the last stamp starts afresh at once: until then no time passes.
+    const late = now < clock.stamp || now - clock.stamp >= CHECKPOINT_INTERVAL;
     if (late || deadline <= clock.runTimeAt(now)) return { kind: "expire" };
   }
   const revision = revisionToCompact(state, policy, now);
   return revision === undefined ? undefined : { kind: "compact", revision };
 }
 
-/** When `dueRequest` will have an answer if nothing is applied until then; undefined: never. */
+/**
+ * When `dueRequest` will have an answer if nothing is applied until then; undefined:
+ * never. By a clock that is behind the last stamp: at once, if ever (`mayBeDue`).
+ */
 export function nextDueTime(state: State, policy: HistoryPolicy): number | undefined {
   const { clock } = state;
   if (revisionToCompact(state, policy, clock.stamp) !== undefined) return clock.stamp;
   const deadline = earliestDeadline(state);
   if (deadline === undefined) return undefined;
   return clock.stamp + Math.min(Math.max(deadline - clock.runTime, 0), CHECKPOINT_INTERVAL);
+}
+
+/** Whether `dueRequest` may have an answer at `now`: cheap, for it is asked all the time. */
+export function mayBeDue(state: State, policy: HistoryPolicy, now: number): boolean {
+  const next = nextDueTime(state, policy);
+  return next !== undefined && (now >= next || now < state.clock.stamp);
 }
 
 function earliestDeadline({ leases, sessions, transactions }: State): number | undefined {

@@ -29,7 +29,7 @@
  *   lease, leases, session           leases and sessions
  *   transaction, transactions, getIn, rangeIn     transactions and what they see
  *   outcome                          what became of a request, by its id
- *   dueRequest, nextDueTime          what the leader has to propose (due.ts)
+ *   dueRequest, nextDueTime, mayBeDue    what the leader has to propose (due.ts)
  *   openView, beginRestore, stateHash             the whole state, as rows
  *
  * Reads at a revision throw REVISION_COMPACTED or REVISION_FUTURE.
@@ -50,7 +50,13 @@ import {
 } from "./command.js";
 import { conditionHolds, conflictsOf, failedCompare, failedCondition } from "./compare.js";
 import { leaseDetail, rejected, runControlCommand } from "./control.js";
-import { DEFAULT_HISTORY_POLICY, dueRequest, type HistoryPolicy, nextDueTime } from "./due.js";
+import {
+  DEFAULT_HISTORY_POLICY,
+  dueRequest,
+  type HistoryPolicy,
+  mayBeDue,
+  nextDueTime,
+} from "./due.js";
 import { runKeyCommand, type Wanted } from "./key-commands.js";
 import { textBytes } from "./key-order.js";
 import type { RequestOutcome } from "./outcome.js";
@@ -398,6 +404,11 @@ export class Store {
   /** When to ask that, by the leader's clock, if nothing is applied until then; undefined: need not. */
   get nextDueTime(): number | undefined {
     return nextDueTime(this.#state, this.#historyPolicy);
+  }
+
+  /** Whether `dueRequest` may have an answer at `now`, milliseconds since 1970 by the leader's clock. */
+  mayBeDue(now: number): boolean {
+    return mayBeDue(this.#state, this.#historyPolicy, now);
   }
 
   // ---- the whole state -----------------------------------------------------
