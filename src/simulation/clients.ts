@@ -50,38 +50,45 @@ export class Clients {
     const { scheduler, nodes, random, emphasis, clientCountMax } = options;
     this.#mayBeFull = options.mayBeFull;
     const shape = random("clients of all kinds");
-    const has = (name: Emphasis): boolean => shape.chance(0.35) || emphasis.includes(name);
+    const has = (name: Emphasis): boolean => shape.chance(0.3) || emphasis.includes(name);
     const kinds = { resp: has("resp"), watches: has("watches"), expiry: has("expiry") };
+    // Of every kind a few: who does everything at once does little of each.
+    const isMixed = kinds.resp || kinds.expiry;
+    // A third of all lives is quiet: then it is elections and clocks that matter.
+    const pace = emphasis.includes("busy") ? 1 : shape.pick([1, 1, 4]);
     const keyCount = emphasis.includes("contention") ? 1 : shape.integer(1, 6);
     this.workload = new Workload({
       ...{ scheduler, random: random("clients"), nodes, keyCount },
-      clientCount: Math.min(shape.integer(2, 8), clientCountMax),
+      clientCount: Math.min(shape.integer(isMixed ? 1 : 2, isMixed ? 4 : 8), clientCountMax),
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
-      thinkMsMax: Math.min(shape.pick([20, 60, 200]), emphasis.includes("busy") ? 5 : Infinity),
+      thinkMsMax: Math.min(
+        pace * shape.pick([20, 60, 200]),
+        emphasis.includes("busy") ? 5 : Infinity,
+      ),
       timeoutMs: 1000,
     });
     this.transactions = new TransactionClients({
-      ...{ scheduler, nodes, random, clientCountMax },
-      thinkMsMax: random("thinking").pick([20, 100, 300]),
+      ...{ scheduler, nodes, random, clientCountMax: Math.min(isMixed ? 2 : 6, clientCountMax) },
+      thinkMsMax: pace * random("thinking").pick([20, 100, 300]),
     });
     const some = <T>(isThere: boolean, max: number, make: (i: number) => T): readonly T[] => {
       const length = isThere ? Math.min(shape.integer(1, max), clientCountMax) : 0;
       return Array.from({ length }, (_, i) => make(i));
     };
     const worldOf = (name: string, thinkMsMax: number) => ({
-      ...{ scheduler, nodes, random: random(name), thinkMsMax },
+      ...{ scheduler, nodes, random: random(name), thinkMsMax: pace * thinkMsMax },
     });
-    const resp = some(kinds.resp, 4, (i) => {
+    const resp = some(kinds.resp, 3, (i) => {
       const world = worldOf(`resp ${i}`, shape.pick([10, 50, 200]));
       const { workload, transactions } = this;
       const { lists } = transactions;
       const scripts = new RespScripts({ ...world, name: `r${i}`, workload, lists, keyCount });
       return new RespClient(world, (connection) => scripts.next(connection));
     });
-    this.#watches = some(kinds.watches, 3, (i) => {
+    this.#watches = some(kinds.watches, 2, (i) => {
       return new WatchClient(worldOf(`watch ${i}`, shape.pick([5, 200])));
     });
-    const expiry = some(kinds.expiry, 3, (i) => {
+    const expiry = some(kinds.expiry, 2, (i) => {
       const world = worldOf(`expiry ${i}`, shape.pick([30, 200]));
       return new ScriptedClient(world, leaseScripts(`x${i}`, world.random));
     });

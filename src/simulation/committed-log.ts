@@ -30,6 +30,8 @@ export interface Folded {
   readonly changes: readonly CommittedChange[];
 }
 
+/** Entries that are read together; soon, before they are compacted. */
+const BATCH_COUNT = 4;
 const NO_KEY = new Uint8Array(0);
 
 export class CommittedLog {
@@ -45,28 +47,38 @@ export class CommittedLog {
   /** The next entry was committed. */
   note(index: number, checksum: number): void {
     this.#checksums[index] = checksum;
-    // A leader without room may have it in memory alone, and the others be dead: then a little later.
-    while (this.#entries.length < index) {
-      const entry = this.#find(LogIndex(this.#entries.length + 1));
-      if (entry === undefined) return;
-      this.#entries.push(entry);
+    // Some at once; and a leader without room may have it in memory alone: then a little later.
+    if (index - this.#entries.length >= BATCH_COUNT) this.#catchUp();
+  }
+
+  #catchUp(): void {
+    for (let first = this.#next(); first < this.#checksums.length; first = this.#next()) {
+      const entries = this.#readFrom(first);
+      if (entries === undefined) return;
+      this.#entries.push(...entries);
     }
   }
 
-  /** In the log of a node that lives. */
-  #find(index: LogIndex): Entry | undefined {
+  #next(): number {
+    return this.#entries.length + 1;
+  }
+
+  /** From the log of a node that lives. */
+  #readFrom(first: number): readonly Entry[] | undefined {
     for (const { parts } of this.#nodes) {
-      if (parts === undefined) continue;
+      if (parts === undefined || first < parts.log.firstIndex) continue;
       const { log } = parts;
-      if (index < log.firstIndex || index > log.lastIndex) continue;
-      if (log.checksum(index) === this.#checksums[index])
-        return log.read(index, index, Infinity)[0];
+      let last = Math.min(log.lastIndex, this.#checksums.length - 1);
+      // Checksums are chained: with the last one all agree.
+      while (last >= first && log.checksum(LogIndex(last)) !== this.#checksums[last]) last -= 1;
+      if (last >= first) return log.read(LogIndex(first), LogIndex(last), Infinity);
     }
     return undefined;
   }
 
   /** Folds everything; `onRequest` is told each request. @returns the state that all must have */
   fold(onRequest: (folded: Folded) => void): Store {
+    this.#catchUp();
     if (this.#entries.length !== this.#checksums.length - 1)
       throw new Error(`fold: entry ${this.#entries.length + 1} is not to be had`);
     const store = new Store();

@@ -98,7 +98,17 @@ const LOOK_MS = 100;
 const ADMINISTRATION_MS_MAX = 2000;
 
 export function simulate(options: SimulationOptions): SimulationResult {
-  return new Simulation(options).run();
+  const { stackTraceLimit } = Error;
+  // Refusals are ordinary here, and nobody reads where they were made.
+  Error.stackTraceLimit = 0;
+  let result: SimulationResult;
+  try {
+    result = new Simulation(options).run();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+  // Of what was found one wants to know: the same life again, with where it was made.
+  return result.failure === undefined ? result : new Simulation(options).run();
 }
 
 class Simulation {
