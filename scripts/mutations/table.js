@@ -139,8 +139,8 @@ export const MUTATIONS = [
   [
     "a read is served before its index is applied",
     "node/reads.js",
-    "if (group.index <= appliedIndex)",
-    "if (true)",
+    "this.#indexed = groups.filter(({ index }) => index > appliedIndex);\n        for (const { index, reads } of groups) {\n            if (index > appliedIndex)\n                continue;",
+    "this.#indexed = [];\n        for (const { reads } of groups) {",
   ],
   // Members (§6, thesis §4)
   [
@@ -213,13 +213,13 @@ export const MUTATIONS = [
   ],
   [
     "the directory is not synced with a new segment",
-    "storage/segmented-log.js",
+    "storage/segment-chain.js",
     "            this.#syncDirectory();\n            return installed;",
     "            return installed;",
   ],
   [
     "a truncation leaves the file as it was",
-    "storage/segmented-log.js",
+    "storage/segment-chain.js",
     "this.#openSegment().cut(end);",
     ";",
   ],
@@ -314,8 +314,8 @@ export const MUTATIONS = [
   [
     "a reply does not wait for the one before it",
     "doors/resp/pipeline.js",
-    "if (outcome === undefined)\n                    return;",
-    "if (outcome === undefined) { this.#options.reply.simple('OK'); this.#leaveHead(); continue; }",
+    "if (slot.error === undefined && slot.result === undefined)\n                return;",
+    'if (slot.error === undefined && slot.result === undefined) { this.#options.reply.simple("OK"); this.#leaveFirst(); continue; }',
   ],
   [
     "a read overtakes the writes before it",
@@ -339,20 +339,20 @@ export const MUTATIONS = [
   [
     "a page of changes ends amid a revision",
     "store/read.js",
-    "if (full && last !== undefined && last.revision !== record.modRevision) {",
+    "if (full && last !== undefined && last.revision !== nextRevision) {",
     "if (full && last !== undefined) {",
   ],
   [
     "a watch is told twice where a page ends",
     "store/read.js",
-    "return { changes, nextRevision: record.modRevision, more: true };",
+    "return { changes, nextRevision, more: true };",
     "return { changes, nextRevision: last.revision, more: true };",
   ],
   [
     "a key that comes back is told as it was before its deletion",
-    "store/history.js",
-    "        if (isTombstone(after)) {\n            this.#supersede(text, after);",
-    "        if (isTombstone(after)) {",
+    "store/read.js",
+    "previous: records.isRecord(before) ? records.keyValueOf(before, key) : undefined,",
+    "previous: before !== 0 && records.isTombstone(before) ? records.keyValueOf(records.olderOf(before), key) : records.isRecord(before) ? records.keyValueOf(before, key) : undefined,",
   ],
   // Leases and keys that end by themselves
   [
@@ -373,13 +373,13 @@ export const MUTATIONS = [
     "left.keys.delete(text);",
     "",
   ],
+  ["what has run out is not ended", "node/driver.js", "if (!store.mayBeDue(now))", "if (true)"],
   [
-    "what has run out is not ended",
-    "node/driver.js",
-    "if (now < (store.nextDueTime ?? Infinity))",
-    "if (true)",
+    "a snapshot gives leases their whole time anew",
+    "store/state-restore.js",
+    "leases.restore(row.lease, row.version, row.modRevision);",
+    "leases.restore(row.lease, row.version, clock.runTime + row.version);",
   ],
-  ["a snapshot gives leases their whole time anew", "store/state-restore.js", "LEASE-RESTORE", ""],
   // The state machine
   [
     "the door says not applied of what nobody knows",
@@ -450,6 +450,23 @@ export const HARD = [
  * the seeds have them.
  */
 export const WHERE = {
+  "a clock that is ahead takes all of it off the leases": {
+    nodeCount: 3,
+    emphasis: ["expiry", "crash", "electionCrash"],
+  },
+  "a lease that was kept ends as if it were not": { emphasis: ["expiry"] },
+  "a key that was put anew ends with its old lease": { emphasis: ["expiry"] },
+  "a snapshot gives leases their whole time anew": {
+    nodeCount: 3,
+    emphasis: ["expiry", "snapshots", "crash"],
+  },
+  "a watch that waits passes over a change": { emphasis: ["watches"] },
+  "a page of changes ends amid a revision": { emphasis: ["watches"] },
+  "a watch is told twice where a page ends": { emphasis: ["watches"] },
+  "a key that comes back is told as it was before its deletion": { emphasis: ["watches"] },
+  "EXEC does not ask whether what is watched has changed": { emphasis: ["resp"] },
+  "a reply does not wait for the one before it": { emphasis: ["resp"] },
+  "a read overtakes the writes before it": { emphasis: ["resp"] },
   "votes for an earlier last term": { nodeCount: 5, emphasis: ["electionCrash", "dense", "crash"] },
   "term and vote are not synced": { nodeCount: 3, emphasis: ["electionCrash", "dense", "power"] },
   "a read is not confirmed by a majority": {
