@@ -17,6 +17,7 @@ import { parseWords, USAGE, type PeerSettings } from "./peers/settings.js";
 import { fillSystem, startOwn, startPeer } from "./peers/start.js";
 import { summarize } from "./peers/summary.js";
 import { matrixLines, systemLines } from "./peers/tables.js";
+import { PEERS_FORMAT } from "./report/series.js";
 import type { SystemName } from "./systems/system.js";
 
 const HELP = `npm run bench -- [flags]: Balsa beside other systems, on this machine
@@ -46,6 +47,7 @@ async function compare(session: Session, settings: PeerSettings): Promise<void> 
   const files = keepResults(
     "peers",
     {
+      format: PEERS_FORMAT,
       environment: session.environment,
       settings,
       systems: running.map(({ name, version, remark }) => ({ name, version, remark })),

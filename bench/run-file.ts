@@ -1,5 +1,6 @@
 /** What `balsa bench run` keeps of a run, so that runs can be compared and drawn later. */
 import { readFileSync } from "node:fs";
+import { usageError } from "../src/console/failure.js";
 import type { Environment } from "./environment.js";
 import type { LatencyMs } from "./latencies.js";
 import type { Distribution } from "./load/keys.js";
@@ -49,14 +50,36 @@ export interface RunFile extends RunReport {
   readonly repetitions: readonly Measured[];
 }
 
-/** @throws {Error} when it is no such file */
+/** @throws {CommandError} usage, when it is no such file: what is wrong, and what to do */
 export function readRunFile(file: string): RunFile {
-  const content: unknown = JSON.parse(readFileSync(file, "utf8"));
-  if (typeof content !== "object" || content === null || !("format" in content)) {
-    throw new Error("it is not a file that `balsa bench run --out` wrote");
+  const content = readJson(file);
+  const format = formatOf(content);
+  if (format === RUN_FORMAT) return content as RunFile;
+  throw usageError(
+    format === undefined
+      ? `${file} is not a file that balsa bench run wrote`
+      : `${file} has the format ${format}, and this reads ${RUN_FORMAT}`,
+    `balsa bench run --out ${file}`,
+  );
+}
+
+/** @throws {CommandError} usage */
+export function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw usageError(`${file} cannot be read: ${why}`, "a file that balsa bench run --out wrote");
   }
-  if (content.format !== RUN_FORMAT) {
-    throw new Error(`its format is ${String(content.format)}, and this reads ${RUN_FORMAT}`);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw usageError(`${file} is not JSON`, "a file that balsa bench run --out wrote");
   }
-  return content as RunFile;
+}
+
+export function formatOf(content: unknown): string | undefined {
+  if (typeof content !== "object" || content === null || !("format" in content)) return undefined;
+  return String(content.format);
 }

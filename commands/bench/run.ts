@@ -110,7 +110,7 @@ Workloads: put, get, mixed (half and half), list (1 to 100 keys), transaction (t
       description: "how often: a comparison needs four or more",
       default: 5,
       min: 1,
-      max: 100,
+      max: 50,
       helpValue: "N",
     }),
     "warm-up": string({

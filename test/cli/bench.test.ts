@@ -65,6 +65,18 @@ describe("balsa bench", () => {
     assert.equal(existsSync(path.join(folder, "data")), false);
   });
 
+  it("bench compare and bench report read what was kept", () => {
+    const compared = balsa("bench", "compare", "one.json", "one.json");
+    assert.equal(compared.status, 0, compared.stderr);
+    assert.match(compared.stdout, /No difference shown\.\n$/);
+    const reported = balsa("bench", "report", "one.json", "one.json", "--out", "page.html");
+    assert.deepEqual([reported.status, reported.stdout], [0, "page.html\n"], reported.stderr);
+    assert.match(readFileSync(path.join(folder, "page.html"), "utf8"), /^<!doctype html>[^]*<svg /);
+    const missing = balsa("bench", "compare", "one.json", "two.json", "--json");
+    assert.equal(missing.status, 2);
+    assert.match(missing.stdout, /two\.json cannot be read/);
+  });
+
   const refusals: readonly { words: readonly string[]; says: RegExp }[] = [
     {
       words: ["--door", "resp", "--workload", "ycsb-e"],
