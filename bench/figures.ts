@@ -5,17 +5,35 @@
  * Part by part (`--only`), because a machine is seldom quiet for long; `--quick`
  * goes through all of it shortly, to see that it works, not to believe it.
  */
+import { mkdirSync, rmSync } from "node:fs";
+import path from "node:path";
 import process from "node:process";
 import { environmentLine } from "./environment.js";
 import { failover } from "./figures/failover.js";
 import { figureCells, type Figure, type FigurePart } from "./figures/figure.js";
+import { follower } from "./figures/follower.js";
+import { logBytes } from "./figures/log-bytes.js";
+import { million } from "./figures/million.js";
+import { openRate } from "./figures/open-rate.js";
+import { pause } from "./figures/pause.js";
+import { ratios } from "./figures/ratios.js";
+import { snapshot } from "./figures/snapshot.js";
 import { inSession, keepResults, USUAL_DIRECTORY, type Session } from "./peers/session.js";
 import { parseWords, USAGE, type PeerSettings } from "./peers/settings.js";
 import { markdownTable } from "./peers/tables.js";
 
-const PARTS: readonly FigurePart[] = [failover];
+const PARTS: readonly FigurePart[] = [
+  ratios,
+  openRate,
+  follower,
+  failover,
+  million,
+  logBytes,
+  snapshot,
+  pause,
+];
 
-const HEADING = ["figure", "wanted", "measured", "", "remark"];
+const HEADING = ["figure", "wanted", "measured", "met?", "remark"];
 
 function help(): string {
   const parts = PARTS.map(({ name, about }) => `    ${name.padEnd(12)} ${about}`);
@@ -48,18 +66,23 @@ async function measureAll(
 ): Promise<void> {
   const figures: Figure[] = [];
   for (const part of parts) {
-    const measured = await part.measure(session, settings);
+    const directory = path.join(session.directory, part.name);
+    mkdirSync(directory);
+    const measured = await part.measure({ ...session, directory }, settings);
     await Promise.all(session.running.splice(0).map((system) => system.stop()));
+    rmSync(directory, { recursive: true });
     session.progress("");
     for (const figure of measured) session.say(figureCells(figure).join(" · "));
     figures.push(...measured);
   }
+  const quick = settings.isQuick ? ["Quick: this shows that it works, and no figure.", ""] : [];
   const table = markdownTable(HEADING, figures.map(figureCells));
   session.say();
-  for (const line of table) session.say(line);
+  for (const line of [...quick, ...table]) session.say(line);
   const files = keepResults("figures", { environment: session.environment, settings, figures }, [
     environmentLine(session.environment),
     "",
+    ...quick,
     ...table,
   ]);
   session.say();

@@ -1,0 +1,53 @@
+/** Growth to five million keys: the table's own work shows in how long loops are held. */
+import type { PeerSettings } from "../peers/settings.js";
+import { fillSystem, loadSystem } from "../peers/start.js";
+import type { System } from "../systems/system.js";
+import type { FigurePart } from "./figure.js";
+import { startWatched } from "./holds.js";
+
+const PAUSE_KEYS = 5_000_000;
+const PAUSE_KEYS_QUICK = 50_000;
+const PAUSE_WANTED = 30;
+
+export const pause: FigurePart = {
+  name: "pause",
+  about: "how long loops are held while five million keys are set and set again",
+  async measure(session, settings) {
+    const keys = settings.isQuick ? PAUSE_KEYS_QUICK : PAUSE_KEYS;
+    const watched = await startWatched(session);
+    session.running.push(watched.system);
+    const fromMs = Date.now();
+    session.progress(`pause: setting ${keys} keys`);
+    await fillSystem(watched.system, keys);
+    const filled = watched.holds(fromMs, Date.now());
+    session.progress(`pause: setting some of ${keys} keys again`);
+    const againMs = Date.now();
+    await rewrite(watched.system, keys, settings);
+    const again = watched.holds(againMs, Date.now());
+    const collected = Math.max(filled.collectedMs, again.collectedMs);
+    const quick = settings.isQuick ? `only ${keys} keys; ` : "";
+    return [
+      {
+        what: "longest hold of a loop with five million keys",
+        relation: "at most",
+        wanted: PAUSE_WANTED,
+        measured: Math.max(filled.heldMs, again.heldMs),
+        unit: " ms",
+        remark: `${quick}while set ${filled.heldMs.toFixed(1)}, set again ${again.heldMs.toFixed(1)} ms; garbage ${collected.toFixed(1)} ms at most`,
+      },
+    ];
+  },
+};
+
+async function rewrite(system: System, keys: number, settings: PeerSettings): Promise<void> {
+  await loadSystem(system, {
+    workload: "put",
+    connections: 50,
+    inFlight: 20,
+    keys,
+    warmUpSeconds: 0,
+    seconds: Math.max(3, settings.seconds),
+    seed: 1,
+    patienceMs: 0,
+  });
+}
