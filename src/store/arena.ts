@@ -154,9 +154,10 @@ export class Arena {
     this.#usedCounts[sizeClass] = (this.#usedCounts[sizeClass] ?? 0) - 1;
     if (page.isFull) this.#link(page, sizeClass);
     page.giveBack(unitOf(place));
-    // One page with room stays, so that a class that comes and goes does not cost a page each time.
+    if (page.usedCount > 0) return;
+    // Of a class that is in use one page with room stays, so that a cell that comes and goes costs no page.
     const isOnly = page.before === undefined && page.behind === undefined;
-    if (page.usedCount > 0 || (isOnly && page.cellCount < page.capacity)) return;
+    if (isOnly && (this.#usedCounts[sizeClass] ?? 0) > 0) return;
     this.#unlink(page, sizeClass);
     this.#drop(page);
   }
