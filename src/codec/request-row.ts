@@ -32,12 +32,12 @@ import type {
   Compare,
   ControlCommand,
   Expiry,
-  Put,
   PutCondition,
   Read,
   Request,
   SessionMark,
 } from "../store/command.js";
+import { barePut } from "../store/command.js";
 import { ISOLATIONS, RELATIONS, TARGETS } from "./request-shape.js";
 import { REQUEST_ID_SIZE, type RowFields, type RowPosition, type RowWriter } from "./row.js";
 import type { RowKind } from "./schema.js";
@@ -65,9 +65,9 @@ export function writeRequest(
   const { id, commands } = request;
   assert(commands.length > 0, "a request has at least one command");
   assert(id.length === 0 || id.length === REQUEST_ID_SIZE, "a request id has 16 bytes or none");
-  const lone = lonePut(request);
-  if (lone !== undefined) {
-    const { key, value } = lone;
+  const put = barePut(request);
+  if (put !== undefined) {
+    const { key, value } = put;
     writer.write(position, time, { kind: "put", more: false, request: id, key, value });
     return;
   }
@@ -79,21 +79,6 @@ export function writeRequest(
       request: i === 0 ? id : EMPTY,
     });
   });
-}
-
-/** What nearly every request is: one put and nothing else, which is one row. */
-function lonePut(request: Request): Put | undefined {
-  const { commands, session, mode, reads, compares, otherwise } = request;
-  const [first] = commands;
-  if (first?.kind !== "put" || commands.length > 1) return undefined;
-  if (first.condition !== "none" || first.expiry !== undefined) return undefined;
-  const isBare =
-    session === undefined &&
-    mode === undefined &&
-    reads === undefined &&
-    compares === undefined &&
-    otherwise === undefined;
-  return isBare ? first : undefined;
 }
 
 function partsOf(request: Request): readonly Part[] {

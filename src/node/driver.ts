@@ -79,8 +79,8 @@ export interface DriverParts {
 /** Raft's own messages, and forwarded requests. */
 export type DriverMessage = Message | Forward | ForwardAccepted | ForwardRefused;
 
-/** Commands of one block; bounds the positions of an entry. */
-const BLOCK_REQUESTS_MAX = 16_384;
+/** Requests of one block: no more than a loop applies in a few milliseconds. */
+const BLOCK_REQUESTS_MAX = 4096;
 /** So few writes under way are next to nobody waiting. */
 const LONE_WRITES_MAX = 4;
 /** A read round without an answer for this long was lost. Milliseconds. */

@@ -335,6 +335,21 @@ export interface Conflict {
   readonly currentRevision: number;
 }
 
+/** What nearly every request is: one put without condition and expiry, and nothing else. undefined: it is not. */
+export function barePut(request: Request): Put | undefined {
+  const { commands, session, mode, reads, compares, otherwise } = request;
+  const [first] = commands;
+  if (first?.kind !== "put" || commands.length > 1) return undefined;
+  if (first.condition !== "none" || first.expiry !== undefined) return undefined;
+  const isBare =
+    session === undefined &&
+    mode === undefined &&
+    reads === undefined &&
+    compares === undefined &&
+    otherwise === undefined;
+  return isBare ? first : undefined;
+}
+
 export type RequestResult =
   | {
       readonly kind: "applied";

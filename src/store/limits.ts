@@ -5,13 +5,13 @@
  */
 import { DatabaseError } from "../errors.js";
 import {
+  barePut,
   type Command,
   type ControlCommand,
   type Expiry,
   isKeyCommand,
   type KeyCommand,
   type Limits,
-  type Put,
   type Request,
 } from "./command.js";
 import { KEY_LEASE_MIN } from "./lease.js";
@@ -35,10 +35,7 @@ const SAVEPOINT_NAME_SIZE_MAX = 256;
 
 /** What is wrong with `request`, or undefined when it may be proposed. */
 export function checkRequest(request: Request, limits: Limits): DatabaseError | undefined {
-  const put = lonePut(request);
-  if (put !== undefined && isKey(put.key, limits) && put.value.length <= limits.valueSizeMax) {
-    return undefined;
-  }
+  if (isPlain(request, limits)) return undefined;
   try {
     check(request, limits);
     return undefined;
@@ -48,33 +45,23 @@ export function checkRequest(request: Request, limits: Limits): DatabaseError | 
   }
 }
 
+/** Whether it is a put with nothing to find fault with: told without a look at the rest. */
+function isPlain(request: Request, { keySizeMax, valueSizeMax }: Limits): boolean {
+  const put = barePut(request);
+  if (put === undefined) return false;
+  const idSize = request.id.length;
+  const keySize = put.key.length;
+  if (idSize !== 0 && idSize !== ID_SIZE) return false;
+  return keySize > 0 && keySize <= keySizeMax && put.value.length <= valueSizeMax;
+}
+
 /** Bytes that a request's commands and conditions hold: keys, values, ids. */
 export function contentSize(request: Request): number {
-  const put = lonePut(request);
+  const put = barePut(request);
   if (put !== undefined) return put.key.length + put.value.length;
   let size = 0;
   for (const part of partsOf(request)) size += partSize(part);
   return size;
-}
-
-/** What nearly every request is: one put and nothing else. */
-function lonePut(request: Request): Put | undefined {
-  const { id, commands } = request;
-  const [first] = commands;
-  if (first?.kind !== "put" || commands.length > 1) return undefined;
-  if (first.condition !== "none" || first.expiry !== undefined) return undefined;
-  if (id.length !== 0 && id.length !== ID_SIZE) return undefined;
-  const { session, reads, compares, otherwise } = request;
-  const isBare =
-    session === undefined &&
-    reads === undefined &&
-    compares === undefined &&
-    otherwise === undefined;
-  return isBare ? first : undefined;
-}
-
-function isKey(key: Uint8Array, limits: Limits): boolean {
-  return key.length > 0 && key.length <= limits.keySizeMax;
 }
 
 /** Something of a request that is a row of the log. */

@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "mocha";
 import { entrySealer } from "../../src/codec/block.js";
+import { FRAME_HEADER_SIZE } from "../../src/codec/frame.js";
 import {
   decodePeerMessage,
+  encodePeerFrame,
   encodePeerMessage,
   type PeerMessage,
 } from "../../src/codec/peer-message.js";
 import { DatabaseError } from "../../src/errors.js";
+import type { AppendEntries } from "../../src/raft/message.js";
 import { LogIndex, NodeId, Term, type Entry } from "../../src/raft/types.js";
 import { randomStream, type RandomStream } from "../../src/simulation/random.js";
 import { appendOf, bytes, everyMessage, LONG_MAX } from "./peer-messages.js";
@@ -105,6 +108,27 @@ describe("peer message", () => {
       bodies.map((body) => decodePeerMessage(body)),
       everyMessage(),
     );
+  });
+
+  it("an append is made into a frame once for all who are sent the same", () => {
+    const append = appendOf(N1);
+    const frame = encodePeerFrame(append);
+    assert.equal(encodePeerFrame({ ...append, entries: [...append.entries] }), frame);
+    const changes: readonly Partial<AppendEntries>[] = [
+      { leaderCommit: LogIndex(7) },
+      { term: Term(9) },
+      { entries: append.entries.slice(0, 2) },
+      { entries: appendOf(N1, 11).entries },
+      { from: NodeId("n9") },
+    ];
+    for (const change of changes) {
+      const other = { ...append, ...change };
+      assert.deepEqual(
+        decodePeerMessage(encodePeerFrame(other).subarray(FRAME_HEADER_SIZE)),
+        other,
+      );
+    }
+    assert.deepEqual(decodePeerMessage(frame.subarray(FRAME_HEADER_SIZE)), append);
   });
 
   for (const message of everyMessage()) {

@@ -1,0 +1,99 @@
+/** What a write may cost, counted: figures that no machine changes. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import net from "node:net";
+import path from "node:path";
+import process from "node:process";
+import { after, before, describe, it } from "mocha";
+import sinon from "sinon";
+import { sealCommands } from "../../src/codec/block.js";
+import type { NodeService } from "../../src/node/service.js";
+import { LogIndex, Term } from "../../src/raft/types.js";
+import { MARKER_SIZE } from "../../src/storage/segment.js";
+import type { Request } from "../../src/store/command.js";
+import { LoopbackCluster, putTogether } from "./loopback-cluster.js";
+
+const BATCHES = 40;
+/** small enough that a batch is one buffer for a socket */
+const BATCH_SIZE = 64;
+
+describe("the cost of a write", () => {
+  it("in the log is at most 130 bytes for a put of 100, twenty or more together", () => {
+    const requests = Array.from({ length: 20 }, (_, i): Request => {
+      const key = Buffer.from(`key:${String(i).padStart(10, "0")}`);
+      const value = Buffer.alloc(100);
+      return { id: new Uint8Array(0), commands: [{ kind: "put", key, value, condition: "none" }] };
+    });
+    const at = { index: LogIndex(1_000_000), term: Term(50), previousChecksum: 0xffffffff };
+    const { block } = sealCommands(at, Date.UTC(2099, 0), requests);
+    const size = (block.length + MARKER_SIZE) / requests.length;
+    assert.ok(size <= 130, `${size} bytes`);
+  });
+
+  it("to the heap is next to nothing on its way through a block", () => {
+    const program = path.join(import.meta.dirname, "../codec/allocations.js");
+    const flags = ["--expose-gc", "--max-semi-space-size=64"];
+    const printed = execFileSync(process.execPath, [...flags, program], { encoding: "utf8" });
+    const { seal, check, apply } = JSON.parse(printed) as Record<string, number>;
+    const told = `bytes a put: ${printed}`;
+    assert.ok(seal !== undefined && seal < 100, told);
+    assert.ok(check !== undefined && check < 32, told);
+    assert.ok(apply !== undefined && apply < 16, told);
+  });
+});
+
+describe("the cost of writes that come together", () => {
+  let cluster: LoopbackCluster;
+
+  before(async () => {
+    cluster = await LoopbackCluster.open();
+  });
+  after(async () => {
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  async function count(service: NodeService): Promise<{
+    readonly entries: number;
+    readonly socketWrites: number;
+    readonly flushesMax: number;
+    readonly fileWritesMax: number;
+  }> {
+    await putTogether(service, BATCH_SIZE);
+    const flushes = cluster.disks.map((disk) => disk.flushes);
+    const writes = cluster.disks.map((disk) => disk.writes);
+    const { lastIndex } = service.info();
+    const socketWrite = sinon.spy(net.Socket.prototype, "write");
+    try {
+      for (let batch = 0; batch < BATCHES; batch += 1) await putTogether(service, BATCH_SIZE);
+      return {
+        entries: service.info().lastIndex - lastIndex,
+        socketWrites: socketWrite.callCount,
+        flushesMax: Math.max(...cluster.disks.map((disk, at) => disk.flushes - (flushes[at] ?? 0))),
+        fileWritesMax: Math.max(
+          ...cluster.disks.map((disk, at) => disk.writes - (writes[at] ?? 0)),
+        ),
+      };
+    } finally {
+      socketWrite.restore();
+    }
+  }
+
+  it("at the leader is one entry, a flush a node, and a write a socket", async () => {
+    const counts = await count(await cluster.leader());
+    const told = JSON.stringify(counts);
+    assert.equal(counts.entries, BATCHES, told);
+    // Room for a new segment, and for what a tick brings.
+    assert.ok(counts.flushesMax <= 1.5 * BATCHES, told);
+    assert.ok(counts.fileWritesMax <= 4 * BATCHES, told);
+    // Two appends and two results; the rest is heartbeats.
+    assert.ok(counts.socketWrites <= 6 * BATCHES, told);
+  });
+
+  it("at a follower is as much, and a message there and two back", async () => {
+    const counts = await count(await cluster.follower());
+    const told = JSON.stringify(counts);
+    assert.ok(counts.entries <= 1.1 * BATCHES, told);
+    assert.ok(counts.flushesMax <= 1.6 * BATCHES, told);
+    assert.ok(counts.socketWrites <= 10 * BATCHES, told);
+  });
+});
