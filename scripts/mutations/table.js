@@ -337,6 +337,12 @@ export const MUTATIONS = [
     "wait(page.nextRevision + 1);",
   ],
   [
+    "a watch looks on behind the change that woke it",
+    "node/change-waits.js",
+    "due.set(waiter, revision);",
+    "due.set(waiter, revision + 1);",
+  ],
+  [
     "a page of changes ends amid a revision",
     "store/read.js",
     "if (full && last !== undefined && last.revision !== nextRevision) {",
