@@ -6,9 +6,11 @@
  *   recovery  a log of entries of one put, and one of entries of a hundred, read back
  *   ready     a million keys with values of 100 bytes: a process from its start to its
  *             first linearizable read, from a snapshot and from the log alone
- *   snapshot  of those keys: how long it takes, and the longest hold of the event loop
+ *   snapshot  of those keys: how long it takes, and the longest holds of the event loop,
+ *             with nothing else to do and under writes (snapshot-hold.ts)
  *
  *   node dist/bench/storage.js [--keys 1000000] [--appends 300] [--directory DIR]
+ *                              [--only append,recovery,ready,snapshot]
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -24,7 +26,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { sealCommands } from "../src/codec/block.js";
 import { open } from "../src/index.js";
@@ -32,6 +34,7 @@ import { LogIndex, Term, type Entry } from "../src/raft/types.js";
 import { NodeFileSystem } from "../src/storage/node-file-system.js";
 import { SegmentedLog } from "../src/storage/segmented-log.js";
 import { describeEnvironment, median } from "./environment.js";
+import { measureHold } from "./snapshot-hold.js";
 
 const CLUSTER_ID = "00112233445566778899aabbccddeeff";
 const VALUE_SIZE = 100;
@@ -170,7 +173,7 @@ function benchRecovery(root: string): void {
 
 // ---- ready ------------------------------------------------------------------
 
-/** Fills a database, and tells what its snapshot costs the others. */
+/** Fills a database, and waits for its snapshot. */
 async function fill(directory: string, keyCount: number): Promise<void> {
   const lines: string[] = [];
   await using database = await open({ directory, log: (line) => lines.push(line) });
@@ -181,18 +184,26 @@ async function fill(directory: string, keyCount: number): Promise<void> {
     await database.batch(puts, { timeoutMs: 120_000 });
   }
   const startedAt = performance.now();
-  let longestMs = 0;
   const isTaken = (): boolean => lines.some((line) => line.includes("taken,"));
-  while (!isTaken() && performance.now() - startedAt < 60_000) {
-    const before = performance.now();
-    await turn();
-    longestMs = Math.max(longestMs, performance.now() - before);
+  while (!isTaken() && performance.now() - startedAt < 60_000) await sleep(50);
+}
+
+// ---- snapshot ---------------------------------------------------------------
+
+function benchSnapshot(root: string, keyCount: number): void {
+  print("longest turns of the event loop while a snapshot is taken");
+  for (const load of ["idle", "writes"]) {
+    const directory = path.join(root, `hold-${load}`);
+    const words = ["--expose-gc", import.meta.filename, "--hold", load, "--directory", directory];
+    spawnSync(process.execPath, [...words, "--keys", String(keyCount)], { stdio: "inherit" });
+    rmSync(directory, { recursive: true });
   }
-  const taken = lines.find((line) => line.includes("taken,")) ?? "no snapshot was taken";
-  print(
-    `snapshot: ${taken}; ${((performance.now() - startedAt) / 1000).toFixed(1)} s after the last write, ` +
-      `longest turn of the loop meanwhile ${longestMs.toFixed(1)} ms`,
-  );
+}
+
+async function hold(directory: string, keyCount: number, load: string): Promise<void> {
+  const value = "v".repeat(VALUE_SIZE);
+  const underLoad = load === "writes";
+  print(`  ${await measureHold({ directory, keyCount, underLoad, key: keyOf, value })}`);
 }
 
 /** In a process of its own: open, read one key, tell. */
@@ -244,19 +255,25 @@ const { values } = parseArgs({
     keys: { type: "string", default: "1000000" },
     appends: { type: "string", default: "300" },
     directory: { type: "string", default: tmpdir() },
+    only: { type: "string", default: "append,recovery,ready,snapshot" },
     ready: { type: "string" },
+    hold: { type: "string" },
   },
 });
 const keyCount = Number(values.keys);
 if (values.ready !== undefined) {
   await ready(values.ready, keyCount);
+} else if (values.hold !== undefined) {
+  await hold(values.directory, keyCount, values.hold);
 } else {
+  const parts = new Set(values.only.split(","));
   const root = mkdtempSync(path.join(values.directory, "balsa-storage-"));
   try {
     print(JSON.stringify(describeEnvironment(root)));
-    benchAppend(root, Number(values.appends));
-    benchRecovery(root);
-    await benchReady(root, keyCount);
+    if (parts.has("append")) benchAppend(root, Number(values.appends));
+    if (parts.has("recovery")) benchRecovery(root);
+    if (parts.has("ready")) await benchReady(root, keyCount);
+    if (parts.has("snapshot")) benchSnapshot(root, keyCount);
   } finally {
     rmSync(root, { recursive: true });
   }
