@@ -5,7 +5,7 @@
  */
 import { LogIndex, Term, type Entry, type EntryPosition } from "../raft/types.js";
 import { blockChecksum, readBlock, readBlockHead } from "./block.js";
-import { RowReader } from "./row.js";
+import { MalformedRow, RowReader } from "./row.js";
 
 /**
  * The entry whose block these bytes are, or undefined when they are not those of
@@ -22,9 +22,8 @@ export function readKnownBlock(
   const head = readBlockHead(block, 0);
   if (head?.end !== block.length || blockChecksum(block, previousChecksum) !== checksum)
     return undefined;
-  const reader = new RowReader(block, head.dataOffset, block.length);
-  reader.next();
-  if (reader.checksum !== checksum || reader.index !== index || reader.term !== term)
+  const reader = firstRow(block, head.dataOffset);
+  if (reader?.checksum !== checksum || reader.index !== index || reader.term !== term)
     return undefined;
   const entry = { index: LogIndex(index), term: Term(term), checksum, block };
   switch (reader.kind) {
@@ -36,5 +35,17 @@ export function readKnownBlock(
     }
     default:
       return { kind: "commands", ...entry };
+  }
+}
+
+/** A reader at the first row; undefined when that is none: the checksum does not cover what stands before itself. */
+function firstRow(block: Uint8Array, dataOffset: number): RowReader | undefined {
+  const reader = new RowReader(block, dataOffset, block.length);
+  try {
+    reader.next();
+    return reader;
+  } catch (error) {
+    if (error instanceof MalformedRow) return undefined;
+    throw error;
   }
 }

@@ -1,0 +1,102 @@
+/** Rows of a snapshot: every number and size comes back, and nothing but what was written is read. */
+import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
+import { describe, it } from "mocha";
+import { MalformedRow } from "../../src/codec/row.js";
+import type { SnapshotHead } from "../../src/codec/snapshot.js";
+import { SnapshotDecoder } from "../../src/codec/snapshot-decoder.js";
+import { SnapshotEncoder } from "../../src/codec/snapshot-encoder.js";
+import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
+import { stateRow, type StateRow } from "../../src/store/state-row.js";
+import { CLUSTER_ID } from "./entries.js";
+
+const HEAD: SnapshotHead = {
+  clusterId: CLUSTER_ID,
+  ...{ index: LogIndex(1), term: Term(1), checksum: 1, revision: 1, time: 1 },
+  configuration: { voters: [NodeId("n1")], learners: [] },
+  configurationIndex: LogIndex(0),
+};
+const LONG_MAX = Number.MAX_SAFE_INTEGER - 1;
+const NUMBERS = [6, 7, 13, 20, 21, 27, 28, 29, 30, 31, 32, 48, 52]
+  .flatMap((bits) => [2 ** bits - 1, 2 ** bits, 2 ** bits + 1])
+  .concat(0, 1, LONG_MAX - 1, LONG_MAX);
+
+function blocksOf(rows: readonly StateRow[]): readonly Uint8Array[] {
+  const encoder = new SnapshotEncoder(HEAD);
+  const blocks: Uint8Array[] = [];
+  for (const row of rows) {
+    const block = encoder.add(row);
+    if (block !== undefined) blocks.push(block.slice());
+  }
+  const rest = encoder.rest();
+  if (rest !== undefined) blocks.push(rest.slice());
+  return [...blocks, encoder.end().slice()];
+}
+
+function rowsOf(blocks: readonly Uint8Array[]): readonly StateRow[] {
+  const decoder = new SnapshotDecoder(HEAD);
+  const rows: StateRow[] = [];
+  for (const block of blocks) {
+    assert.equal(SnapshotDecoder.blockSize(block, 0, block.length), block.length);
+    decoder.block(block, 0, block.length, (row) => {
+      const bytes = { key: row.key.slice(), value: row.value.slice(), id: row.id.slice() };
+      rows.push({ ...row, ...bytes });
+    });
+  }
+  assert.ok(decoder.ended);
+  return rows;
+}
+
+describe("a snapshot's rows", () => {
+  it("come back whatever their numbers and sizes", () => {
+    const rows = NUMBERS.map((number, i) =>
+      stateRow("put", {
+        key: new Uint8Array(1 + (i % 40)).fill(i),
+        value: new Uint8Array((i * 997) % 20_000).fill(255 - (i % 255)),
+        ...{ createRevision: number, modRevision: number, version: number, time: number },
+      }),
+    );
+    const large = stateRow("key", { key: new Uint8Array(1), value: new Uint8Array(3_000_000) });
+    const all = [...rows, large, ...rows];
+    const blocks = blocksOf(all);
+    assert.ok(blocks.length > 5);
+    assert.deepEqual(rowsOf(blocks), all);
+  });
+
+  /** Puts `field` where a block of one row has its kind, under a checksum that fits. */
+  const withKind = (field: readonly number[]): Uint8Array => {
+    const [block] = blocksOf([stateRow("put", { key: Uint8Array.of(1) })]);
+    assert.ok(block !== undefined);
+    // count, size, branch, checksum, kind, …, marker
+    const rows = Uint8Array.of(...field, ...block.subarray(8, block.length - 16));
+    const head = [2, 2 * (5 + rows.length), 2];
+    const checksum = Buffer.alloc(4);
+    checksum.writeUInt32BE(crc32(rows));
+    return Uint8Array.of(...head, ...checksum, ...rows, ...block.subarray(block.length - 16));
+  };
+  const cases: readonly (readonly [string, readonly number[], RegExp | undefined])[] = [
+    ["as it is written", [8], undefined],
+    ["with a byte more than it needs", [0x88, 0], /more bytes than it needs/],
+    ["with three bytes more than it needs", [0x88, 0x80, 0x80, 0], /more bytes than it needs/],
+    ["with five bytes more", [0x88, 0x80, 0x80, 0x80, 0x80, 0], /more bytes than it needs/],
+    ["negative", [7], /negative/],
+    ["negative and long", [0x81, 0x80, 0x80, 0x80, 1], /negative/],
+    ["without end", new Array<number>(12).fill(0x80), /too large/],
+    ["too large", [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], /too large/],
+    ["of no kind", [100], /no row has the kind 50/],
+  ];
+  for (const [what, field, refusal] of cases) {
+    it(`with a number ${what} ${refusal === undefined ? "are read" : "are refused"}`, () => {
+      const block = withKind(field);
+      const decode = (): void => {
+        new SnapshotDecoder(HEAD).block(block, 0, block.length, () => undefined);
+      };
+      if (refusal === undefined) decode();
+      else {
+        assert.throws(decode, (error) => {
+          return error instanceof MalformedRow && refusal.test(error.message);
+        });
+      }
+    });
+  }
+});
