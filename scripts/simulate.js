@@ -5,7 +5,9 @@
 // Ends when the seeds, the minutes or the simulated cluster hours are used up; with 9
 // when a life breaks a promise. That life is then shrunk to the fewest deeds that still
 // break it, and the one command that replays it is printed, with its trace.
-// --duration, --clients and --without (deeds by name) are what such a command says.
+// --duration, --clients and --without (deeds by name) are what such a command says;
+// --with says what all lives have, whatever their seeds say: resp,watches,expiry,dense and
+// the like (Emphasis in src/simulation/nemesis.ts).
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     duration: { type: "string" },
     clients: { type: "string" },
     without: { type: "string" },
+    with: { type: "string" },
   },
 });
 
@@ -31,6 +34,7 @@ function optionsOf(seed) {
     ...(values.duration === undefined ? {} : { durationMs: Number(values.duration) }),
     ...(values.clients === undefined ? {} : { clientCountMax: Number(values.clients) }),
     ...(values.without === undefined ? {} : { leftOut: values.without.split(",") }),
+    ...(values.with === undefined ? {} : { emphasis: values.with.split(",") }),
   };
 }
 

@@ -62,11 +62,13 @@ export function replayCommand({
   durationMs,
   leftOut,
   clientCountMax,
+  emphasis,
 }: SimulationOptions): string {
   return [
     `npm run simulate -- --from ${seed} --seeds 1`,
     ...(durationMs === undefined ? [] : [`--duration ${durationMs}`]),
     ...(clientCountMax === undefined ? [] : [`--clients ${clientCountMax}`]),
     ...(leftOut === undefined || leftOut.length === 0 ? [] : [`--without ${leftOut.join(",")}`]),
+    ...(emphasis === undefined || emphasis.length === 0 ? [] : [`--with ${emphasis.join(",")}`]),
   ].join(" ");
 }

@@ -39,4 +39,12 @@ describe("a failing life", function () {
       assert.match(replayCommand(shrunk), /^npm run simulate -- --from 5 --seeds 1 /);
     });
   });
+
+  it("is replayed with all that it was told to have", () => {
+    const options = { seed: 5, durationMs: 70, leftOut: ["d1", "network"], clientCountMax: 1 };
+    assert.equal(
+      replayCommand({ ...options, emphasis: ["resp", "dense"] }),
+      "npm run simulate -- --from 5 --seeds 1 --duration 70 --clients 1 --without d1,network --with resp,dense",
+    );
+  });
 });
