@@ -6,7 +6,7 @@ import type { RunFile } from "../../bench/run-file.js";
 import { parseEndpoints } from "../../src/console/address.js";
 import { BaseCommand } from "../../src/console/base-command.js";
 import { parseDuration } from "../../src/console/duration.js";
-import { usageError } from "../../src/console/failure.js";
+import { EXIT, usageError } from "../../src/console/failure.js";
 import { parseSize } from "../../src/console/size.js";
 import { grouped } from "../../src/console/text.js";
 
@@ -156,7 +156,7 @@ Workloads: put, get, mixed (half and half), list (1 to 100 keys), transaction (t
     process.once("SIGINT", () => {
       stop.abort();
     });
-    const file = await runBench({
+    const running = runBench({
       workload,
       door,
       distribution:
@@ -191,7 +191,16 @@ Workloads: put, get, mixed (half and half), list (1 to 100 keys), transaction (t
         );
       },
     });
+    const file = await running.catch((error: unknown) => {
+      if (stop.signal.aborted) return undefined;
+      throw error;
+    });
     if (live) process.stderr.write("\r\u001b[K");
+    if (file === undefined) {
+      this.note("stopped before its end: nothing was kept");
+      process.exitCode = EXIT.interrupted;
+      return;
+    }
     if (flags.out !== undefined) writeFileSync(flags.out, `${JSON.stringify(file)}\n`);
     if (flags.json) {
       await this.output.json(withoutHistograms(file));
