@@ -35,9 +35,9 @@ export interface PersistenceParts {
 }
 
 /** A flush on the event loop is fine while the disk answers within this. Milliseconds. */
-const FLUSH_ON_LOOP_MS_MAX = 1;
+const FLUSH_ON_LOOP_MS_MAX = 2;
 /** A leader with few writes under way waits for a disk as fast as this. Milliseconds. */
-const LONE_FLUSH_MS_MAX = 0.6;
+const LONE_FLUSH_MS_MAX = 2;
 /** How fast the measured flush time follows the disk. */
 const FLUSH_AVERAGE_WEIGHT = 0.1;
 
