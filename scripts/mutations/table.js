@@ -318,6 +318,12 @@ export const MUTATIONS = [
     'if (slot.error === undefined && slot.result === undefined) { this.#options.reply.simple("OK"); this.#leaveFirst(); continue; }',
   ],
   [
+    "an overtaken write goes back to the queue",
+    "node/write-order.js",
+    "if (place !== this.#taken)",
+    "if (false)",
+  ],
+  [
     "a read overtakes the writes before it",
     "doors/resp/pipeline.js",
     "if (this.#writesUnderWay > 0)\n                    return;\n                this.#drain();",
@@ -473,6 +479,7 @@ export const WHERE = {
   "EXEC does not ask whether what is watched has changed": { emphasis: ["resp"] },
   "a reply does not wait for the one before it": { emphasis: ["resp"] },
   "a read overtakes the writes before it": { emphasis: ["resp"] },
+  "an overtaken write goes back to the queue": { emphasis: ["resp"] },
   "votes for an earlier last term": { nodeCount: 5, emphasis: ["electionCrash", "dense", "crash"] },
   "term and vote are not synced": { nodeCount: 3, emphasis: ["electionCrash", "dense", "power"] },
   "a read is not confirmed by a majority": {

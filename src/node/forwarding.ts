@@ -37,11 +37,15 @@ const RELAY_MS_MAX = 1000;
 const RELAYED_SIZE_MAX = 64 * 1024 * 1024;
 /** After a refusal, until the next attempt: the sender may know the new leader by then. Milliseconds. */
 const FORWARD_HOLD_MS = 20;
+/** Forwardings of one life of a node, at the most. */
+const IDS_PER_LIFE = 2 ** 20;
 
 export class Forwarding {
   readonly #parts: ForwardingParts;
   /** whose clients' writes stand at an index of ours: they are told at once when it is committed */
   readonly #relayed = new Map<LogIndex, ReadonlySet<NodeId>>();
+  /** of each peer, the newest forwarding that has come */
+  readonly #newestIds = new Map<NodeId, number>();
   #nextId: number;
   /** a leader refused a forwarded request: nothing is forwarded before this, by the clock */
   #heldUntil = 0;
@@ -118,8 +122,17 @@ export class Forwarding {
       return { request, size, deadline, needs: "revision", done: undefined, relay, place };
     });
     if (raft.role !== "leader" || term !== raft.term) this.refuse(writes, "not-leader");
+    else if (this.#isLate(from, id)) this.refuse(writes, "busy");
     else if (requests.queuedSize > RELAYED_SIZE_MAX) this.refuse(writes, "busy");
     else for (const write of writes) requests.enqueue(write);
+  }
+
+  /** Whether a later forwarding of the same life has come before: what it holds must not happen after that one's. */
+  #isLate(from: NodeId, id: number): boolean {
+    const newest = this.#newestIds.get(from) ?? id;
+    if (id < newest && newest - id < IDS_PER_LIFE) return true;
+    this.#newestIds.set(from, id);
+    return false;
   }
 
   /** What came in an earlier reign of ours is refused: its node takes this term's first entry for proof. */
@@ -205,5 +218,5 @@ function runsOf(writes: readonly PendingWrite[]): readonly Run[] {
  * this life.
  */
 function firstForwardId(random: () => number): number {
-  return Math.floor(random() * 2 ** 32) * 2 ** 20;
+  return Math.floor(random() * 2 ** 32) * IDS_PER_LIFE;
 }

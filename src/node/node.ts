@@ -32,6 +32,7 @@ import type {
 } from "./service.js";
 import type { Saves } from "./saves.js";
 import { clusterStatus, readStatus } from "./status.js";
+import type { WriteOrder } from "./write-order.js";
 
 export interface NodeParts {
   readonly id: NodeId;
@@ -96,7 +97,13 @@ export class Node implements NodeService, TransportHandler {
     return this.#parts.saves;
   }
 
-  execute(request: Request, timeoutMs: number, done: ExecuteDone, needs: Needs = "result"): void {
+  execute(
+    request: Request,
+    timeoutMs: number,
+    done: ExecuteDone,
+    needs: Needs = "result",
+    order?: WriteOrder,
+  ): void {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
       ? new DatabaseError("CLOSED", "the node is stopping")
@@ -113,6 +120,7 @@ export class Node implements NodeService, TransportHandler {
       deadline: clock.now() + timeoutMs,
       needs,
       done,
+      ...(order === undefined ? {} : { order, orderPlace: order.next() }),
     });
   }
 

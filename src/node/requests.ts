@@ -18,6 +18,7 @@ import { DatabaseError } from "../errors.js";
 import type { LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request, RequestResult } from "../store/command.js";
 import type { ExecuteDone, Needs } from "./service.js";
+import { putBackInOrder, type Ordered } from "./write-order.js";
 
 /** Writes that were taken from the queue's array before it is made anew. */
 const QUEUE_DEAD_MAX = 4096;
@@ -27,7 +28,7 @@ const HASH_MASK = 0x3fffffff;
 const REQUEST_ID_SIZE = 16;
 
 /** A write and whoever waits for it. */
-export interface PendingWrite {
+export interface PendingWrite extends Ordered {
   readonly request: Request;
   /** bytes of keys and values, for the bounds */
   readonly size: number;
@@ -137,6 +138,7 @@ export class Requests {
       assert(write !== undefined, "the queue is dense");
       if (next > start && size + write.size > sizeMax) break;
       size += write.size;
+      if (write.orderPlace !== undefined) write.order?.take(write.orderPlace);
     }
     this.#queuedSize -= size;
     if (next === queue.length) {
@@ -154,9 +156,15 @@ export class Requests {
     return taken;
   }
 
-  /** Puts writes back at the head of the queue, in their order. */
-  putBack(writes: readonly PendingWrite[]): void {
-    if (writes.length === 0) return;
+  /** Puts writes back at the head of the queue, in their order; fails those that were overtaken (write-order.ts). */
+  putBack(dead: readonly PendingWrite[]): void {
+    if (dead.length === 0) return;
+    const { waiting, overtaken } = putBackInOrder(dead);
+    this.#putBackWaiting(waiting);
+    for (const write of overtaken) settle(write, overtakenError(), undefined);
+  }
+
+  #putBackWaiting(writes: readonly PendingWrite[]): void {
     if (this.#queueHead >= writes.length) {
       this.#queueHead -= writes.length;
       writes.forEach((write, i) => (this.#queue[this.#queueHead + i] = write));
@@ -461,6 +469,13 @@ function unknownOutcome(write: PendingWrite): DatabaseError {
     "OUTCOME_UNKNOWN",
     `no majority answered in time: the write may or may not be applied (${name})`,
     { requestId: requestId === "" ? undefined : requestId },
+  );
+}
+
+function overtakenError(): DatabaseError {
+  return new DatabaseError(
+    "BUSY",
+    "the leader changed, and a later request of this connection went first: this one was not applied, try again",
   );
 }
 

@@ -9,6 +9,7 @@ import type { DatabaseError } from "../errors.js";
 import type { Entry, LogIndex, NodeId, Role, RoleReason, Term } from "../raft/types.js";
 import type { Limits, Request, RequestResult } from "../store/command.js";
 import type { Store } from "../store/store.js";
+import type { WriteOrder } from "./write-order.js";
 
 /** The state machine as a reader sees it, at one moment. Use it only inside the callback it was given to. */
 export type StoreView = Pick<
@@ -109,8 +110,15 @@ export interface NodeService {
    * OUTCOME_UNKNOWN, and the limits' (checked before anything is sent).
    *
    * @param needs default "result"; "revision" spares the fold what nobody looks at
+   * @param order of requests whose effects happen in the order of their calls, or not at all (BUSY)
    */
-  execute(request: Request, timeoutMs: number, done: ExecuteDone, needs?: Needs): void;
+  execute(
+    request: Request,
+    timeoutMs: number,
+    done: ExecuteDone,
+    needs?: Needs,
+    order?: WriteOrder,
+  ): void;
   /** A linearizable read: `done` gets the store once it holds everything acknowledged before the call. */
   read(timeoutMs: number, done: ReadDone): void;
   /**

@@ -64,9 +64,8 @@ export class RespScripts {
     const own = this.#own;
     const expected: Reply[] = [];
     const isTransaction = random.chance(0.3);
-    const commands = Array.from({ length: random.integer(2, 8) }, (_, at) => {
-      const isRead = !isTransaction && at % 2 === 1;
-      const { command, reply, value } = this.#predict(own.key, own.value, isRead);
+    const commands = Array.from({ length: random.integer(2, 8) }, () => {
+      const { command, reply, value } = this.#predict(own.key, own.value);
       expected.push(reply);
       own.value = value;
       return command;
@@ -90,12 +89,11 @@ export class RespScripts {
   #predict(
     key: string,
     value: string | undefined,
-    isRead: boolean,
   ): { command: Command; reply: Reply; value: string | undefined } {
     const { random } = this.#options;
     const said = this.#newValue();
     const there = value !== undefined;
-    switch (isRead ? 5 : random.integer(0, 5)) {
+    switch (random.integer(0, 5)) {
       case 0:
         return { command: ["SET", key, said], reply: OK, value: said };
       case 1: {

@@ -18,6 +18,7 @@ import { assert } from "../../assert.js";
 import type { DatabaseError } from "../../errors.js";
 import type { ExecuteDone, NodeService, ReadDone, StoreView } from "../../node/service.js";
 import type { Request } from "../../store/command.js";
+import { WriteOrder } from "../../node/write-order.js";
 import { requestOf } from "./command.js";
 import type { Plan, StepsPlan } from "./command.js";
 import { errorText } from "./error-text.js";
@@ -53,6 +54,7 @@ const NO_ID = new Uint8Array(0);
 export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #slots = new PipelineSlots();
+  readonly #order = new WriteOrder();
   /** the first command that was not begun */
   #next = 0;
   #size = 0;
@@ -146,8 +148,9 @@ export class Pipeline {
     this.#writesUnderWay++;
     const { service, timeoutMs } = this.#options;
     const done = (slot.done ??= this.#doneOf(slot));
-    if (plan.kind === "set") service.execute(setRequest(slot), timeoutMs, done, "revision");
-    else service.execute(requestOf(plan), timeoutMs, done);
+    if (plan.kind === "set")
+      service.execute(setRequest(slot), timeoutMs, done, "revision", this.#order);
+    else service.execute(requestOf(plan), timeoutMs, done, "result", this.#order);
   }
 
   /** A slot is used again when its write is answered, and not before. */
