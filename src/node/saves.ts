@@ -177,9 +177,9 @@ export class Saves implements SnapshotService {
     const { clock } = this.#parts;
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
       if (size > 0 && clock.now() >= until) break;
-      const rows = view.next(ROWS_SIZE);
-      if (rows.length > 0) {
-        file.append(rows);
+      const rows = view.tryNext(ROWS_SIZE);
+      if (rows?.length !== 0) {
+        if (rows !== undefined) file.append(rows);
         continue;
       }
       file.end();

@@ -193,9 +193,9 @@ export class Snapshots {
       return;
     }
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
-      const rows = taking.view.next(ROWS_SIZE);
-      taking.writer.append(rows);
-      if (rows.length === 0) {
+      const rows = taking.view.tryNext(ROWS_SIZE);
+      if (rows !== undefined) taking.writer.append(rows);
+      if (rows?.length === 0) {
         taking.stage = "written";
         taking.view.close();
         this.#finish(taking);

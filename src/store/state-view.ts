@@ -17,15 +17,22 @@ export interface StateView {
    * `close`, copies it.
    */
   next(sizeMax: number): readonly StateRow[];
+  /**
+   * As `next`, but gives up after a while: undefined when it has looked at a thousand
+   * keys or so that came later than the view reads them, and is to be asked again.
+   */
+  tryNext(sizeMax: number): readonly StateRow[] | undefined;
   /** Idempotent; frees what the view keeps. */
   close(): void;
 }
 
+/** Stands between two rows where whoever is in a hurry may stop. */
+const PAUSE = "pause";
 /** What a row costs beside its bytes. */
 const ROW_OVERHEAD_SIZE = 32;
 
 export class LiveStateView implements StateView {
-  readonly #rows: Iterator<StateRow, undefined>;
+  readonly #rows: Iterator<StateRow | typeof PAUSE, undefined>;
   readonly #map: State["map"];
   readonly #closed: () => void;
   #open = true;
@@ -39,11 +46,19 @@ export class LiveStateView implements StateView {
   }
 
   next(sizeMax: number): readonly StateRow[] {
+    for (;;) {
+      const rows = this.tryNext(sizeMax);
+      if (rows !== undefined) return rows;
+    }
+  }
+
+  tryNext(sizeMax: number): readonly StateRow[] | undefined {
     const rows: StateRow[] = [];
     let size = 0;
     while (this.#open && (rows.length === 0 || size < sizeMax)) {
       const { value: row } = this.#rows.next();
       if (row === undefined) break;
+      if (row === PAUSE) return rows.length === 0 ? undefined : rows;
       rows.push(row);
       size += row.key.length + row.value.length + row.id.length + ROW_OVERHEAD_SIZE;
     }
@@ -58,14 +73,23 @@ export class LiveStateView implements StateView {
   }
 }
 
+/** The whole state's rows, at once. */
+export function* allRowsOf(state: State): Generator<StateRow, undefined> {
+  const rows = rowsOf(state);
+  for (let row = rows.next().value; row !== undefined; row = rows.next().value) {
+    if (row !== PAUSE) yield row;
+  }
+  return undefined;
+}
+
 /** Takes now what changes in place; the rest is read as it is asked for. */
-export function rowsOf(state: State): Iterator<StateRow, undefined> {
+function rowsOf(state: State): Iterator<StateRow | typeof PAUSE, undefined> {
   const { map } = state;
   const { history, compactedRevision } = map;
   const head = [...headRows(state), ...leaseRows(state)];
   const tail = tailRows(state);
   const { start, end } = history;
-  return (function* (): Generator<StateRow, undefined> {
+  return (function* (): Generator<StateRow | typeof PAUSE, undefined> {
     yield* head;
     yield* keyRows(map, compactedRevision);
     for (let number = start; number < end; number++) {
@@ -114,29 +138,33 @@ function leaseRows({ leases }: State): readonly StateRow[] {
 }
 
 /** The keys at a pinned revision. The map may change between two rows: each search starts anew. */
-function* keyRows(map: State["map"], revision: number): Generator<StateRow, undefined> {
+function* keyRows(
+  map: State["map"],
+  revision: number,
+): Generator<StateRow | typeof PAUSE, undefined> {
   // Nothing is compacted: every key came with a change that is kept.
   if (revision === 0) return undefined;
   const { records } = map;
   const found = new Uint32Array(PAGE_COUNT);
   let from: Uint8Array = NO_BYTES;
   for (;;) {
-    let count = 0;
-    for (const version of map.findRangeAt(from, NO_BYTES, revision)) {
-      found[count++] = version;
-      if (count === PAGE_COUNT) break;
+    const { count, lastKey } = map.findPageAt(from, revision, found, PAGE_KEY_COUNT);
+    if (lastKey !== 0) {
+      const last = records.viewOfKey(lastKey);
+      // The least key behind it.
+      from = new Uint8Array(last.length + 1);
+      from.set(last);
     }
     for (let i = 0; i < count; i++) yield recordRow("key", records, found[i] ?? 0, 0);
-    if (count < PAGE_COUNT) return undefined;
-    const last = records.viewOfKey(records.keyOfVersion(found[count - 1] ?? 0));
-    // The least key behind it.
-    from = new Uint8Array(last.length + 1);
-    from.set(last);
+    if (lastKey === 0) return undefined;
+    yield PAUSE;
   }
 }
 
 /** Records found in one go. */
 const PAGE_COUNT = 256;
+/** Keys looked at in one go, found or not. */
+const PAGE_KEY_COUNT = 1024;
 const NO_BYTES = new Uint8Array(0);
 
 /** The fields by their names, the bytes where they are; `time` is when a change came to be. */

@@ -75,7 +75,7 @@ import {
 import { isFull, keepAnswer } from "./session.js";
 import { StateHash } from "./state-hash.js";
 import { FreshStateRestore, type StateRestore } from "./state-restore.js";
-import { LiveStateView, rowsOf, type StateView } from "./state-view.js";
+import { allRowsOf, LiveStateView, type StateView } from "./state-view.js";
 import { State } from "./state.js";
 import { getIn, rangeIn } from "./staged-view.js";
 import { transactionDetail } from "./transaction.js";
@@ -437,8 +437,7 @@ export class Store {
   /** Hash of the whole state, history and all, as hex; equal states give equal hashes. O(n). */
   stateHash(): string {
     const hash = new StateHash();
-    const rows = rowsOf(this.#state);
-    for (let row = rows.next().value; row !== undefined; row = rows.next().value) hash.add(row);
+    for (const row of allRowsOf(this.#state)) hash.add(row);
     return hash.toString();
   }
 }

@@ -143,6 +143,35 @@ export class VersionedMap {
     }
   }
 
+  /**
+   * As `findRangeAt` without an end, a page of it: as many records as `found` takes, and
+   * at most `keyCountMax` keys looked at.
+   *
+   * @returns how many were found, and the last key that was looked at: 0 when there is none behind it
+   */
+  findPageAt(
+    from: Uint8Array,
+    revision: number,
+    found: Uint32Array,
+    keyCountMax: number,
+  ): { readonly count: number; readonly lastKey: number } {
+    const live = this.#live.from(from);
+    const dead = this.#dead.from(from);
+    let count = 0;
+    let lastKey = 0;
+    for (let keyCount = 0; count < found.length && keyCount < keyCountMax; keyCount++) {
+      const isLive =
+        live.key !== 0 && (dead.key === 0 || this.records.compareKeys(live.key, dead.key) < 0);
+      const cursor = isLive ? live : dead;
+      if (cursor.key === 0) return { count, lastKey: 0 };
+      lastKey = cursor.key;
+      const version = this.#recordOr0(this.records.at(lastKey, revision));
+      cursor.advance();
+      if (version !== 0) found[count++] = version;
+    }
+    return { count, lastKey };
+  }
+
   /** As `findRange`, the records themselves. */
   *range(from: Uint8Array, end: Uint8Array): IterableIterator<KeyValue> {
     for (const version of this.findRange(from, end)) yield this.records.keyValueOf(version);

@@ -40,6 +40,29 @@ describe("a view of the state", () => {
     );
   });
 
+  it("looks at no more than so many keys that came later before it lets others go on", () => {
+    const store = new Store();
+    store.apply(request(put("zz", "old")));
+    store.apply(request({ kind: "compact", revision: 2 }));
+    const COUNT = 5000;
+    for (let i = 0; i < COUNT; i++) store.apply(request(put(`a${i}`, "new")));
+    const want = rest(store.openView());
+    const view = store.openView();
+    const rows: StateRow[] = [];
+    let pauses = 0;
+    for (;;) {
+      const some = view.tryNext(1000);
+      if (some === undefined) pauses += 1;
+      else if (some.length === 0) break;
+      else rows.push(...some.map(kept));
+    }
+    view.close();
+    assert.deepEqual(rows, want);
+    assert.ok(pauses >= 3, `${pauses} pauses`);
+    assert.equal(rows.filter(({ kind }) => kind === "key").length, 1);
+    assert.equal(rows.filter(({ kind }) => kind === "put").length, COUNT);
+  });
+
   it("gives back the same state, which goes on alike", () => {
     fc.assert(
       fc.property(
