@@ -14,8 +14,8 @@ A machine changes from minute to minute: what was measured in turn (A, B, A, B) 
     "<%= config.bin %> <%= command.id %> before.json after.json --json",
   ];
   static override args = {
-    a: string({ description: "the run to compare with", required: true }),
-    b: string({ description: "the run that is judged", required: true }),
+    a: string({ description: "the run to compare with", required: true, ignoreStdin: true }),
+    b: string({ description: "the run that is judged", required: true, ignoreStdin: true }),
   };
 
   async run(): Promise<void> {

@@ -20,7 +20,11 @@ export default class BenchReport extends BaseCommand {
   ];
   static override strict = false;
   static override args = {
-    file: argument({ description: "what was kept of runs; one or more", required: true }),
+    file: argument({
+      description: "what was kept of runs; one or more",
+      required: true,
+      ignoreStdin: true,
+    }),
   };
   static override flags = {
     out: string({ description: "the page", default: "report.html", helpValue: "FILE" }),
