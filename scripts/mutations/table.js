@@ -445,7 +445,7 @@ export const HARD = [
   [
     "forwardings are counted from one by every life",
     "node/forwarding.js",
-    "return Math.floor(random() * 2 ** 32) * 2 ** 20;",
+    "return Math.floor(random() * 2 ** 32) * IDS_PER_LIFE;",
     "return 1;",
   ],
   [
