@@ -198,14 +198,24 @@ export class NodeFileSystem implements FileSystem {
  */
 function makeWithParents(path: string): void {
   if (existsSync(path)) {
-    if (statSync(path).isDirectory()) return;
-    throw Object.assign(new Error(`ENOTDIR: not a directory, mkdir '${path}'`), {
-      code: "ENOTDIR",
-    });
+    requireDirectory(path);
+    return;
   }
   const parent = dirname(path);
   if (parent !== path) makeWithParents(parent);
-  mkdirSync(path);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    // Another process made it in between, and may not have synced it yet.
+    requireDirectory(path);
+  }
   // A directory just made is an entry in its parent, which must survive too.
   syncDirectory(parent);
+}
+
+function requireDirectory(path: string): void {
+  if (statSync(path).isDirectory()) return;
+  const message = `ENOTDIR: not a directory, mkdir '${path}'`;
+  throw Object.assign(new Error(message), { code: "ENOTDIR" });
 }

@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { after, before, describe, it } from "mocha";
 import { SECTOR_SIZE } from "../../src/simulation/memory-disk.js";
 import { Halted, MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
 import { NodeFileSystem } from "../../src/storage/node-file-system.js";
+import type { Race } from "./directory-maker.js";
 import { randomOf } from "./entries.js";
 import { fileSystemContract } from "./file-system-contract.js";
+
+const MAKER = join(import.meta.dirname, "directory-maker.js");
 
 describe("the real file system", () => {
   let root = "";
@@ -23,6 +28,28 @@ describe("the real file system", () => {
     const directory = join(root, String(++count));
     fileSystem.makeDirectory(directory);
     return { fileSystem, directory, settle: () => undefined };
+  });
+
+  it("makes a directory although another makes it at the same moment", async () => {
+    const rounds = 100;
+    const arrivals = new Int32Array(new SharedArrayBuffer(4));
+    const race: Race = { root: mkdtempSync(join(root, "race-")), rounds, arrivals };
+    const run = async (): Promise<unknown> => {
+      const worker = new Worker(MAKER, { workerData: race });
+      const [failures] = (await once(worker, "message")) as [unknown];
+      return failures;
+    };
+    assert.deepEqual(await Promise.all([run(), run()]), [[], []]);
+    assert.equal(readdirSync(race.root).length, rounds);
+  });
+
+  it("makes no directory where a file is", () => {
+    const path = join(root, "file");
+    writeFileSync(path, "");
+    const make = (): void => {
+      new NodeFileSystem().makeDirectory(path);
+    };
+    assert.throws(make, { code: "ENOTDIR" });
   });
 });
 
