@@ -1,9 +1,10 @@
 /**
- * Reads a snapshot's blocks (snapshot.ts), strictly, in one pass: every row is read
- * into the same object and given to whoever takes it, before the next one is read.
+ * Reads a snapshot's blocks (snapshot.ts), strictly, in one pass: every row is given to
+ * whoever takes it before the next one is read; of keys and changes, which are most,
+ * nothing is made but one object for all of them.
  */
 import { crc32 } from "node:zlib";
-import type { StateRow, StateRowKind } from "../store/state-row.js";
+import { RecordRow, type StateRow } from "../store/state-row.js";
 import { MalformedRow, RowReader } from "./row.js";
 import {
   SNAPSHOT_KINDS,
@@ -19,28 +20,15 @@ const CHECKSUM_FIELD_SIZE = 5;
 /** avsc refuses the last safe integer; so do we */
 const LONG_MAX = Number.MAX_SAFE_INTEGER - 1;
 const NOTHING = new Uint8Array(0);
-/** What most rows are, and whose taker copies what it keeps. */
-const BULK_KINDS: ReadonlySet<StateRowKind> = new Set(["key", "put", "delete"]);
-
-/** Takes a row, which is valid during the call only; so are the bytes of keys and changes. */
+/** Takes a row. Keys and changes are valid during the call only, and so are their bytes. */
 export type TakeRow = (row: StateRow) => void;
-
-class ReadRow implements StateRow {
-  kind: StateRowKind = "store";
-  key: Uint8Array = NOTHING;
-  value: Uint8Array = NOTHING;
-  id: Uint8Array = NOTHING;
-  createRevision = 0;
-  modRevision = 0;
-  version = 0;
-  lease = 0;
-  time = 0;
-}
 
 /** Reads blocks in their order. */
 export class SnapshotDecoder {
   readonly #marker: Uint8Array;
-  readonly #row = new ReadRow();
+  readonly #record = new RecordRow();
+  /** of the byte string that was read last: where it stands */
+  #start = 0;
   #checksum = 0;
   #rowCount = 0;
   #ended = false;
@@ -64,17 +52,22 @@ export class SnapshotDecoder {
   }
 
   /**
-   * How many bytes a block takes, marker included, whose first ones stand from `start` to `limit`.
+   * How many rows a block has and how many bytes it takes, marker included, whose first ones
+   * stand from `start` to `limit`.
    *
    * @throws {MalformedRow}
    */
-  static blockSize(bytes: Uint8Array, start: number, limit: number): number {
+  static blockHead(
+    bytes: Uint8Array,
+    start: number,
+    limit: number,
+  ): { readonly count: number; readonly size: number } {
     const reader = new RowReader(bytes, start, limit);
     const count = reader.long();
     const size = reader.long();
     if (count < 1 || count > size) throw malformed(`a block cannot hold ${count} rows`);
     if (size > BLOCK_SIZE_MAX) throw malformed(`a block cannot hold ${size} bytes`);
-    return reader.offset - start + size + SNAPSHOT_MARKER_SIZE;
+    return { count, size: reader.offset - start + size + SNAPSHOT_MARKER_SIZE };
   }
 
   /**
@@ -93,9 +86,10 @@ export class SnapshotDecoder {
     if (this.#ended) throw malformed("something stands behind its end");
     this.#checkSums(end);
     for (let i = 0; i < count; i += 1) {
-      if (this.#readRow(i === 0)) {
+      const row = this.#readRow(i === 0);
+      if (row !== undefined) {
         this.#rowCount += 1;
-        take(this.#row);
+        take(row);
       } else if (count !== 1) throw malformed("its end stands among rows");
     }
     if (this.#at !== this.#limit) throw malformed("a block is longer than its rows");
@@ -116,46 +110,76 @@ export class SnapshotDecoder {
     this.#checksum = sum;
   }
 
-  /** @returns false for the end, which is no row of the state */
-  #readRow(isFirst: boolean): boolean {
+  /** @returns undefined for the end, which is no row of the state */
+  #readRow(isFirst: boolean): StateRow | undefined {
     if (this.#long() !== (isFirst ? 1 : 0)) throw malformed("a row's checksum is out of place");
     if (isFirst) this.#at += 4;
     const code = this.#long();
     const kind = SNAPSHOT_KINDS[code];
-    if (kind === undefined) throw malformed(`no row has the kind ${code}`);
-    const row = this.#row;
-    row.key = this.#bytesField();
-    row.value = this.#bytesField();
-    row.id = this.#bytesField();
-    row.createRevision = this.#long();
-    row.modRevision = this.#long();
-    row.version = this.#long();
-    row.lease = this.#long();
-    row.time = this.#long();
-    if (kind === "end") {
-      if (row.version !== this.#rowCount) throw malformed("rows are missing");
-      this.#ended = true;
-      return false;
+    if (kind === "key" || kind === "put" || kind === "delete") {
+      const record = this.#record;
+      record.kind = kind;
+      this.#readRecord(record);
+      return record;
     }
-    row.kind = kind;
-    if (BULK_KINDS.has(kind)) return true;
-    row.key = row.key.slice();
-    row.value = row.value.slice();
-    row.id = row.id.slice();
-    return true;
+    if (kind === undefined) throw malformed(`no row has the kind ${code}`);
+    const fields = {
+      key: this.#bytesCopy(),
+      value: this.#bytesCopy(),
+      id: this.#bytesCopy(),
+      createRevision: this.#long(),
+      modRevision: this.#long(),
+      version: this.#long(),
+      lease: this.#long(),
+      time: this.#long(),
+    };
+    if (kind !== "end") return { kind, ...fields };
+    if (fields.version !== this.#rowCount) throw malformed("rows are missing");
+    this.#ended = true;
+    return undefined;
   }
 
-  #bytesField(): Uint8Array {
+  #readRecord(record: RecordRow): void {
+    record.keyBytes = this.#bytes;
+    record.keySize = this.#bytesField();
+    record.keyStart = this.#start;
+    record.valueBytes = this.#bytes;
+    record.valueSize = this.#bytesField();
+    record.valueStart = this.#start;
+    if (this.#bytesField() !== 0) throw malformed("a key or a change has an id");
+    record.createRevision = this.#long();
+    record.modRevision = this.#long();
+    record.version = this.#long();
+    record.lease = this.#long();
+    record.time = this.#long();
+  }
+
+  #bytesCopy(): Uint8Array {
+    const size = this.#bytesField();
+    return this.#bytes.slice(this.#start, this.#start + size);
+  }
+
+  /** Steps over a byte string. @returns its size */
+  #bytesField(): number {
     const size = this.#long();
     const start = this.#at;
     if (size > this.#limit - start)
       throw new MalformedRow("truncated", "a field is longer than what is left");
+    this.#start = start;
     this.#at = start + size;
-    return size === 0 ? NOTHING : this.#bytes.subarray(start, start + size);
+    return size;
   }
 
   /** A canonical zig-zag varint, at most LONG_MAX, not negative. */
   #long(): number {
+    // Most are of one byte, which says all by itself.
+    const byte = this.#at < this.#limit ? (this.#bytes[this.#at] ?? 0) : 0x80;
+    if ((byte & 0x81) !== 0) return this.#longOfMore();
+    this.#at += 1;
+    return byte >>> 1;
+  }
+
+  #longOfMore(): number {
     const bytes = this.#bytes;
     let at = this.#at;
     // four bytes are enough for most, and small enough for whole-number arithmetic

@@ -42,6 +42,7 @@ function load(
   const reader = directory.open(name);
   try {
     const restore = store.beginRestore();
+    restore.expect(reader.expectedRowCount());
     const take: TakeRow = (row) => {
       restore.add(row);
     };

@@ -331,6 +331,7 @@ export class Snapshots {
     this.#abortTaking();
     installing.reader = directory.open(name);
     installing.restore = store.beginRestore();
+    installing.restore.expect(installing.reader.expectedRowCount());
     this.#scheduleSlice();
   }
 

@@ -103,6 +103,17 @@ export class SnapshotReader {
     return this.#size;
   }
 
+  /**
+   * How many rows there may be in all, if they are like those of the next block.
+   * @throws {DatabaseError} CORRUPTION
+   */
+  expectedRowCount(): number {
+    return this.#strictly(this.#offset, () => {
+      const { count, size } = this.#blockHeadAt(this.#offset);
+      return Math.floor((count / size) * this.#size);
+    });
+  }
+
   /** bytes read */
   get offset(): number {
     return this.#offset;
@@ -126,7 +137,7 @@ export class SnapshotReader {
       return false;
     }
     this.#strictly(offset, () => {
-      const size = this.#blockSizeAt(offset);
+      const { size } = this.#blockHeadAt(offset);
       const start = this.#windowAt(offset, size);
       this.#decoder.block(this.#window, start, start + size, take);
       this.#checksum = crc32(this.#window.subarray(start, start + size), this.#checksum);
@@ -142,14 +153,14 @@ export class SnapshotReader {
   }
 
   /** @throws {MalformedRow} */
-  #blockSizeAt(offset: number): number {
+  #blockHeadAt(offset: number): ReturnType<typeof SnapshotDecoder.blockHead> {
     const left = this.#size - offset;
     if (left === 0) throw new MalformedRow("truncated", "it ends before its end");
     const headSize = Math.min(left, HEAD_SIZE);
     const start = this.#windowAt(offset, headSize);
-    const size = SnapshotDecoder.blockSize(this.#window, start, start + headSize);
-    if (size > left) throw new MalformedRow("truncated", "it ends within a block");
-    return size;
+    const head = SnapshotDecoder.blockHead(this.#window, start, start + headSize);
+    if (head.size > left) throw new MalformedRow("truncated", "it ends within a block");
+    return head;
   }
 
   /** Sees to it that `size` bytes from `offset` on, which the file has, are in the window. @returns where in it */

@@ -154,6 +154,21 @@ export class KeyIndex {
     this.#splitLeaf(leaf, place, key, isBehindAll);
   }
 
+  /** Adds a key that is behind all others. */
+  append(key: number): void {
+    const leaf = this.#lastLeaf;
+    const { words } = this.#records.arena.page(leaf);
+    const first = unitOf(leaf) << 1;
+    const count = leaf === 0 ? 0 : (words[first] ?? 0);
+    if (count === 0 || count === LEAF_MAX) {
+      this.add(key);
+      return;
+    }
+    words[first] = count + 1;
+    words[first + HEAD + count] = key;
+    this.#size += 1;
+  }
+
   /** Keys that come in order leave full leaves behind. */
   #splitLeaf(leaf: number, place: number, key: number, isBehindAll: boolean): void {
     const kept = isBehindAll ? LEAF_MAX : LEAF_MAX >>> 1;

@@ -18,6 +18,8 @@ const SPLIT_SLOT_COUNT = 4096;
 /** directory entries for each partition, before the directory is not doubled any more */
 const SPREAD_MAX = 16;
 const DEPTH_MAX = 24;
+/** Of the slots of a partition whose keys are expected: full enough, and chance does not fill it up. */
+const EXPECTED_PART = 0.7;
 
 interface Partition {
   /** hash, key, hash, key ... */
@@ -33,9 +35,23 @@ export class KeyTable {
   /** the directory has 2^depth entries */
   #depth = 0;
   #partitionCount = 1;
+  /** slots that a partition gets with its first keys: it is expected to need them */
+  #firstSlotCount = FIRST_SLOT_COUNT;
 
   constructor(records: Records) {
     this.#records = records;
+  }
+
+  /** Makes room in an empty table for so many keys: none of them has to be moved for the next. */
+  expect(keyCount: number): void {
+    assert(this.#directory[0]?.count === 0 && this.#depth === 0, "the table is empty");
+    let depth = 0;
+    while (depth < DEPTH_MAX && keyCount / 2 ** depth > EXPECTED_PART * SPLIT_SLOT_COUNT) depth++;
+    this.#depth = depth;
+    this.#partitionCount = 2 ** depth;
+    this.#directory = Array.from({ length: 2 ** depth }, () => emptyPartition(0, depth));
+    const slotCount = Math.ceil(keyCount / 2 ** depth / EXPECTED_PART);
+    this.#firstSlotCount = Math.max(FIRST_SLOT_COUNT, slotCount);
   }
 
   /** The place of a key; 0 when it is not here. */
@@ -56,7 +72,7 @@ export class KeyTable {
   add(hash: number, key: number): void {
     let partition = this.#partitionOf(hash);
     while (5 * (partition.count + 1) > 2 * partition.slots.length) {
-      if (!this.#split(partition, hash)) grow(partition);
+      if (!this.#split(partition, hash)) grow(partition, this.#firstSlotCount);
       partition = this.#partitionOf(hash);
     }
     place(partition.slots, hash, key);
@@ -134,10 +150,11 @@ function emptyPartition(count: number, depth: number): Partition {
   return { slots: new Uint32Array(2 * slotCount), count, depth };
 }
 
-function grow(partition: Partition): void {
+function grow(partition: Partition, slotCountMin: number): void {
   const { slots } = partition;
   const slotCount = slots.length >>> 1;
-  const grown = slotCount < 256 ? 2 * slotCount : Math.ceil(1.25 * slotCount);
+  const wanted = slotCount < 256 ? 2 * slotCount : Math.ceil(1.25 * slotCount);
+  const grown = Math.max(wanted, slotCountMin);
   partition.slots = new Uint32Array(2 * grown);
   for (let i = 0; i < slots.length; i += 2) {
     const key = slots[i + 1] ?? 0;

@@ -4,11 +4,15 @@
  */
 import { DatabaseError } from "../errors.js";
 import { MalformedBytes } from "./bytes.js";
-import { STATE_ROW_KINDS, type StateRow } from "./state-row.js";
+import { RecordRow, STATE_ROW_KINDS, type StateRow } from "./state-row.js";
 import { takeTailRow } from "./state-tail.js";
 import { State } from "./state.js";
 
+const KEY = STATE_ROW_KINDS.indexOf("key");
+
 export interface StateRestore {
+  /** Makes room, before the first row, for about so many keys. */
+  expect(keyCount: number): void;
   /** @throws {DatabaseError} CORRUPTION when the row cannot stand here */
   add(row: StateRow): void;
   /** From here on the store is what was added. @throws {DatabaseError} CORRUPTION when rows are missing */
@@ -18,6 +22,7 @@ export interface StateRestore {
 export class FreshStateRestore implements StateRestore {
   readonly #state = new State();
   readonly #finished: (state: State) => void;
+  readonly #record = new RecordRow();
   #lastKind = -1;
   /** 0: none yet */
   #lastKey = 0;
@@ -30,7 +35,17 @@ export class FreshStateRestore implements StateRestore {
     this.#finished = finished;
   }
 
+  expect(keyCount: number): void {
+    this.#state.map.expect(keyCount);
+  }
+
   add(row: StateRow): void {
+    // Most rows: one of a kind that came last.
+    if (row instanceof RecordRow && this.#lastKind === KEY && row.kind === "key") {
+      this.#takeKey(row);
+      this.#rowCount += 1;
+      return;
+    }
     const kind = STATE_ROW_KINDS.indexOf(row.kind);
     // Puts and deletions are one sequence.
     const inOrder = kind >= this.#lastKind || row.kind === "put";
@@ -73,11 +88,11 @@ export class FreshStateRestore implements StateRestore {
         leases.restore(row.lease, row.version, row.modRevision);
         return;
       case "key":
-        this.#takeKey(row);
+        this.#takeKey(this.#recordOf(row));
         return;
       case "put":
       case "delete":
-        this.#takeChange(row);
+        this.#takeChange(this.#recordOf(row));
         return;
       default:
         this.#takeTail(row);
@@ -93,17 +108,23 @@ export class FreshStateRestore implements StateRestore {
     }
   }
 
-  #checkRecord({ key, createRevision, modRevision, version }: StateRow): void {
-    if (createRevision < 2 || modRevision < createRevision || version < 1 || key.length === 0) {
+  #recordOf(row: StateRow): RecordRow {
+    if (row instanceof RecordRow) return row;
+    this.#record.set(row);
+    return this.#record;
+  }
+
+  #checkRecord({ keySize, createRevision, modRevision, version }: RecordRow): void {
+    if (createRevision < 2 || modRevision < createRevision || version < 1 || keySize === 0) {
       throw nonsense("a record has no such revisions");
     }
   }
 
-  #takeKey(row: StateRow): void {
+  #takeKey(row: RecordRow): void {
     const { map } = this.#state;
-    const { key } = row;
+    const { keyBytes, keyStart, keySize } = row;
     const isBehind =
-      this.#lastKey === 0 || map.records.compareKey(this.#lastKey, key, 0, key.length) < 0;
+      this.#lastKey === 0 || map.records.compareKey(this.#lastKey, keyBytes, keyStart, keySize) < 0;
     if (!isBehind) throw nonsense("keys are out of order");
     this.#checkRecord(row);
     if (row.modRevision > map.compactedRevision) {
@@ -112,7 +133,7 @@ export class FreshStateRestore implements StateRestore {
     this.#lastKey = map.restoreKey(row);
   }
 
-  #takeChange(row: StateRow): void {
+  #takeChange(row: RecordRow): void {
     const { map } = this.#state;
     const { modRevision } = row;
     const inOrder = modRevision >= this.#lastRevision && modRevision > map.compactedRevision;
@@ -120,8 +141,8 @@ export class FreshStateRestore implements StateRestore {
     this.#lastRevision = modRevision;
     if (row.kind === "put") {
       this.#checkRecord(row);
-      map.restorePut(row, row.time);
-    } else if (!map.restoreDelete(row.key, modRevision, row.time)) {
+      map.restorePut(row);
+    } else if (!map.restoreDelete(row)) {
       throw nonsense("a key is deleted that was not there");
     }
   }

@@ -15,6 +15,8 @@
  * What a field means for a kind is said where the rows of that kind are made.
  */
 
+import { assert } from "../assert.js";
+
 /** Never reorder, only append: the numbers are in the files. */
 export const STATE_ROW_KINDS = [
   "store",
@@ -67,4 +69,59 @@ export function stateRow(kind: StateRowKind, fields: Partial<Omit<StateRow, "kin
     lease: fields.lease ?? 0,
     time: fields.time ?? 0,
   };
+}
+
+/** What most rows are. */
+export type RecordKind = "key" | "put" | "delete";
+
+/**
+ * A row of one of the kinds that there are many of, whose bytes stand anywhere: one
+ * object is filled again and again, and nothing is made of a row but what is asked for.
+ */
+export class RecordRow implements StateRow {
+  kind: RecordKind = "key";
+  keyBytes: Uint8Array = NO_BYTES;
+  keyStart = 0;
+  keySize = 0;
+  valueBytes: Uint8Array = NO_BYTES;
+  valueStart = 0;
+  valueSize = 0;
+  readonly id: Uint8Array = NO_BYTES;
+  createRevision = 0;
+  modRevision = 0;
+  version = 0;
+  lease = 0;
+  time = 0;
+
+  /** A view. */
+  get key(): Uint8Array {
+    return this.keyBytes.subarray(this.keyStart, this.keyStart + this.keySize);
+  }
+
+  /** A view. */
+  get value(): Uint8Array {
+    return this.valueBytes.subarray(this.valueStart, this.valueStart + this.valueSize);
+  }
+
+  /** Becomes a row of one of these kinds. */
+  set(row: StateRow): void {
+    const { key, value } = row;
+    this.kind = recordKindOf(row.kind);
+    this.keyBytes = key;
+    this.keyStart = 0;
+    this.keySize = key.length;
+    this.valueBytes = value;
+    this.valueStart = 0;
+    this.valueSize = value.length;
+    this.createRevision = row.createRevision;
+    this.modRevision = row.modRevision;
+    this.version = row.version;
+    this.lease = row.lease;
+    this.time = row.time;
+  }
+}
+
+function recordKindOf(kind: StateRowKind): RecordKind {
+  assert(kind === "key" || kind === "put" || kind === "delete", "a record is a key or a change");
+  return kind;
 }

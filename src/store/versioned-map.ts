@@ -24,17 +24,14 @@ import { keyText } from "./key-order.js";
 import { KeyTable } from "./key-table.js";
 import type { Leases } from "./lease.js";
 import { Records } from "./records.js";
+import type { RecordRow } from "./state-row.js";
 
 /** Compacted changes freed with a compaction or the end of a view, and with each request until all are. */
 const FREED_COUNT_MAX = 4000;
 const FREED_WITH_REQUEST_COUNT_MAX = 64;
+/** Room that is made for keys that are only expected. */
+const EXPECTED_COUNT_MAX = 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
-
-/** A record as a snapshot has it. */
-interface RestoredRecord extends KeyValue {
-  /** 0 for none */
-  readonly lease: number;
-}
 
 export class VersionedMap {
   readonly records: Records = new Records();
@@ -386,25 +383,29 @@ export class VersionedMap {
     this.records.compactedRevision = compactedRevision;
   }
 
+  /** So many keys or so will come: room is made for them, for a million at most. */
+  expect(keyCount: number): void {
+    this.#keys.expect(Math.min(keyCount, EXPECTED_COUNT_MAX));
+  }
+
   /** A key as it was at the compacted revision, behind all others. @returns its place */
-  restoreKey(row: RestoredRecord): number {
-    const { key: bytes } = row;
-    const key = this.records.addKey(bytes, 0, bytes.length);
-    this.#keys.add(hashOf(bytes, 0, bytes.length), key);
-    this.#live.add(key);
-    this.records.setNewest(key, this.#restoreVersion(key, row));
-    if (row.lease !== 0) this.#moveLease(key, 0, row.lease);
+  restoreKey(row: RecordRow): number {
+    const { keyBytes, keyStart, keySize, lease } = row;
+    const key = this.records.addKey(keyBytes, keyStart, keySize);
+    this.#keys.add(hashOf(keyBytes, keyStart, keySize), key);
+    this.#live.append(key);
+    this.records.setNewest(key, this.#restoreVersion(key, 0, row));
+    if (lease !== 0) this.#moveLease(key, 0, lease);
     return key;
   }
 
   /** A change after it; in order. */
-  restorePut(row: RestoredRecord, logTime: number): void {
-    this.#logTime = logTime;
-    const { key: bytes } = row;
-    const key = this.#keyFor(bytes, 0, bytes.length);
+  restorePut(row: RecordRow): void {
+    this.#logTime = row.time;
+    const key = this.#keyFor(row.keyBytes, row.keyStart, row.keySize);
     const newest = this.records.newestOf(key);
     const isThere = this.records.isRecord(newest);
-    this.records.setNewest(key, this.#restoreVersion(key, row));
+    this.records.setNewest(key, this.#restoreVersion(key, newest, row));
     if (!isThere) {
       this.#live.add(key);
       if (newest !== 0) this.#dead.remove(key);
@@ -413,33 +414,34 @@ export class VersionedMap {
   }
 
   /** A deletion after it; in order. @returns whether the key was there */
-  restoreDelete(bytes: Uint8Array, revision: number, logTime: number): boolean {
-    this.#logTime = logTime;
-    const record = this.findKey(bytes);
+  restoreDelete({ keyBytes, keyStart, keySize, modRevision, time }: RecordRow): boolean {
+    this.#logTime = time;
+    const record = this.find(keyBytes, keyStart, keySize);
     if (record === 0) return false;
     const key = this.records.keyOfVersion(record);
     const { records } = this;
-    records.setNewest(key, records.addVersion(key, record, 0, 0, revision, 0, 0, NO_BYTES, 0, 0));
+    records.setNewest(
+      key,
+      records.addVersion(key, record, 0, 0, modRevision, 0, 0, NO_BYTES, 0, 0),
+    );
     this.#live.remove(key);
     this.#dead.add(key);
     this.#settle(key);
     return true;
   }
 
-  #restoreVersion(key: number, row: RestoredRecord): number {
-    const { createRevision, modRevision, version, lease, value } = row;
-    const older = this.records.newestOf(key);
+  #restoreVersion(key: number, older: number, row: RecordRow): number {
     return this.records.addVersion(
       key,
       older,
       0,
-      createRevision,
-      modRevision,
-      version,
-      lease,
-      value,
-      0,
-      value.length,
+      row.createRevision,
+      row.modRevision,
+      row.version,
+      row.lease,
+      row.valueBytes,
+      row.valueStart,
+      row.valueSize,
     );
   }
 }

@@ -8,6 +8,7 @@ import { SnapshotDecoder } from "../../src/codec/snapshot-decoder.js";
 import { SnapshotEncoder } from "../../src/codec/snapshot-encoder.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import { stateRow, type StateRow } from "../../src/store/state-row.js";
+import { kept } from "../store/whole-state.js";
 import { CLUSTER_ID } from "./entries.js";
 
 const HEAD: SnapshotHead = {
@@ -37,10 +38,9 @@ function rowsOf(blocks: readonly Uint8Array[]): readonly StateRow[] {
   const decoder = new SnapshotDecoder(HEAD);
   const rows: StateRow[] = [];
   for (const block of blocks) {
-    assert.equal(SnapshotDecoder.blockSize(block, 0, block.length), block.length);
+    assert.equal(SnapshotDecoder.blockHead(block, 0, block.length).size, block.length);
     decoder.block(block, 0, block.length, (row) => {
-      const bytes = { key: row.key.slice(), value: row.value.slice(), id: row.id.slice() };
-      rows.push({ ...row, ...bytes });
+      rows.push(kept(row));
     });
   }
   assert.ok(decoder.ended);

@@ -9,6 +9,7 @@ import { SnapshotDirectory } from "../../src/storage/snapshot-directory.js";
 import { SegmentedLog } from "../../src/storage/segmented-log.js";
 import { Store } from "../../src/store/store.js";
 import type { StateRow } from "../../src/store/state-row.js";
+import { kept } from "../store/whole-state.js";
 import { CLUSTER_ID, NOTHING, putEntries, randomOf } from "./entries.js";
 
 const DIRECTORY = "/data/snapshots";
@@ -79,8 +80,7 @@ function readAll(directory: SnapshotDirectory): readonly StateRow[] {
   const reader = directory.open(name);
   const rows: StateRow[] = [];
   const keep = (row: StateRow): void => {
-    const bytes = { key: row.key.slice(), value: row.value.slice(), id: row.id.slice() };
-    rows.push({ ...row, ...bytes });
+    rows.push(kept(row));
   };
   while (reader.next(keep));
   reader.close();

@@ -6,7 +6,9 @@ import { LIMITS } from "./any-request.js";
 
 /** A row to keep: its bytes are the store's until the view goes on. */
 export function kept(row: StateRow): StateRow {
-  return { ...row, key: row.key.slice(), value: row.value.slice(), id: row.id.slice() };
+  const { kind, createRevision, modRevision, version, lease, time } = row;
+  const bytes = { key: row.key.slice(), value: row.value.slice(), id: row.id.slice() };
+  return { kind, ...bytes, createRevision, modRevision, version, lease, time };
 }
 
 /** What is left of a view, which is closed then. */
