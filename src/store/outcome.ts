@@ -25,11 +25,19 @@ export type RequestOutcome =
 class OutcomeGeneration {
   #count = 0;
   /** all ids, one behind another, and where each ends */
-  #bytes = new Uint8Array(FIRST_COUNT * ID_SIZE);
-  #ends = new Uint32Array(FIRST_COUNT);
-  #revisions = new Float64Array(FIRST_COUNT);
+  #bytes: Uint8Array;
+  #ends: Uint32Array;
+  #revisions: Float64Array;
   /** the number of an id, plus 1, by its hash; 0: none. Twice as many as there is room for ids */
-  #slots = new Uint32Array(2 * FIRST_COUNT);
+  #slots: Uint32Array;
+
+  /** @param room for so many ids, a power of two, before it grows */
+  constructor(room: number) {
+    this.#bytes = new Uint8Array(room * ID_SIZE);
+    this.#ends = new Uint32Array(room);
+    this.#revisions = new Float64Array(room);
+    this.#slots = new Uint32Array(2 * room);
+  }
 
   get count(): number {
     return this.#count;
@@ -108,8 +116,8 @@ class OutcomeGeneration {
 }
 
 export class Outcomes {
-  #old = new OutcomeGeneration();
-  #young = new OutcomeGeneration();
+  #old = new OutcomeGeneration(FIRST_COUNT);
+  #young = new OutcomeGeneration(FIRST_COUNT);
 
   /**
    * Notes what became of the request whose id is in `bytes`.
@@ -120,7 +128,8 @@ export class Outcomes {
       // The first outcome counts; and a view that is open may be at this entry.
       if (this.#young.revisionOf(bytes, start, size) !== undefined) return;
       this.#old = this.#young;
-      this.#young = new OutcomeGeneration();
+      // Where so many ids came as many come again: it need not grow.
+      this.#young = new OutcomeGeneration(GENERATION_COUNT);
     }
     this.#young.add(bytes, start, size, revision);
   }

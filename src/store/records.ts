@@ -2,9 +2,18 @@
  * Keys and their versions, as cells of an arena.
  *
  *   key     := newest u32, size of the key and count u32, byte*
- *   version := createRevision f64, modRevision f64, version f64, older u32, key u32,
- *              size of the value and flags u32, [pad u32], [lease f64],
+ *   version := narrow | wide
+ *   narrow  := key u32, size and version u32, modRevision u32, older u32,
+ *              createRevision u32, byte*
+ *   wide    := key u32, size u32, parts u32, older u32, createRevision f64,
+ *              modRevision f64, version f64, [lease f64],
  *              [anchor's revision f64, anchor u32, pad u32], byte*
+ *
+ * `size` is the value's, of 16 bits in a narrow version, whose version has 15 above
+ * them; the highest bit of this word says that it is wide. Nearly all are narrow: not
+ * what has a lease, an anchor or a number that is too large. A key that is set for the
+ * second time needs what it needed for the first: other sizes would be other pages,
+ * and those of the first be full of holes.
  *
  * `newest` is the key's current record, or the tombstone of its deletion: a version
  * of number 0 without a value. From there `older` leads back through what the key
@@ -22,18 +31,26 @@ import { Arena, unitOf } from "./arena.js";
 import { ByteCopy } from "./byte-copy.js";
 
 const KEY_HEAD_SIZE = 8;
-const VERSION_HEAD_SIZE = 36;
-const VERSION_LONG_HEAD_SIZE = 40;
-const LEASE_SIZE = 8;
-const ANCHOR_SIZE = 16;
 const COUNT_BITS = 6;
 /** versions from one anchor to the next */
 const ANCHOR_EVERY: number = 1 << COUNT_BITS;
 const COUNT_MASK: number = ANCHOR_EVERY - 1;
 
-const HAS_LEASE = 0x8000_0000;
-const HAS_ANCHOR = 0x4000_0000;
-const VALUE_SIZE_MASK = 0x3fff_ffff;
+const WIDE = 0x8000_0000;
+const NARROW_HEAD_SIZE = 20;
+const NARROW_SIZE_BITS = 16;
+const NARROW_SIZE_MAX: number = (1 << NARROW_SIZE_BITS) - 1;
+const NARROW_VERSION_MAX = 0x7fff;
+const NARROW_REVISION_MAX = 0xffff_ffff;
+
+/** Bits of a wide version's parts. */
+const HAS_LEASE = 1;
+const HAS_ANCHOR = 2;
+const WIDE_HEAD_SIZE = 40;
+const LEASE_SIZE = 8;
+const ANCHOR_SIZE = 16;
+/** units from a wide version's begin */
+const LEASE_UNIT = 5;
 
 export class Records {
   readonly arena: Arena = new Arena();
@@ -132,31 +149,60 @@ export class Records {
     start: number,
     size: number,
   ): number {
-    const isTurn =
-      replaced === 0 ? this.#count(key, 1) === 0 : (this.#flagsOf(replaced) & HAS_ANCHOR) !== 0;
+    const isTurn = replaced === 0 ? this.#count(key, 1) === 0 : this.#hasAnchor(replaced);
     const isAnchor = isTurn && older !== 0;
-    let headSize = VERSION_HEAD_SIZE;
-    if (lease !== 0 || isAnchor) {
-      headSize =
-        VERSION_LONG_HEAD_SIZE + (lease === 0 ? 0 : LEASE_SIZE) + (isAnchor ? ANCHOR_SIZE : 0);
+    const isNarrow =
+      lease === 0 &&
+      !isAnchor &&
+      size <= NARROW_SIZE_MAX &&
+      version <= NARROW_VERSION_MAX &&
+      modRevision <= NARROW_REVISION_MAX;
+    if (isNarrow) {
+      const sizeAndVersion = size | (version << NARROW_SIZE_BITS);
+      const place = this.#addCell(key, sizeAndVersion, NARROW_HEAD_SIZE, bytes, start, size);
+      const { words } = this.arena.page(place);
+      const word = unitOf(place) << 1;
+      words[word + 2] = modRevision;
+      words[word + 3] = older;
+      words[word + 4] = createRevision;
+      return place;
     }
+    const parts = (lease === 0 ? 0 : HAS_LEASE) | (isAnchor ? HAS_ANCHOR : 0);
+    const place = this.#addCell(
+      key,
+      (size | WIDE) >>> 0,
+      wideHeadSizeOf(parts),
+      bytes,
+      start,
+      size,
+    );
+    const { words, doubles } = this.arena.page(place);
+    const unit = unitOf(place);
+    words[(unit << 1) + 2] = parts;
+    words[(unit << 1) + 3] = older;
+    doubles[unit + 2] = createRevision;
+    doubles[unit + 3] = modRevision;
+    doubles[unit + 4] = version;
+    if (lease !== 0) doubles[unit + LEASE_UNIT] = lease;
+    if (isAnchor) this.#setAnchor(place, parts);
+    return place;
+  }
+
+  /** The cell of a version with what both kinds have. */
+  #addCell(
+    key: number,
+    sizeWord: number,
+    headSize: number,
+    bytes: Uint8Array,
+    start: number,
+    size: number,
+  ): number {
     const place = this.arena.allocate(headSize + size);
     const page = this.arena.page(place);
-    const { words, doubles } = page;
     const unit = unitOf(place);
-    doubles[unit] = createRevision;
-    doubles[unit + 1] = modRevision;
-    doubles[unit + 2] = version;
-    const word = (unit << 1) + 6;
-    words[word] = older;
-    words[word + 1] = key;
-    words[word + 2] = size;
-    if (lease !== 0) {
-      words[word + 2] = (size | HAS_LEASE) >>> 0;
-      doubles[unit + 5] = lease;
-    }
+    page.words[unit << 1] = key;
+    page.words[(unit << 1) + 1] = sizeWord;
     this.#copy.into(page, (unit << 3) + headSize, bytes, start, size);
-    if (isAnchor) this.#setAnchor(place, lease === 0 ? 5 : 6);
     return place;
   }
 
@@ -175,35 +221,54 @@ export class Records {
     this.#count(key, -1);
   }
 
-  #setAnchor(place: number, offset: number): void {
+  #setAnchor(place: number, parts: number): void {
     const { words, doubles } = this.arena.page(place);
-    const unit = unitOf(place);
     let anchor = this.olderOf(place);
-    while (anchor !== 0 && (this.#flagsOf(anchor) & HAS_ANCHOR) === 0) {
+    while (anchor !== 0 && !this.#hasAnchor(anchor)) {
       const isLast = this.modRevisionOf(anchor) <= this.compactedRevision;
       anchor = isLast ? 0 : this.olderOf(anchor);
     }
-    const word = unit << 1;
-    words[word + 8] = ((words[word + 8] ?? 0) | HAS_ANCHOR) >>> 0;
-    doubles[unit + offset] = anchor === 0 ? 0 : this.modRevisionOf(anchor);
-    words[word + 2 * offset + 2] = anchor;
+    const unit = unitOf(place) + anchorUnitOf(parts);
+    doubles[unit] = anchor === 0 ? 0 : this.modRevisionOf(anchor);
+    words[(unit << 1) + 2] = anchor;
   }
 
-  #flagsOf(version: number): number {
-    return this.arena.page(version).words[(unitOf(version) << 1) + 8] ?? 0;
+  /** What a version's second word says: size, and that it is wide or what its version is. */
+  #sizeWordOf(version: number): number {
+    return this.arena.page(version).words[(unitOf(version) << 1) + 1] ?? 0;
+  }
+
+  /** 0 when it is not wide */
+  #partsOf(version: number): number {
+    const { words } = this.arena.page(version);
+    const word = unitOf(version) << 1;
+    return (words[word + 1] ?? 0) < WIDE ? 0 : (words[word + 2] ?? 0);
+  }
+
+  #hasAnchor(version: number): boolean {
+    return (this.#partsOf(version) & HAS_ANCHOR) !== 0;
   }
 
   createRevisionOf(version: number): number {
-    return this.arena.page(version).doubles[unitOf(version)] ?? 0;
+    const { words, doubles } = this.arena.page(version);
+    const unit = unitOf(version);
+    if ((words[(unit << 1) + 1] ?? 0) >= WIDE) return doubles[unit + 2] ?? 0;
+    return words[(unit << 1) + 4] ?? 0;
   }
 
   modRevisionOf(version: number): number {
-    return this.arena.page(version).doubles[unitOf(version) + 1] ?? 0;
+    const { words, doubles } = this.arena.page(version);
+    const unit = unitOf(version);
+    if ((words[(unit << 1) + 1] ?? 0) >= WIDE) return doubles[unit + 3] ?? 0;
+    return words[(unit << 1) + 2] ?? 0;
   }
 
   /** 0 for a tombstone. */
   versionOf(version: number): number {
-    return this.arena.page(version).doubles[unitOf(version) + 2] ?? 0;
+    const { words, doubles } = this.arena.page(version);
+    const unit = unitOf(version);
+    const sizeWord = words[(unit << 1) + 1] ?? 0;
+    return sizeWord >= WIDE ? (doubles[unit + 4] ?? 0) : sizeWord >>> NARROW_SIZE_BITS;
   }
 
   isTombstone(version: number): boolean {
@@ -216,42 +281,45 @@ export class Records {
   }
 
   olderOf(version: number): number {
-    return this.arena.page(version).words[(unitOf(version) << 1) + 6] ?? 0;
+    return this.arena.page(version).words[(unitOf(version) << 1) + 3] ?? 0;
   }
 
   keyOfVersion(version: number): number {
-    return this.arena.page(version).words[(unitOf(version) << 1) + 7] ?? 0;
+    return this.arena.page(version).words[unitOf(version) << 1] ?? 0;
   }
 
   valueSizeOf(version: number): number {
-    return this.#flagsOf(version) & VALUE_SIZE_MASK;
+    const sizeWord = this.#sizeWordOf(version);
+    return sizeWord >= WIDE ? sizeWord - WIDE : sizeWord & NARROW_SIZE_MAX;
   }
 
   /** 0 for none */
   leaseOf(version: number): number {
-    if ((this.#flagsOf(version) & HAS_LEASE) === 0) return 0;
-    return this.arena.page(version).doubles[unitOf(version) + 5] ?? 0;
+    if ((this.#partsOf(version) & HAS_LEASE) === 0) return 0;
+    return this.arena.page(version).doubles[unitOf(version) + LEASE_UNIT] ?? 0;
+  }
+
+  #headSizeOf(version: number): number {
+    const isWide = this.#sizeWordOf(version) >= WIDE;
+    return isWide ? wideHeadSizeOf(this.#partsOf(version)) : NARROW_HEAD_SIZE;
   }
 
   copyValue(version: number, target: Uint8Array, at: number): void {
-    const flags = this.#flagsOf(version);
-    const start = (unitOf(version) << 3) + headSizeOf(flags);
-    this.#copy.outOf(this.arena.page(version), start, flags & VALUE_SIZE_MASK, target, at);
+    const start = (unitOf(version) << 3) + this.#headSizeOf(version);
+    this.#copy.outOf(this.arena.page(version), start, this.valueSizeOf(version), target, at);
   }
 
   /** Its bytes where they are: until the version is freed. */
   viewOfValue(version: number): Uint8Array {
-    const flags = this.#flagsOf(version);
-    const start = (unitOf(version) << 3) + headSizeOf(flags);
+    const start = (unitOf(version) << 3) + this.#headSizeOf(version);
     const { buffer } = this.arena.page(version).bytes;
-    return new Uint8Array(buffer, start, flags & VALUE_SIZE_MASK);
+    return new Uint8Array(buffer, start, this.valueSizeOf(version));
   }
 
   /** Bytes that nobody changes ever: a copy, or the large value itself. */
   valueOf(version: number): Uint8Array {
-    const flags = this.#flagsOf(version);
     const view = this.viewOfValue(version);
-    return Arena.isAlone(headSizeOf(flags) + view.length) ? view : view.slice();
+    return Arena.isAlone(this.#headSizeOf(version) + view.length) ? view : view.slice();
   }
 
   /**
@@ -276,26 +344,28 @@ export class Records {
    */
   at(key: number, revision: number): number {
     let version = this.newestOf(key);
-    while (version !== 0) {
+    while (version !== 0 && this.modRevisionOf(version) > revision) {
+      const parts = this.#partsOf(version);
       const { words, doubles } = this.arena.page(version);
-      const unit = unitOf(version);
-      if ((doubles[unit + 1] ?? 0) <= revision) break;
-      const flags = words[(unit << 1) + 8] ?? 0;
-      const anchor = unit + ((flags & HAS_LEASE) === 0 ? 5 : 6);
+      const anchor = unitOf(version) + anchorUnitOf(parts);
       version =
-        (flags & HAS_ANCHOR) !== 0 && (doubles[anchor] ?? 0) > revision
+        (parts & HAS_ANCHOR) !== 0 && (doubles[anchor] ?? 0) > revision
           ? (words[(anchor << 1) + 2] ?? 0)
-          : (words[(unit << 1) + 6] ?? 0);
+          : this.olderOf(version);
     }
     return version;
   }
 }
 
-function headSizeOf(flags: number): number {
-  if ((flags & ~VALUE_SIZE_MASK) === 0) return VERSION_HEAD_SIZE;
+function wideHeadSizeOf(parts: number): number {
   return (
-    VERSION_LONG_HEAD_SIZE +
-    ((flags & HAS_LEASE) === 0 ? 0 : LEASE_SIZE) +
-    ((flags & HAS_ANCHOR) === 0 ? 0 : ANCHOR_SIZE)
+    WIDE_HEAD_SIZE +
+    ((parts & HAS_LEASE) === 0 ? 0 : LEASE_SIZE) +
+    ((parts & HAS_ANCHOR) === 0 ? 0 : ANCHOR_SIZE)
   );
+}
+
+/** Units from a wide version's begin to its anchor. */
+function anchorUnitOf(parts: number): number {
+  return (parts & HAS_LEASE) === 0 ? LEASE_UNIT : LEASE_UNIT + 1;
 }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, it } from "mocha";
 import type { Command, KeyValue } from "../../src/store/command.js";
 import { Leases } from "../../src/store/lease.js";
-import type { StateRow } from "../../src/store/state-row.js";
+import { RecordRow, stateRow, type StateRow } from "../../src/store/state-row.js";
 import { Store } from "../../src/store/store.js";
 import { VersionedMap } from "../../src/store/versioned-map.js";
 import { anyWholeRequest, LIMITS } from "./any-request.js";
@@ -189,6 +189,43 @@ describe("the versions of a key", () => {
     }
     const { changes } = store.history(key, { ...EVERYTHING, order: "newest-first" });
     assert.equal(changes.length, store.revision - store.compactedRevision + 1);
+  });
+
+  it("are what they were where their numbers and sizes outgrow 15, 16 and 32 bits", () => {
+    const key = bytes("key");
+    for (const revision of [5, 2 ** 32 - 3, 2 ** 32, 2 ** 52]) {
+      for (const version of [1, 2 ** 15 - 3, 2 ** 15, 2 ** 40]) {
+        for (const size of [0, 100, 2 ** 16 - 2, 2 ** 16, 70_000]) {
+          const map = new VersionedMap(new Leases());
+          map.restoreRevisions(revision, revision);
+          const value = new Uint8Array(size).fill(1);
+          const numbers = { createRevision: 2, modRevision: revision, version };
+          const first = new RecordRow();
+          first.set(stateRow("key", { key, value, ...numbers }));
+          map.restoreKey(first);
+          const wanted: KeyValue[] = [];
+          for (let i = 0; i < 6; i++) {
+            map.begin(1);
+            const next = new Uint8Array(size + i).fill(i);
+            map.put(key, 0, key.length, next, 0, next.length, 0);
+            map.end();
+            wanted.push({
+              key,
+              value: next,
+              createRevision: 2,
+              modRevision: revision + 1 + i,
+              version: version + 1 + i,
+            });
+          }
+          wanted.forEach((each, i) => {
+            assert.deepEqual(map.at(key, revision + 1 + i), each);
+          });
+          const { value: kept, ...others } = map.at(key, revision) ?? assert.fail("it is there");
+          assert.deepEqual(others, { key, ...numbers });
+          assert.ok(Buffer.from(kept).equals(value));
+        }
+      }
+    }
   });
 
   it("cost memory only while they are kept", () => {
