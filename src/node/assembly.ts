@@ -187,7 +187,7 @@ function raftOptions({
     inflightSizeMax: 16 * 1024 * 1024,
     uncommittedSizeMax: 64 * 1024 * 1024,
     applySizeMax: APPLY_SIZE_MAX,
-    cacheSizeMax: 16 * 1024 * 1024,
+    cacheSizeMax: 4 * 1024 * 1024,
     configurationIndex: restored?.configurationIndex ?? LogIndex(0),
     incarnation: identity.incarnationId,
     snapshots,

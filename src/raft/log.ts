@@ -34,6 +34,9 @@ interface Flush {
   lastIndex: number;
 }
 
+/** So small a part of the tail's entries may be let go and still there. */
+const DEAD_PART = 8;
+
 export class RaftLog {
   readonly #reader: LogReader;
   readonly #cacheSizeMax: number;
@@ -229,8 +232,8 @@ export class RaftLog {
       this.#tailStart += 1;
       this.#tailFirst += 1;
     }
-    // Half of the array is dead: one copy pays for as many steps as it removes.
-    if (this.#tailStart * 2 > this.#tail.length) {
+    // A copy of the array pays for the steps it removes; what is let go is held until then.
+    if (this.#tailStart * DEAD_PART > this.#tail.length) {
       this.#tail = this.#tail.slice(this.#tailStart);
       this.#tailStart = 0;
     }
