@@ -5,13 +5,16 @@ import type { WorkloadName } from "../load/workload.js";
 import { awaitQuiet } from "../processor-time.js";
 import { runLoad, type Measured } from "../run-load.js";
 import { startBalsa, type BalsaOptions } from "../systems/balsa.js";
+import { startCeiling } from "../systems/ceiling.js";
 import { etcdVersion, startEtcd } from "../systems/etcd.js";
 import { natsVersion, startNats } from "../systems/nats.js";
 import { redisVersion, startRedis } from "../systems/redis.js";
 import type { System, SystemName } from "../systems/system.js";
 import { VALUE_SIZE } from "./settings.js";
 
-const PACKAGES: Readonly<Record<Exclude<SystemName, "balsa">, string>> = {
+type Installed = Exclude<SystemName, "balsa" | "ceiling">;
+
+const PACKAGES: Readonly<Record<Installed, string>> = {
   etcd: "etcd-server",
   redis: "redis-server",
   "redis-wait": "redis-server",
@@ -50,6 +53,7 @@ export async function startPeer(
   say: (line: string) => void,
 ): Promise<System | undefined> {
   const place = path.join(directory, name);
+  if (name === "ceiling") return startCeiling(place);
   const version = versionOf(name);
   if (version === undefined) {
     say(`!! ${name} is NOT INSTALLED and left out: nothing is compared with it.`);
@@ -68,7 +72,7 @@ export async function startPeer(
   }
 }
 
-function versionOf(name: Exclude<SystemName, "balsa">): string | undefined {
+function versionOf(name: Installed): string | undefined {
   if (name === "etcd") return etcdVersion();
   return name === "nats" ? natsVersion() : redisVersion();
 }

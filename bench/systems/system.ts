@@ -1,7 +1,7 @@
 /** A system under load: its processes, where to send requests, and what its answers are worth. */
 import type { Dialect } from "../load/job.js";
 
-export const SYSTEM_NAMES = ["balsa", "etcd", "redis", "redis-wait", "nats"] as const;
+export const SYSTEM_NAMES = ["balsa", "etcd", "redis", "redis-wait", "nats", "ceiling"] as const;
 export type SystemName = (typeof SYSTEM_NAMES)[number];
 
 export interface System {
