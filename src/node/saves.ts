@@ -20,6 +20,7 @@ import type { FileSystem } from "../storage/file-system.js";
 import type { LogBase } from "../storage/log-storage.js";
 import { readSnapshots } from "../storage/offline-snapshots.js";
 import { SavedSnapshotFile } from "../storage/saved-snapshot.js";
+import { shortage } from "../storage/shortage.js";
 import type { StateView } from "../store/state-view.js";
 import type { Store } from "../store/store.js";
 import type { Clock } from "./clock.js";
@@ -75,9 +76,11 @@ export class Saves implements SnapshotService {
     this.#slices = new Slices(parts.clock);
   }
 
+  /** @throws {DatabaseError} BUSY, STORAGE_FAILED */
   held(): readonly HeldSnapshot[] {
     const { fileSystem, dataDirectory } = this.#parts;
-    return readSnapshots(fileSystem, dataDirectory).map(({ head, endChecksum, size }) => {
+    const snapshots = reading(() => readSnapshots(fileSystem, dataDirectory));
+    return snapshots.map(({ head, endChecksum, size }) => {
       const { index, term, checksum } = head;
       return { index, term, checksum, stateChecksum: endChecksum, size };
     });
@@ -101,11 +104,12 @@ export class Saves implements SnapshotService {
     });
   }
 
+  /** @throws {DatabaseError} STORAGE_FAILED */
   readSaved(index: number, offset: number, sizeMax: number): Uint8Array | undefined {
     const kept = this.#kept;
     if (kept?.saved.index !== index) return undefined;
     kept.lastReadAt = this.#parts.clock.now();
-    return kept.file.read(offset, sizeMax);
+    return reading(() => kept.file.read(offset, sizeMax));
   }
 
   /** Called with every tick. */
@@ -219,6 +223,20 @@ function attempt(work: () => void): DatabaseError | undefined {
     const text = error instanceof Error ? error.message : String(error);
     const message = `the snapshot could not be written for saving: ${text}`;
     return new DatabaseError("STORAGE_FAILED", message, { cause: error });
+  }
+}
+
+/** What the disk says no to is the asker's failure, never the node's. */
+function reading<T>(look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof DatabaseError || error instanceof AssertionError) throw error;
+    const short = shortage(error, "reading snapshots");
+    if (short !== undefined) throw short;
+    const text = error instanceof Error ? error.message : String(error);
+    const message = `the snapshots could not be read: ${text}`;
+    throw new DatabaseError("STORAGE_FAILED", message, { cause: error });
   }
 }
 

@@ -183,6 +183,20 @@ describe("saves", () => {
     assert.equal(answers[2]?.[0]?.code, "STORAGE_FAILED");
   });
 
+  it("answer a disk that refuses to be read with an error for the asker, not for the node", () => {
+    ask();
+    clock.run();
+    const index = answers[0]?.[1]?.index ?? 0;
+    const name = `${"0".repeat(20)}-${"0".repeat(20)}.avro`;
+    fileSystem.open(`/data/snapshots/${name}`, "create").close();
+    fileSystem.fail(({ kind }) => (kind === "open" ? "EMFILE" : undefined));
+    assert.throws(() => saves.held(), { name: "DatabaseError", code: "BUSY" });
+    fileSystem.fail(({ kind }) => (kind === "read" ? "EIO" : undefined));
+    assert.throws(() => saves.held(), { name: "DatabaseError", code: "STORAGE_FAILED" });
+    const read = (): unknown => saves.readSaved(index, 0, 1);
+    assert.throws(read, { name: "DatabaseError", code: "STORAGE_FAILED" });
+  });
+
   it("go when nobody has read of them for a minute", () => {
     ask();
     clock.run();
