@@ -53,8 +53,10 @@ export interface NodeParts {
   readonly notice: (line: string) => void;
 }
 
-/** Bytes of writes that may wait for a block; beyond it BUSY. */
-const QUEUED_SIZE_MAX = 64 * 1024 * 1024;
+/** Bytes of writes that may wait for a block, here or at the leader; beyond it BUSY. */
+const UNPLACED_SIZE_MAX = 64 * 1024 * 1024;
+/** And how many: the smallest costs some 700 bytes while it waits. */
+const UNPLACED_COUNT_MAX = 2 ** 19;
 
 interface PendingStatus {
   readonly deadline: number;
@@ -125,11 +127,12 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #overload(): DatabaseError | undefined {
-    const queued = this.#parts.driver.requests.queuedSize;
-    if (queued < QUEUED_SIZE_MAX) return undefined;
+    const { unplacedSize, unplacedCount } = this.#parts.driver.requests;
+    if (unplacedSize < UNPLACED_SIZE_MAX && unplacedCount < UNPLACED_COUNT_MAX) return undefined;
     return new DatabaseError(
       "BUSY",
-      `${queued} bytes of writes are waiting (limit ${QUEUED_SIZE_MAX}): nothing was applied, try again`,
+      `${unplacedCount} writes of ${unplacedSize} bytes are waiting (limits ${UNPLACED_COUNT_MAX} and ` +
+        `${UNPLACED_SIZE_MAX}): nothing was applied, try again`,
     );
   }
 

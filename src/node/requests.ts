@@ -99,12 +99,23 @@ export class Requests {
   /** the same writes, by a hash of their requests' ids */
   readonly #forwardedPlaces = new Map<number, ForwardedPlace>();
   #forwardedCount = 0;
+  #forwardedSize = 0;
   readonly #placed = new Map<LogIndex, Placement[]>();
   /** no deadline of a write that is not settled is before this */
   #deadlineMin = Infinity;
 
   get queuedSize(): number {
     return this.#queuedSize;
+  }
+
+  /** Bytes of writes that no block holds, as far as is known here: what may grow while a leader is slow, or away. */
+  get unplacedSize(): number {
+    return this.#queuedSize + this.#forwardedSize;
+  }
+
+  /** How many they are. */
+  get unplacedCount(): number {
+    return this.queuedCount + this.#forwardedCount;
   }
 
   get queuedCount(): number {
@@ -184,6 +195,7 @@ export class Requests {
     this.#forwarded.set(id, forwarded);
     this.#forwardedCount += writes.length;
     writes.forEach((write, place) => {
+      this.#forwardedSize += write.size;
       assert(write.request.id.length === REQUEST_ID_SIZE, "a forwarded request has an id");
       this.#noteDeadline(write);
       const hash = hashOf(write.request.id, 0);
@@ -226,6 +238,7 @@ export class Requests {
     forwarded.writes[place] = undefined;
     forwarded.openCount -= 1;
     this.#forwardedCount -= 1;
+    this.#forwardedSize -= write.size;
     if (forwarded.openCount === 0) this.#forwarded.delete(forwarded.id);
     this.#forgetPlace(hashOf(write.request.id, 0), forwarded, place);
     return write;

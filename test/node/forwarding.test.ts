@@ -14,6 +14,7 @@ const IDS = ["n1", "n2", "n3"].map((id) => NodeId(id));
 class NotingNetwork extends SimulatedNetwork {
   readonly forwardIds: number[] = [];
   forwardedCount = 0;
+  losesForwards = false;
 
   override transmit(
     from: Parameters<SimulatedNetwork["transmit"]>[0],
@@ -23,6 +24,7 @@ class NotingNetwork extends SimulatedNetwork {
     if (message.kind === "forward") {
       this.forwardIds.push(message.id);
       this.forwardedCount += message.requests.length;
+      if (this.losesForwards) return;
     }
     super.transmit(from, to, message);
   }
@@ -114,5 +116,40 @@ describe("a node that forwards", () => {
     assert.equal(network.forwardedCount, 100);
     assert.ok(network.forwardIds.length >= 5, "at least one in each life");
     assert.equal(new Set(network.forwardIds).size, network.forwardIds.length);
+  });
+
+  it("says BUSY when the leader is heard but takes no more from it: what was sent there counts", () => {
+    const { network, nodes, until } = simulatedCluster();
+    until(() => nodes.some(({ parts }) => parts?.raft.role === "leader"));
+    const follower = nodes.find(({ parts }) => parts?.raft.role === "follower");
+    assert.ok(follower !== undefined);
+    until(() => follower.parts?.raft.leader !== undefined);
+    network.losesForwards = true;
+    const value = new Uint8Array(1024 * 1024);
+    const told: (string | undefined)[] = [];
+    const put = (): void => {
+      follower.parts?.node.execute(
+        {
+          id: new Uint8Array(0),
+          commands: [{ kind: "put", key: Buffer.from("k"), value, condition: "none" }],
+        },
+        15_000,
+        (error) => {
+          told.push(error?.code);
+        },
+      );
+    };
+    for (let i = 0; i < 64; i += 1) put();
+    until(() => network.forwardedCount === 64);
+    put();
+    until(() => told.length === 1);
+    assert.deepEqual(told, ["BUSY"]);
+    // What is given up makes room.
+    until(() => told.length === 65);
+    assert.deepEqual(new Set(told.slice(1)), new Set(["OUTCOME_UNKNOWN"]));
+    network.losesForwards = false;
+    put();
+    until(() => told.length === 66);
+    assert.equal(told.at(-1), undefined);
   });
 });

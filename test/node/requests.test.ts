@@ -211,6 +211,20 @@ describe("requests on their way", () => {
     assert.equal(told.get("queued")?.error?.code, "BUSY");
   });
 
+  it("count, with their bytes, until it is known where the log has them", () => {
+    const [a, b, c] = ["a", "b", "c"].map((id) => write(id, { size: 10, deadline: 10 }));
+    assert.ok(a !== undefined && b !== undefined && c !== undefined);
+    requests.enqueue(a);
+    requests.forwarded(1, [b, c], Term(1));
+    assert.deepEqual([requests.unplacedCount, requests.unplacedSize], [3, 30]);
+    requests.placed(LogIndex(3), Term(1), requests.takeForwardedRun(1, 0, 1));
+    assert.deepEqual([requests.unplacedCount, requests.unplacedSize], [2, 20]);
+    requests.putBack(requests.supersededBy(LogIndex(4), Term(2)));
+    assert.deepEqual([requests.unplacedCount, requests.unplacedSize], [2, 20]);
+    requests.expire(10, true);
+    assert.deepEqual([requests.unplacedCount, requests.unplacedSize], [0, 0]);
+  });
+
   it("end with the node: unsent ones provably, the others unknown", () => {
     requests.enqueue(write("queued"));
     requests.forwarded(1, [write("forwarded")], Term(1));
