@@ -254,17 +254,23 @@ class EmbeddedBackend implements Backend {
         watchAbort(signal, () => {
           pending.reject(abortedError(signal, requestId));
         });
-      begin((error, answer) => {
-        // Given up already: nobody waits for the answer.
-        if (!this.#pending.has(pending)) return;
-        if (answer === undefined) {
-          assert(error !== undefined, "a request ends with a result or an error");
-          pending.reject(withRequestId(error, requestId));
-          return;
-        }
+      try {
+        begin((error, answer) => {
+          // Given up already: nobody waits for the answer.
+          if (!this.#pending.has(pending)) return;
+          if (answer === undefined) {
+            assert(error !== undefined, "a request ends with a result or an error");
+            pending.reject(withRequestId(error, requestId));
+            return;
+          }
+          settle();
+          resolve(answer);
+        });
+      } catch (error) {
+        // The promise is rejected by what is thrown; nothing is under way.
         settle();
-        resolve(answer);
-      });
+        throw error;
+      }
     });
   }
 }

@@ -10,6 +10,7 @@ import { DatabaseError } from "../errors.js";
 import type { Lease, LeaseOptions } from "../lease.js";
 import type { OperationOptions } from "../database.js";
 import type { LeaseCommand, Request } from "../store/command.js";
+import { CLIENT_TIMEOUT_MS_MAX } from "../codec/client-message.js";
 import type { Backend } from "./backend.js";
 import { durationOf } from "./expiry.js";
 import { appliedResults } from "./rejection.js";
@@ -21,6 +22,8 @@ const ID_COUNT = 2 ** 47;
 const KEEP_SHARE = 1 / 3;
 /** How often a keep-alive that failed is tried again, as a share of the time to live. */
 const RETRY_SHARE = 1 / 12;
+/** Milliseconds; a longer timer of Node's ends at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Grants a lease. Asked again under the same id, it is granted once. */
 export async function grantLease(backend: Backend, options: LeaseOptions): Promise<Lease> {
@@ -109,7 +112,7 @@ class KeptLease implements Lease {
       () => {
         this.#look();
       },
-      Math.max(1, Math.min(this.#keeps ? inMs : leftMs, leftMs)),
+      Math.max(1, Math.min(this.#keeps ? inMs : leftMs, leftMs, TIMER_MS_MAX)),
     );
     // A lease does not keep a process alive; the process keeps the lease.
     this.#timer.unref();
@@ -128,7 +131,7 @@ class KeptLease implements Lease {
     }
     // The timer that is set meanwhile sees to it that the end is noticed in time.
     this.#schedule(leftMs);
-    this.keepAlive({ timeoutMs: leftMs }).then(
+    this.keepAlive({ timeoutMs: Math.min(leftMs, CLIENT_TIMEOUT_MS_MAX) }).then(
       () => {
         this.#schedule(this.ttlMs * KEEP_SHARE);
       },

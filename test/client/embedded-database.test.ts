@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, it } from "mocha";
 import { databaseOver } from "../../src/embedded.js";
 import { type DatabaseFixture, describeDatabaseContract } from "../database-contract.js";
@@ -26,6 +27,14 @@ function open(): Promise<DatabaseFixture> {
 describeDatabaseContract("embedded", open, { canStall: true, canPassTime: true });
 
 describe("client: the embedded database", () => {
+  it("what fails at once leaves nothing on the signal it was given", async () => {
+    await using db = databaseOver(new SingleNodeService(), () => Promise.resolve());
+    const { signal } = new AbortController();
+    const gone = { index: 99, term: 1, revision: 1, size: 10, fileChecksum: 1 };
+    await rejectsWith(db.readSaved(gone, 0, 10, { signal }), "INVALID_ARGUMENT");
+    assert.deepEqual(getEventListeners(signal, "abort"), []);
+  });
+
   it("a write given up after it was handed over is unknown, and may be applied", async () => {
     const service = new SingleNodeService();
     service.mood = "holding";
