@@ -1,4 +1,5 @@
 import { ConnectedCommand } from "../../src/console/base-command.js";
+import { withReasons } from "../../src/console/status-reasons.js";
 import { statusLines } from "../../src/console/status-table.js";
 
 export default class ClusterStatusCommand extends ConnectedCommand {
@@ -13,7 +14,9 @@ export default class ClusterStatusCommand extends ConnectedCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(ClusterStatusCommand);
-    const status = await this.withDatabase(flags, (database) => database.status());
+    const status = await withReasons(
+      await this.withDatabase(flags, (database) => database.status()),
+    );
     if (flags.json) await this.output.json(status);
     else for (const line of statusLines(status)) await this.output.line(line);
     if (status.leader === null)

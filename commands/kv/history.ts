@@ -24,11 +24,14 @@ export default class KvHistory extends ConnectedCommand {
     const order = flags["oldest-first"] ? "oldest-first" : "newest-first";
     await this.withDatabase(flags, async (database) => {
       const options = { order, ...(flags.limit !== undefined && { limit: flags.limit }) } as const;
+      let count = 0;
       for await (const change of database.history(key, options)) {
+        count += 1;
         if (flags.json) await this.output.json(changeJson(change));
         else await this.output.line(changeLine(change));
       }
       await this.output.flush();
+      if (count === 0) this.note(`no change of "${args.key}" is kept`);
     });
   }
 }

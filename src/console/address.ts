@@ -11,17 +11,24 @@ export interface Address {
 
 const ADDRESS = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)):(\d{1,5})$/;
 const PORT_MAX = 65_535;
+/** What names addresses that clients reach; anything else those of nodes among themselves. */
+const FOR_CLIENTS: ReadonlySet<string> = new Set(["--endpoints", "--client", "BALSA_ENDPOINTS="]);
 const WILDCARDS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 
-/** @throws {CommandError} usage, when the text is no address; `what` names where it stood */
+/** @throws {CommandError} usage, when the text is no address; `what` names where it stood, `n1=` what was before it */
 export function parseAddress(text: string, what: string): Address {
   const match = ADDRESS.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port < 1 || port > PORT_MAX) {
     const why = match === null ? "is not HOST:PORT" : `has no port from 1 to ${PORT_MAX}`;
-    throw usageError(`${what} "${text}" ${why}`, `${what} 127.0.0.1:13141 (IPv6: [::1]:13141)`);
+    const example = told(what, `127.0.0.1:${FOR_CLIENTS.has(what) ? 14_141 : 13_141}`);
+    throw usageError(`${told(what, `"${text}"`)} ${why}`, `${example} (IPv6: [::1]:13141)`);
   }
   return { host: match[1] ?? match[2] ?? "", port, text };
+}
+
+function told(what: string, text: string): string {
+  return what.endsWith("=") ? `${what}${text}` : `${what} ${text}`;
 }
 
 /** A comma-separated list, at least one, each once. */
@@ -34,7 +41,8 @@ export function parseEndpoints(text: string, what = "--endpoints"): readonly Add
       return parseAddress(bare, what);
     });
   if (addresses.length === 0) {
-    throw usageError(`${what} names no address`, `${what} 127.0.0.1:14141,127.0.0.1:14142`);
+    const name = what.replace(/=$/, "");
+    throw usageError(`${name} names no address`, told(what, "127.0.0.1:14141,127.0.0.1:14142"));
   }
   return addresses.filter(
     (one, at) => addresses.findIndex(({ text: same }) => same === one.text) === at,

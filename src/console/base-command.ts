@@ -28,6 +28,7 @@ import { Output, OutputClosed } from "./output.js";
 import { tellFailure } from "./tell.js";
 
 const DEFAULT_ENDPOINT = "127.0.0.1:14141";
+const ENDPOINTS_VARIABLE = "BALSA_ENDPOINTS";
 
 export abstract class BaseCommand extends Command {
   static override baseFlags = {
@@ -159,7 +160,7 @@ export abstract class ConnectedCommand extends BaseCommand {
       description: "client addresses of nodes, host:port,…; any of them will do",
       helpGroup: "GLOBAL",
       helpValue: "H:P,…",
-      env: "BALSA_ENDPOINTS",
+      env: ENDPOINTS_VARIABLE,
       default: DEFAULT_ENDPOINT,
     }),
     timeout: string({
@@ -175,7 +176,10 @@ export abstract class ConnectedCommand extends BaseCommand {
     flags: ConnectionFlags,
     use: (database: RemoteDatabase) => Promise<T>,
   ): Promise<T> {
-    const endpoints = parseEndpoints(flags.endpoints).map(({ text }) => text);
+    const isFromEnvironment =
+      !this.given("endpoints") && process.env[ENDPOINTS_VARIABLE] === flags.endpoints;
+    const where = isFromEnvironment ? `${ENDPOINTS_VARIABLE}=` : "--endpoints";
+    const endpoints = parseEndpoints(flags.endpoints, where).map(({ text }) => text);
     const timeoutMs = parseDuration(flags.timeout, "--timeout");
     const { connect } = await import("../client/remote-database.js");
     const database = connect({

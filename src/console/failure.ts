@@ -87,6 +87,20 @@ const TRY_BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
   ADDRESS_UNAVAILABLE: "free the port, or choose another --peer or --client address",
 };
 
+/** What the machine says no to, outside of a node. */
+const TRY_BY_SYSTEM_CODE: Readonly<Record<string, string>> = {
+  ENOENT: "another path, or make its directory first",
+  ENOTDIR: "another path: a part of this one is no directory",
+  EISDIR: "another path: this one is a directory",
+  EACCES: "another path, or one that this user may use",
+  EPERM: "another path, or one that this user may use",
+  EROFS: "another path: this file system cannot be written to",
+  ENOSPC: "make room on the disk, or give another path",
+};
+
+/** What oclif puts above a list of what is wrong. */
+const HEADING = /^The following errors? occurred:$/;
+
 /** A failure as it is told, whatever it began as. */
 export interface Failure {
   /** an ErrorCode, or NOT_FOUND, or UNEXPECTED, or a system error's own (ENOENT) */
@@ -159,7 +173,7 @@ export function failureOf(error: unknown, commandLine: string): Failure {
       stack,
     };
   }
-  if (error instanceof DatabaseError) return ofDatabaseError(error);
+  if (error instanceof DatabaseError) return ofDatabaseError(error, commandLine);
   if (error instanceof Error) {
     const usageExit = oclifExit(error);
     if (usageExit !== undefined) return ofUsage(error, usageExit, commandLine);
@@ -168,7 +182,7 @@ export function failureOf(error: unknown, commandLine: string): Failure {
   return ofUnexpected(new Error(String(error)));
 }
 
-function ofDatabaseError(error: DatabaseError): Failure {
+function ofDatabaseError(error: DatabaseError, commandLine: string): Failure {
   const unknown = error.outcome === "unknown";
   const request = error.requestId === undefined ? "" : ` ${error.requestId}`;
   return {
@@ -182,9 +196,13 @@ function ofDatabaseError(error: DatabaseError): Failure {
     revisions: error.revisions,
     tryThis: unknown
       ? `find out whether it was applied: balsa kv outcome${request}, or read the key`
-      : TRY_BY_CODE[error.code],
+      : (TRY_BY_CODE[error.code] ?? helpFor(error.code, commandLine)),
     stack: error.stack,
   };
+}
+
+function helpFor(code: ErrorCode, commandLine: string): string | undefined {
+  return code === "INVALID_ARGUMENT" ? `${commandLine} --help` : undefined;
 }
 
 /** oclif's own errors (unknown flag, missing argument, unknown command) carry the code to exit with. */
@@ -201,10 +219,12 @@ function ofUsage(error: Error, exitCode: number, commandLine: string): Failure {
     .split("\n")
     .map((line) => line.trim().replaceAll(/\s+/g, " "))
     .filter((line) => line !== "" && line !== "See more help with --help");
-  const [first = "wrong usage", ...rest] = lines;
+  // What it says above its list says nothing.
+  const told = lines.length > 1 ? lines.filter((line) => !HEADING.test(line)) : lines;
+  const [first = "wrong usage", ...rest] = told;
   return {
     code: "INVALID_ARGUMENT",
-    message: rest.length === 0 ? first : `${first} ${rest.join("; ")}`,
+    message: inOurWords(rest.length === 0 ? first : `${first} ${rest.join("; ")}`),
     exitCode,
     retryable: false,
     outcome: "not-applied",
@@ -212,6 +232,17 @@ function ofUsage(error: Error, exitCode: number, commandLine: string): Failure {
     tryThis: `${commandLine} --help`,
     stack: undefined,
   };
+}
+
+/** oclif names commands by colons, flags without dashes, and what it did instead of what is wrong. */
+function inOurWords(message: string): string {
+  return message
+    .replace(
+      /^command (\S+) not found$/,
+      (_, id: string) => `there is no command "${id.replaceAll(":", " ")}"`,
+    )
+    .replace(/\bMissing required flag (?=\w)/g, "Missing required flag --")
+    .replace(/^Parsing (--\S+) Expected /, "$1: expected ");
 }
 
 function ofUnexpected(error: Error): Failure {
@@ -224,7 +255,9 @@ function ofUnexpected(error: Error): Failure {
     outcome: "unknown",
     requestId: undefined,
     tryThis:
-      code === "UNEXPECTED" ? "BALSA_DEBUG=1 in front of the command, for the stack" : undefined,
+      code === "UNEXPECTED"
+        ? "BALSA_DEBUG=1 in front of the command, for the stack"
+        : TRY_BY_SYSTEM_CODE[code],
     stack: error.stack,
   };
 }

@@ -141,10 +141,9 @@ export class ClientDoor implements AsyncDisposable {
       });
     } catch (error) {
       clearInterval(this.#sweep);
-      const reason = error instanceof Error ? error.message : String(error);
       throw new DatabaseError(
         "ADDRESS_UNAVAILABLE",
-        `cannot listen for clients on ${host}:${port}: ${reason}`,
+        `cannot listen for clients on ${host}:${port}: ${whyNot(error)}`,
         { cause: error },
       );
     }
@@ -264,6 +263,12 @@ export class ClientDoor implements AsyncDisposable {
     for (const each of connections) each.flush();
     if (this.#toFlush.length === 0) this.#host.arena.reset();
   }
+}
+
+function whyNot(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const isTaken = "code" in error && error.code === "EADDRINUSE";
+  return isTaken ? "another process listens there: stop it, or choose another port" : error.message;
 }
 
 /** In Redis' words: half of the clients understand them, and so does whoever looks. */

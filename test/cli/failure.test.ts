@@ -89,10 +89,39 @@ describe("failures", () => {
     assert.equal(failure.tryThis, "balsa kv get --help");
   });
 
+  const usage: readonly { readonly oclif: string; readonly told: string }[] = [
+    { oclif: "command kv:pet:a not found", told: 'there is no command "kv pet a"' },
+    {
+      oclif: "The following error occurred:\n  Missing required flag cluster",
+      told: "Missing required flag --cluster",
+    },
+    {
+      oclif:
+        "The following errors occurred:\n  Missing required flag cluster\n  Missing required flag id",
+      told: "Missing required flag --cluster Missing required flag --id",
+    },
+    {
+      oclif: "Parsing --limit \n\tExpected an integer but received: abc",
+      told: "--limit: expected an integer but received: abc",
+    },
+  ];
+  for (const { oclif, told } of usage) {
+    it(`oclif's "${oclif.split("\n")[0] ?? ""}" is told as: ${told}`, () => {
+      const error = Object.assign(new Error(oclif), { oclif: { exit: 2 } });
+      assert.equal(failureOf(error, "balsa").message, told);
+    });
+  }
+
+  it("a wrong argument that says nothing of what to do points to the command's help", () => {
+    const error = new DatabaseError("INVALID_ARGUMENT", "/etc is no data directory");
+    assert.equal(failureOf(error, "balsa log verify").tryThis, "balsa log verify --help");
+  });
+
   it("anything else is unexpected and keeps a system error's code", () => {
     const error = Object.assign(new Error("no space left"), { code: "ENOSPC" });
     const failure = failureOf(error, "balsa");
     assert.equal(failure.code, "ENOSPC");
+    assert.match(failure.tryThis ?? "", /make room/);
     assert.equal(failure.exitCode, 1);
     assert.equal(failureOf("text", "balsa").message, "text");
   });

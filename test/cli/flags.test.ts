@@ -4,7 +4,7 @@ import { describe, it } from "mocha";
 import { collides, parseAddress, parseEndpoints } from "../../src/console/address.js";
 import { planDevCluster, shellLine } from "../../src/console/dev-cluster.js";
 import { parseDuration } from "../../src/console/duration.js";
-import { CommandError } from "../../src/console/failure.js";
+import { CommandError, failureOf } from "../../src/console/failure.js";
 import { nodeStartOf, type NodeFlags } from "../../src/console/node-flags.js";
 
 /** A usage error, with something to do about it, that says `what`. */
@@ -90,6 +90,22 @@ describe("addresses", () => {
     assert.throws(() => parseEndpoints(" , "), usage(/no address/));
   });
 
+  it("a wrong one is told with where it stood, and an example of its own kind", () => {
+    const told = (what: string): readonly [string, string | undefined] => {
+      const { message, tryThis } = failureOf(
+        thrownBy(() => parseAddress("x", what)),
+        "balsa",
+      );
+      return [message, tryThis?.split(" (")[0]];
+    };
+    assert.deepEqual(told("--peer"), ['--peer "x" is not HOST:PORT', "--peer 127.0.0.1:13141"]);
+    assert.deepEqual(told("n4="), ['n4="x" is not HOST:PORT', "n4=127.0.0.1:13141"]);
+    assert.deepEqual(told("BALSA_ENDPOINTS="), [
+      'BALSA_ENDPOINTS="x" is not HOST:PORT',
+      "BALSA_ENDPOINTS=127.0.0.1:14141",
+    ]);
+  });
+
   it("a wildcard collides with every address of its port", () => {
     const at = (text: string) => parseAddress(text, "x");
     assert.equal(collides(at("0.0.0.0:1"), at("127.0.0.1:1")), true);
@@ -97,6 +113,15 @@ describe("addresses", () => {
     assert.equal(collides(at("127.0.0.1:2"), at("127.0.0.1:1")), false);
   });
 });
+
+function thrownBy(act: () => void): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail("nothing was thrown");
+}
 
 const three = "n1=127.0.0.1:13141,n2=127.0.0.1:13142,n3=127.0.0.1:13143";
 const sound: NodeFlags = {
