@@ -1,4 +1,4 @@
-// Lives of the house in a directory, from a seed to another, until one fails. One JSON line at the end.
+// Lives of the house in a directory, from a seed to another, until one fails. A line of JSON for each.
 import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -14,12 +14,14 @@ for (let seed = Number(from); seed <= Number(seeds); seed += 1) {
     seed,
     durationMs: seed % 2 === 0 ? 5000 : 2500,
   });
-  if (failure === undefined) continue;
+  if (failure === undefined) {
+    process.stdout.write(`${JSON.stringify({ seeds: seed })}\n`);
+    continue;
+  }
   const [first = ""] = failure.message.split("\n");
   process.stdout.write(`${JSON.stringify({ seeds: seed, found: kindOf(first) })}\n`);
   process.exit(0);
 }
-process.stdout.write(`${JSON.stringify({ seeds: Number(seeds) })}\n`);
 
 /** The name of the check, without the particulars of the life. */
 function kindOf(line) {
