@@ -30,6 +30,7 @@ import type {
 } from "../raft/types.js";
 import type { Request } from "../store/command.js";
 import { encodeConfiguration, parseConfiguration } from "./configuration.js";
+import { RecentChecksums } from "./recent-checksums.js";
 import { checkRequestRows, readRequest } from "./request-reader.js";
 import { writeRequest } from "./request-row.js";
 import {
@@ -54,6 +55,7 @@ const EMPTY = new Uint8Array(0);
 const NO_POSITION = { index: 0, term: 0 };
 
 const writer = new RowWriter();
+const recent = new RecentChecksums();
 
 /** Makes a block of the rows in `writer`: head before them, checksum within, copied to its exact size. */
 function sealRows(previousChecksum: number): {
@@ -71,6 +73,7 @@ function sealRows(previousChecksum: number): {
   block.set(rows, headSize);
   const checksum = checksumOf(block, headSize, previousChecksum);
   new DataView(block.buffer).setUint32(headSize + 1, checksum);
+  recent.note(block, previousChecksum, checksum);
   return { block, checksum };
 }
 
@@ -123,7 +126,8 @@ export function entrySealer(now: () => number): EntrySealer {
 
 /** The checksum a whole block's bytes give behind `previousChecksum`, whatever it claims itself. */
 export function blockChecksum(block: Uint8Array, previousChecksum: number): number {
-  return checksumOf(block, readHead(block, 0).dataOffset, previousChecksum);
+  const known = recent.find(block, previousChecksum);
+  return known ?? checksumOf(block, readHead(block, 0).dataOffset, previousChecksum);
 }
 
 /** How one can fail to read a block. */
@@ -202,6 +206,7 @@ export function readBlock(bytes: Uint8Array, offset: number, previousChecksum: n
       const reason = `the checksum is ${hex(wanted)}, the bytes give ${hex(checksum)}`;
       return { kind: "fault", fault: "checksum", reason };
     }
+    recent.note(block, previousChecksum, checksum);
     const { index, term } = reader;
     if (index < 1) throw new MalformedRow("malformed", "an entry's index is at least 1");
     if (term < 1) throw new MalformedRow("malformed", "an entry's term is at least 1");

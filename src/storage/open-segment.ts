@@ -13,10 +13,10 @@ import type { File, FileSystem } from "./file-system.js";
 import type { FreshFile } from "./fresh-files.js";
 import { MARKER_SIZE } from "./segment.js";
 import {
-  encodeWitness,
   WITNESS_PAGE_SIZE,
   WITNESS_SLOT_SIZE,
   TrailingZeros,
+  WitnessEncoder,
   type Witness,
 } from "./witness.js";
 
@@ -56,7 +56,7 @@ export class OpenSegment {
   path: string;
   readonly file: File;
   readonly #fileSize: number;
-  readonly #marker: Uint8Array;
+  readonly #witness: WitnessEncoder;
   /** everything before it is durable */
   #durableEnd: number;
   #end: number;
@@ -82,7 +82,7 @@ export class OpenSegment {
     this.path = path;
     this.file = fresh.file;
     this.#fileSize = fresh.size;
-    this.#marker = marker;
+    this.#witness = new WitnessEncoder(fresh.size, marker);
     this.#end = end;
     this.#spoiledEnd = end;
     this.#durableEnd = end;
@@ -264,11 +264,7 @@ export class OpenSegment {
   #writeWitness(witness: Omit<Witness, "generation">): void {
     this.#generation += 1;
     this.#writtenSlot = 1 - this.#syncedSlot;
-    const record = encodeWitness(
-      { generation: this.#generation, ...witness },
-      this.#fileSize,
-      this.#marker,
-    );
+    const record = this.#witness.encode({ generation: this.#generation, ...witness });
     this.file.write(record, this.capacity + this.#writtenSlot * WITNESS_SLOT_SIZE);
   }
 

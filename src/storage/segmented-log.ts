@@ -176,9 +176,11 @@ export class SegmentedLog implements LogStorage {
   }
 
   #assertNext(entry: Entry, staged: Entry | undefined): void {
+    const { base } = this.#chain;
+    const last = this.#chain.segments.at(-1)?.index;
     const lastIndex = staged?.index ?? this.lastIndex;
-    const lastTerm = staged?.term ?? this.term(this.lastIndex);
-    const lastChecksum = staged?.checksum ?? this.checksum(this.lastIndex);
+    const lastTerm = staged?.term ?? last?.lastTerm ?? base.previousTerm;
+    const lastChecksum = staged?.checksum ?? last?.lastChecksum ?? base.previousChecksum;
     assert(entry.index === lastIndex + 1, "entries are appended without a gap");
     assert(entry.term >= lastTerm, "terms do not decrease");
     assert(

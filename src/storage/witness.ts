@@ -45,6 +45,8 @@ export const WITNESS_SLOT_SIZE = 512;
 export const SECTOR_SIZE = 512;
 
 const RECORD_SIZE = 52;
+/** of the checksum, which covers what is before it */
+const SEAL_OFFSET = 48;
 const MAGIC = 0x424c5357;
 const VERSION = 1;
 
@@ -59,18 +61,30 @@ export interface Witness {
   readonly trailingZeros: number;
 }
 
-export function encodeWitness(witness: Witness, fileSize: number, marker: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(RECORD_SIZE);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, MAGIC);
-  view.setUint16(4, VERSION);
-  setUint64(view, 8, witness.generation);
-  setUint64(view, 16, fileSize);
-  setUint64(view, 24, witness.durableEnd);
-  setUint64(view, 32, witness.batchEnd);
-  setUint64(view, 40, witness.trailingZeros);
-  view.setUint32(48, crc32(bytes.subarray(0, 48), crc32(marker)));
-  return bytes;
+/** Encodes the records of one segment into one buffer. */
+export class WitnessEncoder {
+  readonly #bytes = new Uint8Array(RECORD_SIZE);
+  readonly #view = new DataView(this.#bytes.buffer);
+  readonly #sealed = this.#bytes.subarray(0, SEAL_OFFSET);
+  readonly #seed: number;
+
+  constructor(fileSize: number, marker: Uint8Array) {
+    this.#seed = crc32(marker);
+    this.#view.setUint32(0, MAGIC);
+    this.#view.setUint16(4, VERSION);
+    setUint64(this.#view, 16, fileSize);
+  }
+
+  /** Valid until the next call. */
+  encode(witness: Witness): Uint8Array {
+    const view = this.#view;
+    setUint64(view, 8, witness.generation);
+    setUint64(view, 24, witness.durableEnd);
+    setUint64(view, 32, witness.batchEnd);
+    setUint64(view, 40, witness.trailingZeros);
+    view.setUint32(SEAL_OFFSET, crc32(this.#sealed, this.#seed));
+    return this.#bytes;
+  }
 }
 
 /** The newest readable record of a page (the last 4096 bytes of a file of `fileSize`), or undefined. */
@@ -93,7 +107,8 @@ function decodeRecord(slot: Uint8Array, fileSize: number, marker: Uint8Array): W
   if (slot.length < RECORD_SIZE) return undefined;
   const view = new DataView(slot.buffer, slot.byteOffset, RECORD_SIZE);
   if (view.getUint32(0) !== MAGIC || view.getUint16(4) !== VERSION) return undefined;
-  if (view.getUint32(48) !== crc32(slot.subarray(0, 48), crc32(marker))) return undefined;
+  const sealed = slot.subarray(0, SEAL_OFFSET);
+  if (view.getUint32(SEAL_OFFSET) !== crc32(sealed, crc32(marker))) return undefined;
   if (getUint64(view, 16) !== fileSize) return undefined;
   return {
     generation: getUint64(view, 8),

@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "mocha";
 import {
-  encodeWitness,
   readWitness,
   TAIL_VERDICTS,
   tailCase,
@@ -14,6 +13,7 @@ import {
   type TailFacts,
   type TailVerdict,
   type Witness,
+  WitnessEncoder,
 } from "../../src/storage/witness.js";
 import { randomOf } from "./entries.js";
 
@@ -33,10 +33,14 @@ function page(...records: readonly (Uint8Array | undefined)[]): Uint8Array {
   return bytes;
 }
 
+function encoded(witness: Witness): Uint8Array {
+  return new WitnessEncoder(8192, MARKER).encode(witness);
+}
+
 describe("a witness", () => {
   it("reads back from either slot, the newer one first", () => {
     const older = { ...WITNESS, generation: WITNESS.generation - 1, durableEnd: 1 };
-    const [a, b] = [encodeWitness(WITNESS, 8192, MARKER), encodeWitness(older, 8192, MARKER)];
+    const [a, b] = [encoded(WITNESS), encoded(older)];
     assert.deepEqual(readWitness(page(a, b), 8192, MARKER), WITNESS);
     assert.deepEqual(readWitness(page(b, a), 8192, MARKER), WITNESS);
     assert.deepEqual(readWitness(page(undefined, b), 8192, MARKER), older);
@@ -44,7 +48,7 @@ describe("a witness", () => {
   });
 
   it("is none for another file, another size, or with a flipped bit", () => {
-    const record = encodeWitness(WITNESS, 8192, MARKER);
+    const record = encoded(WITNESS);
     assert.equal(readWitness(page(record), 12288, MARKER), undefined);
     assert.equal(readWitness(page(record), 8192, new Uint8Array(16)), undefined);
     for (let bit = 0; bit < record.length * 8; bit++) {
