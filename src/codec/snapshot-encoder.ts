@@ -3,6 +3,7 @@
  * with room before them for the block's count and size, which are known last.
  */
 import { crc32 } from "node:zlib";
+import { LiveRow } from "../store/live-row.js";
 import type { StateRow } from "../store/state-row.js";
 import { writeLong } from "./row.js";
 import {
@@ -19,8 +20,6 @@ const ROOM = 20;
 /** bytes of a row beside its byte strings, at most: ten numbers and a checksum */
 const ROW_OVERHEAD_MAX = 104;
 const END = SNAPSHOT_KINDS.length - 1;
-/** bytes; shorter strings are copied one byte after another, which is faster than a call */
-const LOOP_SIZE_MAX = 24;
 
 /** Makes the blocks of one snapshot, each chained to the one before. */
 export class SnapshotEncoder {
@@ -40,11 +39,23 @@ export class SnapshotEncoder {
   /** @returns a whole block when enough is gathered, valid until the next call */
   add(row: StateRow): Uint8Array | undefined {
     this.#rowCount += 1;
-    const { key, value, id } = row;
-    this.#begin(SNAPSHOT_KINDS.indexOf(row.kind), key.length + value.length + id.length);
-    this.#bytesField(key);
-    this.#bytesField(value);
-    this.#bytesField(id);
+    const kind = SNAPSHOT_KINDS.indexOf(row.kind);
+    if (row instanceof LiveRow) {
+      this.#begin(kind, row.keySize + row.valueSize);
+      this.#long(row.keySize);
+      row.copyKey(this.#bytes, this.#end);
+      this.#end += row.keySize;
+      this.#long(row.valueSize);
+      row.copyValue(this.#bytes, this.#end);
+      this.#end += row.valueSize;
+      this.#long(0);
+    } else {
+      const { key, value, id } = row;
+      this.#begin(kind, key.length + value.length + id.length);
+      this.#bytesField(key);
+      this.#bytesField(value);
+      this.#bytesField(id);
+    }
     this.#long(row.createRevision);
     this.#long(row.modRevision);
     this.#long(row.version);
@@ -76,13 +87,9 @@ export class SnapshotEncoder {
   }
 
   #bytesField(source: Uint8Array): void {
-    const size = source.length;
-    this.#long(size);
-    const bytes = this.#bytes;
-    const at = this.#end;
-    if (size > LOOP_SIZE_MAX) bytes.set(source, at);
-    else for (let i = 0; i < size; i += 1) bytes[at + i] = source[i] ?? 0;
-    this.#end = at + size;
+    this.#long(source.length);
+    this.#bytes.set(source, this.#end);
+    this.#end += source.length;
   }
 
   #long(value: number): void {

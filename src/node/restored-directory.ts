@@ -183,7 +183,7 @@ async function write(
   fileSystem.makeDirectory(`${directory}/log`);
   const snapshots = new SnapshotDirectory(fileSystem, `${directory}/snapshots`);
   const writer = snapshots.begin(head);
-  for (const row of rows) writer.append([row]);
+  for (const row of rows) writer.add(row);
   await new Promise<void>((done, fail) => {
     writer.finish((error) => {
       if (error === undefined) done();

@@ -21,6 +21,7 @@ import type { LogBase } from "../storage/log-storage.js";
 import { readSnapshots } from "../storage/offline-snapshots.js";
 import { SavedSnapshotFile } from "../storage/saved-snapshot.js";
 import { shortage } from "../storage/shortage.js";
+import type { StateRow } from "../store/state-row.js";
 import type { StateView } from "../store/state-view.js";
 import type { Store } from "../store/store.js";
 import type { Clock } from "./clock.js";
@@ -179,13 +180,12 @@ export class Saves implements SnapshotService {
 
   #writeSlice({ view, file, askers }: Writing, until: number): void {
     const { clock } = this.#parts;
+    const add = (row: StateRow): void => {
+      file.add(row);
+    };
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
       if (size > 0 && clock.now() >= until) break;
-      const rows = view.tryNext(ROWS_SIZE);
-      if (rows?.length !== 0) {
-        if (rows !== undefined) file.append(rows);
-        continue;
-      }
+      if (view.read(ROWS_SIZE, add)) continue;
       file.end();
       view.close();
       this.#writing = undefined;

@@ -27,6 +27,7 @@ import {
 import { isShortage, shortage } from "../storage/shortage.js";
 import type { SnapshotReader } from "../storage/snapshot-file.js";
 import type { StateRestore } from "../store/state-restore.js";
+import type { StateRow } from "../store/state-row.js";
 import type { StateView } from "../store/state-view.js";
 import type { Store } from "../store/store.js";
 import type { Clock } from "./clock.js";
@@ -86,6 +87,7 @@ export function headAt(
 interface Taking {
   readonly view: StateView;
   readonly writer: SnapshotWriter;
+  readonly add: (row: StateRow) => void;
   /** "written": every row is there, and the log on this disk does not reach it yet */
   stage: "writing" | "written" | "syncing";
 }
@@ -166,7 +168,11 @@ export class Snapshots {
     const view = store.openView();
     this.#guard(
       () => {
-        this.#taking = { view, writer: directory.begin(head), stage: "writing" };
+        const writer = directory.begin(head);
+        const add = (row: StateRow): void => {
+          writer.add(row);
+        };
+        this.#taking = { view, writer, add, stage: "writing" };
         this.#scheduleSlice();
       },
       (error) => {
@@ -193,9 +199,7 @@ export class Snapshots {
       return;
     }
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
-      const rows = taking.view.tryNext(ROWS_SIZE);
-      if (rows !== undefined) taking.writer.append(rows);
-      if (rows?.length === 0) {
+      if (!taking.view.read(ROWS_SIZE, taking.add)) {
         taking.stage = "written";
         taking.view.close();
         this.#finish(taking);

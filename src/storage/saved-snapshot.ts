@@ -45,8 +45,8 @@ export class SavedSnapshotFile {
     return this.#body.checksum;
   }
 
-  append(rows: readonly StateRow[]): void {
-    this.#body.append(rows);
+  add(row: StateRow): void {
+    this.#body.add(row);
   }
 
   end(): void {

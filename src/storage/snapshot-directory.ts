@@ -256,8 +256,12 @@ export class SnapshotWriter {
     this.#remove = remove;
   }
 
+  add(row: StateRow): void {
+    this.#body.add(row);
+  }
+
   append(rows: readonly StateRow[]): void {
-    this.#body.append(rows);
+    for (const row of rows) this.add(row);
   }
 
   /** Whether so much was written that it should go to the disk before more is. */

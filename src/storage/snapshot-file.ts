@@ -45,11 +45,9 @@ export class SnapshotBody {
     return this.#checksum;
   }
 
-  append(rows: readonly StateRow[]): void {
-    for (const row of rows) {
-      const block = this.#encoder.add(row);
-      if (block !== undefined) this.#write(block);
-    }
+  add(row: StateRow): void {
+    const block = this.#encoder.add(row);
+    if (block !== undefined) this.#write(block);
   }
 
   end(): void {

@@ -129,6 +129,11 @@ export class Records {
     return new Uint8Array(page.bytes.buffer, (unit << 3) + KEY_HEAD_SIZE, size);
   }
 
+  copyKey(key: number, target: Uint8Array, at: number): void {
+    const page = this.arena.page(key);
+    this.#copy.outOf(page, (unitOf(key) << 3) + KEY_HEAD_SIZE, this.keySizeOf(key), target, at);
+  }
+
   // ---- versions --------------------------------------------------------------
 
   /**

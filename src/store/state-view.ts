@@ -6,33 +6,35 @@
  * is copied when the view is opened.
  */
 import { assert } from "../assert.js";
-import { type StateRow, stateRow, type StateRowKind } from "./state-row.js";
+import { LiveRow } from "./live-row.js";
+import { type RecordKind, type StateRow, stateRow } from "./state-row.js";
 import { tailRows } from "./state-tail.js";
 import type { State } from "./state.js";
 
 export interface StateView {
+  /**
+   * Gives the next rows to `take`, about `sizeMax` bytes of them. A row and its bytes are
+   * valid during the call. There may be fewer, even none: it lets others go on when it has
+   * looked at a thousand keys or so that came later than the view reads them.
+   *
+   * @returns whether there may be more
+   */
+  read(sizeMax: number, take: (row: StateRow) => void): boolean;
   /**
    * The next rows, about `sizeMax` bytes and at least one; none when all were read. Their
    * bytes are where the store has them: who keeps a row beyond the next `next`, or beyond
    * `close`, copies it.
    */
   next(sizeMax: number): readonly StateRow[];
-  /**
-   * As `next`, but gives up after a while: undefined when it has looked at a thousand
-   * keys or so that came later than the view reads them, and is to be asked again.
-   */
-  tryNext(sizeMax: number): readonly StateRow[] | undefined;
   /** Idempotent; frees what the view keeps. */
   close(): void;
 }
 
-/** Stands between two rows where whoever is in a hurry may stop. */
-const PAUSE = "pause";
 /** What a row costs beside its bytes. */
 const ROW_OVERHEAD_SIZE = 32;
 
 export class LiveStateView implements StateView {
-  readonly #rows: Iterator<StateRow | typeof PAUSE, undefined>;
+  readonly #rows: StateRows;
   readonly #map: State["map"];
   readonly #closed: () => void;
   #open = true;
@@ -42,26 +44,19 @@ export class LiveStateView implements StateView {
     this.#map = state.map;
     this.#closed = closed;
     this.#map.pin();
-    this.#rows = rowsOf(state);
+    this.#rows = new StateRows(state);
+  }
+
+  read(sizeMax: number, take: (row: StateRow) => void): boolean {
+    return this.#open && this.#rows.read(sizeMax, take);
   }
 
   next(sizeMax: number): readonly StateRow[] {
-    for (;;) {
-      const rows = this.tryNext(sizeMax);
-      if (rows !== undefined) return rows;
-    }
-  }
-
-  tryNext(sizeMax: number): readonly StateRow[] | undefined {
     const rows: StateRow[] = [];
-    let size = 0;
-    while (this.#open && (rows.length === 0 || size < sizeMax)) {
-      const { value: row } = this.#rows.next();
-      if (row === undefined) break;
-      if (row === PAUSE) return rows.length === 0 ? undefined : rows;
-      rows.push(row);
-      size += row.key.length + row.value.length + row.id.length + ROW_OVERHEAD_SIZE;
-    }
+    const keep = (row: StateRow): void => {
+      rows.push(row instanceof LiveRow ? row.toRow() : row);
+    };
+    while (rows.length === 0 && this.read(sizeMax, keep));
     return rows;
   }
 
@@ -73,35 +68,85 @@ export class LiveStateView implements StateView {
   }
 }
 
-/** The whole state's rows, at once. */
-export function* allRowsOf(state: State): Generator<StateRow, undefined> {
-  const rows = rowsOf(state);
-  for (let row = rows.next().value; row !== undefined; row = rows.next().value) {
-    if (row !== PAUSE) yield row;
-  }
-  return undefined;
+/** Gives every row of the state to `take`, which holds it during the call only. */
+export function eachRowOf(state: State, take: (row: StateRow) => void): void {
+  const rows = new StateRows(state);
+  while (rows.read(Infinity, take));
 }
 
-/** Takes now what changes in place; the rest is read as it is asked for. */
-function rowsOf(state: State): Iterator<StateRow | typeof PAUSE, undefined> {
-  const { map } = state;
-  const { history, compactedRevision } = map;
-  const head = [...headRows(state), ...leaseRows(state)];
-  const tail = tailRows(state);
-  const { start, end } = history;
-  return (function* (): Generator<StateRow | typeof PAUSE, undefined> {
-    yield* head;
-    yield* keyRows(map, compactedRevision);
-    for (let number = start; number < end; number++) {
-      const version = history.versionAt(number);
-      assert(version !== 0, "a pinned history keeps its changes");
-      const time = history.times.timeOf(map.records.modRevisionOf(version));
-      const kind = map.records.isTombstone(version) ? "delete" : "put";
-      yield recordRow(kind, map.records, version, time);
+/** The rows in their order. What changes in place is taken at once; the rest is read as it is asked for. */
+class StateRows {
+  readonly #map: State["map"];
+  readonly #head: readonly StateRow[];
+  #headAt = 0;
+  readonly #keys: KeyPages;
+  #change: number;
+  readonly #changesEnd: number;
+  readonly #tail: Iterator<StateRow, unknown>;
+  readonly #record: LiveRow;
+
+  constructor(state: State) {
+    const { map } = state;
+    this.#map = map;
+    this.#head = [...headRows(state), ...leaseRows(state)];
+    this.#keys = new KeyPages(map);
+    this.#change = map.history.start;
+    this.#changesEnd = map.history.end;
+    this.#tail = tailRows(state)[Symbol.iterator]();
+    this.#record = new LiveRow(map.records);
+  }
+
+  /** As StateView has it. */
+  read(sizeMax: number, take: (row: StateRow) => void): boolean {
+    let left = sizeMax;
+    for (; left > 0 && this.#headAt < this.#head.length; this.#headAt += 1) {
+      left -= give(this.#head[this.#headAt], take);
     }
-    yield* tail;
-    return undefined;
-  })();
+    for (; left > 0;) {
+      const version = this.#keys.next();
+      if (version === 0) break;
+      left -= this.#giveRecord("key", version, 0, take);
+    }
+    if (left <= 0) return true;
+    if (this.#keys.findMore()) return true;
+    for (; left > 0 && this.#change < this.#changesEnd; this.#change += 1) {
+      left -= this.#giveChange(take);
+    }
+    while (left > 0) {
+      const { done, value } = this.#tail.next();
+      if (done === true) return false;
+      left -= give(value, take);
+    }
+    return true;
+  }
+
+  #giveChange(take: (row: StateRow) => void): number {
+    const { history, records } = this.#map;
+    const version = history.versionAt(this.#change);
+    assert(version !== 0, "a pinned history keeps its changes");
+    const time = history.times.timeOf(records.modRevisionOf(version));
+    const kind = records.isTombstone(version) ? "delete" : "put";
+    return this.#giveRecord(kind, version, time, take);
+  }
+
+  #giveRecord(
+    kind: RecordKind,
+    version: number,
+    time: number,
+    take: (row: StateRow) => void,
+  ): number {
+    const row = this.#record;
+    row.show(kind, version, time);
+    take(row);
+    return row.keySize + row.valueSize + ROW_OVERHEAD_SIZE;
+  }
+}
+
+/** @returns bytes */
+function give(row: StateRow | undefined, take: (row: StateRow) => void): number {
+  assert(row !== undefined, "a row that is given is there");
+  take(row);
+  return row.key.length + row.value.length + row.id.length + ROW_OVERHEAD_SIZE;
 }
 
 /**
@@ -137,52 +182,54 @@ function leaseRows({ leases }: State): readonly StateRow[] {
     );
 }
 
-/** The keys at a pinned revision. The map may change between two rows: each search starts anew. */
-function* keyRows(
-  map: State["map"],
-  revision: number,
-): Generator<StateRow | typeof PAUSE, undefined> {
-  // Nothing is compacted: every key came with a change that is kept.
-  if (revision === 0) return undefined;
-  const { records } = map;
-  const found = new Uint32Array(PAGE_COUNT);
-  let from: Uint8Array = NO_BYTES;
-  for (;;) {
-    const { count, lastKey } = map.findPageAt(from, revision, found, PAGE_KEY_COUNT);
-    if (lastKey !== 0) {
-      const last = records.viewOfKey(lastKey);
-      // The least key behind it.
-      from = new Uint8Array(last.length + 1);
-      from.set(last);
-    }
-    for (let i = 0; i < count; i++) yield recordRow("key", records, found[i] ?? 0, 0);
-    if (lastKey === 0) return undefined;
-    yield PAUSE;
-  }
-}
-
 /** Records found in one go. */
 const PAGE_COUNT = 256;
 /** Keys looked at in one go, found or not. */
 const PAGE_KEY_COUNT = 1024;
 const NO_BYTES = new Uint8Array(0);
 
-/** The fields by their names, the bytes where they are; `time` is when a change came to be. */
-function recordRow(
-  kind: StateRowKind,
-  records: State["map"]["records"],
-  version: number,
-  time: number,
-): StateRow {
-  return {
-    kind,
-    key: records.viewOfKey(records.keyOfVersion(version)),
-    value: records.viewOfValue(version),
-    id: NO_BYTES,
-    createRevision: records.createRevisionOf(version),
-    modRevision: records.modRevisionOf(version),
-    version: records.versionOf(version),
-    lease: records.leaseOf(version),
-    time,
-  };
+/** The keys at a pinned revision. The map may change between two pages: each search starts anew. */
+class KeyPages {
+  readonly #map: State["map"];
+  readonly #revision: number;
+  readonly #found = new Uint32Array(PAGE_COUNT);
+  #count = 0;
+  #at = 0;
+  #from: Uint8Array = NO_BYTES;
+  #isMore: boolean;
+
+  constructor(map: State["map"]) {
+    this.#map = map;
+    this.#revision = map.compactedRevision;
+    // Nothing is compacted: every key came with a change that is kept.
+    this.#isMore = this.#revision !== 0;
+  }
+
+  /** The next record of those that were found; 0 when more have to be found. */
+  next(): number {
+    if (this.#at === this.#count) return 0;
+    this.#at += 1;
+    return this.#found[this.#at - 1] ?? 0;
+  }
+
+  /** @returns whether there were keys to look at */
+  findMore(): boolean {
+    if (!this.#isMore) return false;
+    const { count, lastKey } = this.#map.findPageAt(
+      this.#from,
+      this.#revision,
+      this.#found,
+      PAGE_KEY_COUNT,
+    );
+    this.#count = count;
+    this.#at = 0;
+    this.#isMore = lastKey !== 0;
+    if (this.#isMore) {
+      const last = this.#map.records.viewOfKey(lastKey);
+      // The least key behind it.
+      this.#from = new Uint8Array(last.length + 1);
+      this.#from.set(last);
+    }
+    return true;
+  }
 }

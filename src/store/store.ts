@@ -75,7 +75,7 @@ import {
 import { isFull, keepAnswer } from "./session.js";
 import { StateHash } from "./state-hash.js";
 import { FreshStateRestore, type StateRestore } from "./state-restore.js";
-import { allRowsOf, LiveStateView, type StateView } from "./state-view.js";
+import { eachRowOf, LiveStateView, type StateView } from "./state-view.js";
 import { State } from "./state.js";
 import { getIn, rangeIn } from "./staged-view.js";
 import { transactionDetail } from "./transaction.js";
@@ -437,7 +437,9 @@ export class Store {
   /** Hash of the whole state, history and all, as hex; equal states give equal hashes. O(n). */
   stateHash(): string {
     const hash = new StateHash();
-    for (const row of allRowsOf(this.#state)) hash.add(row);
+    eachRowOf(this.#state, (row) => {
+      hash.add(row);
+    });
     return hash.toString();
   }
 }

@@ -51,10 +51,12 @@ describe("a view of the state", () => {
     const rows: StateRow[] = [];
     let pauses = 0;
     for (;;) {
-      const some = view.tryNext(1000);
-      if (some === undefined) pauses += 1;
-      else if (some.length === 0) break;
-      else rows.push(...some.map(kept));
+      const before = rows.length;
+      const isMore = view.read(1000, (row) => {
+        rows.push(kept(row));
+      });
+      if (!isMore) break;
+      if (rows.length === before) pauses += 1;
     }
     view.close();
     assert.deepEqual(rows, want);
