@@ -85,12 +85,12 @@ class Watch {
     return holds;
   }
 
-  collectionIn({ at, ms }: Hold): string {
+  /** Milliseconds of a turn that were collections. */
+  collectionIn({ at, ms }: Hold): number {
     const within = this.#collections.filter(
       (one) => one.startTime < at + ms && one.startTime + one.duration > at,
     );
-    const sum = within.reduce((total, { duration }) => total + duration, 0);
-    return within.length === 0 ? "" : ` (${sum.toFixed(1)} of it garbage)`;
+    return within.reduce((total, { duration }) => total + duration, 0);
   }
 
   async stop(): Promise<void> {
@@ -130,15 +130,19 @@ export async function measureHold(options: HoldOptions): Promise<string> {
   }
   const seconds = (performance.now() - startedAt) / 1000;
   await sleep(100);
-  const longest = watch.take().slice(0, 3);
+  const holds = watch.take();
   await watch.stop();
-  const texts = longest.map((hold) => `${hold.ms.toFixed(1)} ms${watch.collectionIn(hold)}`);
+  const texts = holds.slice(0, 3).map((hold) => {
+    const garbage = watch.collectionIn(hold);
+    return `${hold.ms.toFixed(1)} ms${garbage === 0 ? "" : ` (${garbage.toFixed(1)} of it garbage)`}`;
+  });
+  const workMs = Math.max(0, ...holds.map((hold) => hold.ms - watch.collectionIn(hold)));
   const others = underLoad
     ? `under ${Math.round(writeCount / seconds)} writes/s`
     : "with nothing else to do";
   return (
     `snapshot of ${keyCount} keys ${others}: ${seconds.toFixed(1)} s, longest turns ` +
-    `${texts.join(", ")}; writes before it ${(before?.ms ?? 0).toFixed(1)} ms`
+    `${texts.join(", ")}; without garbage ${workMs.toFixed(1)} ms at most; writes before it ${(before?.ms ?? 0).toFixed(1)} ms`
   );
 
   function isTaken(): boolean {

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:storage`: what the storage floor costs on this machine.
  *
- *   append    blocks of 1, 10, 100 and 1000 puts: written and flushed, against the bare
- *             write and fdatasync of the same bytes, turn by turn in one run
+ *   append    blocks of 1, 20, 100 and 1000 puts: written and flushed, against the bare
+ *             write and fdatasync of the same bytes (storage-append.ts)
  *   recovery  a log of entries of one put, and one of entries of a hundred, read back
  *   ready     a million keys with values of 100 bytes: a process from its start to its
  *             first linearizable read, from a snapshot and from the log alone
@@ -13,16 +13,7 @@
  *                              [--only append,recovery,ready,snapshot]
  */
 import { spawnSync } from "node:child_process";
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -35,12 +26,12 @@ import { NodeFileSystem } from "../src/storage/node-file-system.js";
 import { SegmentedLog } from "../src/storage/segmented-log.js";
 import { describeEnvironment, median } from "./environment.js";
 import { measureHold } from "./snapshot-hold.js";
+import { benchAppend } from "./storage-append.js";
 
 const CLUSTER_ID = "00112233445566778899aabbccddeeff";
 const VALUE_SIZE = 100;
 const NO_ID = new Uint8Array(0);
 const MIB = 1024 * 1024;
-const BATCH_SIZES = [1, 10, 100, 1000];
 /** Writes of a batch of the database that is filled. */
 const FILL_BATCH = 1000;
 
@@ -75,64 +66,6 @@ function openLog(directory: string): ReturnType<typeof SegmentedLog.open> {
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
-}
-
-// ---- append -----------------------------------------------------------------
-
-/** A file of zeros that are on disk, as an open segment is. */
-class Bare {
-  readonly #descriptor: number;
-  readonly #size = 8 * MIB;
-  #at = 0;
-
-  constructor(file: string) {
-    this.#descriptor = openSync(file, "w+");
-    writeSync(this.#descriptor, Buffer.alloc(this.#size));
-    fdatasyncSync(this.#descriptor);
-  }
-
-  write(bytes: Uint8Array): void {
-    if (this.#at + bytes.length > this.#size) this.#at = 0;
-    writeSync(this.#descriptor, bytes, 0, bytes.length, this.#at);
-    fdatasyncSync(this.#descriptor);
-    this.#at += bytes.length;
-  }
-
-  close(): void {
-    closeSync(this.#descriptor);
-  }
-}
-
-function benchAppend(root: string, appendCount: number): void {
-  print("append and flush, against write and fdatasync of the same bytes (microseconds, median)");
-  for (const batchSize of BATCH_SIZES) {
-    const { log } = openLog(path.join(root, `append-${batchSize}`));
-    const bare = new Bare(path.join(root, "bare"));
-    const own: number[] = [];
-    const raw: number[] = [];
-    let previous: Entry | undefined;
-    for (let i = 0; i < appendCount; i += 1) {
-      const entry = entryOf(previous, i * batchSize, batchSize);
-      previous = entry;
-      const startedAt = performance.now();
-      log.append([entry]);
-      log.flush();
-      const appendedAt = performance.now();
-      bare.write(entry.block);
-      own.push(appendedAt - startedAt);
-      raw.push(performance.now() - appendedAt);
-    }
-    const size = previous?.block.length ?? 0;
-    const ratio = median(own) / median(raw);
-    const rate = batchSize / (median(own) / 1000);
-    print(
-      `  ${String(batchSize).padStart(5)} puts, ${String(size).padStart(6)} bytes: ` +
-        `${(median(own) * 1000).toFixed(0)} against ${(median(raw) * 1000).toFixed(0)}, ` +
-        `${((ratio - 1) * 100).toFixed(0)} % more; ${Math.round(rate)} puts/s`,
-    );
-    log.close();
-    bare.close();
-  }
 }
 
 // ---- recovery ---------------------------------------------------------------
@@ -270,7 +203,10 @@ if (values.ready !== undefined) {
   const root = mkdtempSync(path.join(values.directory, "balsa-storage-"));
   try {
     print(JSON.stringify(describeEnvironment(root)));
-    if (parts.has("append")) benchAppend(root, Number(values.appends));
+    if (parts.has("append")) {
+      const appendCount = Number(values.appends);
+      benchAppend({ root, clusterId: CLUSTER_ID, appendCount, entryOf, print });
+    }
     if (parts.has("recovery")) benchRecovery(root);
     if (parts.has("ready")) await benchReady(root, keyCount);
     if (parts.has("snapshot")) benchSnapshot(root, keyCount);
