@@ -28,6 +28,7 @@ import { RecoveryProgress } from "./recovery-progress.js";
 import { restoreNewest } from "./restore.js";
 import { Saves } from "./saves.js";
 import { ELECTION_TIMEOUT_MS, HEARTBEAT_MS, TICK_MS, type NodeSettings } from "./settings.js";
+import type { SnapshotRule } from "./snapshot-count.js";
 import { VERSION } from "./version.js";
 
 /** What a node lives in: the two doors of law 6, and time and chance. */
@@ -65,6 +66,8 @@ const BLOCKS_IN_FLIGHT_MAX = 4;
 /** Commands applied between two snapshots; and bytes of their blocks. */
 const SNAPSHOT_ENTRIES = 500_000;
 const SNAPSHOT_BYTES = 128 * 1024 * 1024;
+/** And of the state's rows or bytes: two rows of snapshots a command at most, a start that reads half a state more. */
+const SNAPSHOT_STATE_PART = 1 / 2;
 
 /**
  * @param onFailure called once when the node cannot go on; nothing was answered that is not on disk
@@ -106,8 +109,7 @@ export function assembleNode(
   const driver = new Driver({
     ...{ id: identity.nodeId, raft, log, hardState, store, transport, clock, members },
     ...{ clusterId: identity.clusterId, snapshots, notice },
-    snapshotEntries: settings.snapshotEntries ?? SNAPSHOT_ENTRIES,
-    snapshotBytes: settings.snapshotBytes ?? SNAPSHOT_BYTES,
+    snapshotRule: snapshotRule(settings),
     electionTicks: electionTicks(settings),
     blockSizeMax: BLOCK_GATHER_SIZE_MAX,
     blocksInFlightMax: BLOCKS_IN_FLIGHT_MAX,
@@ -193,6 +195,16 @@ function raftOptions({
     snapshots,
     snapshotChunkSizeMax: 1024 * 1024,
     leaseMs: leaseMs(settings),
+  };
+}
+
+/** What an operator says is what happens. */
+function snapshotRule({ snapshotEntries, snapshotBytes }: NodeSettings): SnapshotRule {
+  const isGiven = snapshotEntries !== undefined || snapshotBytes !== undefined;
+  return {
+    entriesMax: snapshotEntries ?? SNAPSHOT_ENTRIES,
+    bytesMax: snapshotBytes ?? SNAPSHOT_BYTES,
+    statePart: isGiven ? 0 : SNAPSHOT_STATE_PART,
   };
 }
 

@@ -36,6 +36,7 @@ import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import { divergenceError } from "./divergence.js";
 import { Persistence } from "./persistence.js";
+import type { SnapshotRule } from "./snapshot-count.js";
 import { Snapshots } from "./snapshots.js";
 import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
@@ -67,9 +68,7 @@ export interface DriverParts {
   readonly members: Members;
   readonly clusterId: string;
   readonly snapshots: SnapshotDirectory;
-  /** commands, or bytes of blocks, applied between two snapshots */
-  readonly snapshotEntries: number;
-  readonly snapshotBytes: number;
+  readonly snapshotRule: SnapshotRule;
   readonly notice: (line: string) => void;
   readonly onRoleChange: (change: RoleChange) => void;
   /** The node cannot go on: its disk failed, or its log contradicts the leader's. Called once. */
@@ -125,9 +124,7 @@ export class Driver {
     const { clusterId, raft, log, store, clock, notice } = parts;
     this.#snapshots = new Snapshots({
       ...{ clusterId, raft, log, store, clock, notice },
-      directory: parts.snapshots,
-      entriesMax: parts.snapshotEntries,
-      bytesMax: parts.snapshotBytes,
+      ...{ directory: parts.snapshots, rule: parts.snapshotRule },
       onInstalled: (head) => {
         this.#onInstalled(head);
       },

@@ -29,9 +29,10 @@ import type { SnapshotReader } from "../storage/snapshot-file.js";
 import type { StateRestore } from "../store/state-restore.js";
 import type { StateRow } from "../store/state-row.js";
 import type { StateView } from "../store/state-view.js";
-import type { Store } from "../store/store.js";
+import type { Extent, Store } from "../store/store.js";
 import type { Clock } from "./clock.js";
 import { Slices } from "./slices.js";
+import { SnapshotCount, type SnapshotRule } from "./snapshot-count.js";
 
 /** Bytes of rows in a slice at most, whatever the clock says. */
 const SLICE_SIZE_MAX = 1024 * 1024;
@@ -47,10 +48,7 @@ export interface SnapshotsParts {
   readonly store: Store;
   readonly directory: SnapshotDirectory;
   readonly clock: Clock;
-  /** commands applied between two snapshots */
-  readonly entriesMax: number;
-  /** bytes of blocks applied between two snapshots */
-  readonly bytesMax: number;
+  readonly rule: SnapshotRule;
   /** The state is now that after entry `head.index`. */
   readonly onInstalled: (head: SnapshotHead) => void;
   /** There is something to send or to apply. */
@@ -101,8 +99,7 @@ interface Installing {
 
 export class Snapshots {
   readonly #parts: SnapshotsParts;
-  #commandsSince = 0;
-  #bytesSince = 0;
+  readonly #since: SnapshotCount;
   #taking: Taking | undefined;
   #installing: Installing | undefined;
   /** the last part that came found no room, and that was said */
@@ -112,24 +109,22 @@ export class Snapshots {
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
+    this.#since = new SnapshotCount(parts.rule);
     this.#slices = new Slices(parts.clock);
   }
 
   /** An entry of `commandCount` commands was applied. Call in log order, right behind it. */
   onApplied(entry: Entry, commandCount: number): void {
-    this.#commandsSince += commandCount;
-    this.#bytesSince += entry.block.length;
-    const { entriesMax, bytesMax } = this.#parts;
-    if (this.#commandsSince < entriesMax && this.#bytesSince < bytesMax) return;
     // Counted anew whether or not there is time for one now: where snapshots stand depends on the log alone.
-    this.#commandsSince = 0;
-    this.#bytesSince = 0;
+    if (this.#since.add(commandCount, entry.block.length, this.#extent) === "early") return;
     if (this.#taking !== undefined || this.#installing !== undefined) return;
     // One that somebody saves elsewhere holds the store's only view.
     if (this.#parts.store.hasView)
       this.#parts.notice(`no snapshot of entry ${entry.index} is taken: one is being saved`);
     else this.#take(entry);
   }
+
+  readonly #extent = (): Extent => this.#parts.store.extent;
 
   /** Called with every tick. */
   look(): void {
@@ -363,8 +358,7 @@ export class Snapshots {
     if (verdict !== "not-needed") {
       restore.finish();
       if (verdict === "log-reset") log.reset(head);
-      this.#commandsSince = 0;
-      this.#bytesSince = 0;
+      this.#since.restart();
       onInstalled(head);
       notice(`snapshot of entry ${head.index} installed (${verdict})`);
     }

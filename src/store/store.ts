@@ -122,6 +122,12 @@ export class Store {
     return { changeCount: count, size };
   }
 
+  /** How large a snapshot is, about; the same on every node at the same entry. */
+  get extent(): Extent {
+    const { map } = this.#state;
+    return { rowCount: map.size + map.history.count, size: map.liveSize + map.history.size };
+  }
+
   // ---- the fold ------------------------------------------------------------
 
   /**
@@ -442,6 +448,12 @@ export class Store {
     });
     return hash.toString();
   }
+}
+
+/** Keys and changes that are kept, and their bytes. */
+export interface Extent {
+  readonly rowCount: number;
+  readonly size: number;
 }
 
 /** A lease, what is left of it, and its keys. */

@@ -43,6 +43,7 @@ export class VersionedMap {
   #revision = 1;
   #pinned = false;
   #logTime = 0;
+  #liveSize = 0;
   /** keys that the request under way has changed, in the order in which it did: the first `#touchedCount` */
   #touched: number[] = [];
   #touchedCount = 0;
@@ -64,6 +65,11 @@ export class VersionedMap {
   /** keys */
   get size(): number {
     return this.#live.size;
+  }
+
+  /** bytes of the keys and their values */
+  get liveSize(): number {
+    return this.#liveSize;
   }
 
   // ---- reading -------------------------------------------------------------
@@ -307,9 +313,16 @@ export class VersionedMap {
       return;
     }
     this.history.record(after, this.#logTime);
+    this.#liveSize += this.#sizeOf(key, after) - this.#sizeOf(key, before);
     const leaseBefore = before === 0 ? 0 : records.leaseOf(before);
     const leaseAfter = records.leaseOf(after);
     if (leaseBefore !== leaseAfter) this.#moveLease(key, leaseBefore, leaseAfter);
+  }
+
+  #sizeOf(key: number, version: number): number {
+    const { records } = this;
+    if (!records.isRecord(version)) return 0;
+    return records.keySizeOf(key) + records.valueSizeOf(version);
   }
 
   #moveLease(key: number, before: number, after: number): void {
@@ -395,6 +408,7 @@ export class VersionedMap {
     this.#keys.add(hashOf(keyBytes, keyStart, keySize), key);
     this.#live.append(key);
     this.records.setNewest(key, this.#restoreVersion(key, 0, row));
+    this.#liveSize += keySize + row.valueSize;
     if (lease !== 0) this.#moveLease(key, 0, lease);
     return key;
   }

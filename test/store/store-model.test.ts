@@ -32,6 +32,15 @@ describe("the store against its reference", () => {
             reference.range(from, end),
           );
           for (const record of reference.records) assert.deepEqual(store.get(record.key), record);
+          const liveSize = reference.records.reduce(
+            (sum, { key, value }) => sum + key.length + value.length,
+            0,
+          );
+          const { changeCount, size } = store.historySize;
+          assert.deepEqual(store.extent, {
+            rowCount: reference.records.length + changeCount,
+            size: liveSize + size,
+          });
         },
       ),
       { numRuns: 500, seed: 20261121 },

@@ -102,6 +102,7 @@ describe("the whole store against its reference", () => {
         view.close();
         assert.equal(viewed.stateHash(), plainStore.stateHash());
         assert.deepEqual(viewed.historySize, plainStore.historySize);
+        assert.deepEqual(viewed.extent, plainStore.extent);
       }),
       { numRuns: RUN_COUNT, seed: 20261127 },
     );
