@@ -82,6 +82,8 @@ export type DriverMessage = Message | Forward | ForwardAccepted | ForwardRefused
 const BLOCK_REQUESTS_MAX = 4096;
 /** So few writes under way are next to nobody waiting. */
 const LONE_WRITES_MAX = 4;
+/** A read round without an answer for this long holds no other one back. Milliseconds. */
+const READ_ROUND_SLOW_MS = 10;
 /** A read round without an answer for this long was lost. Milliseconds. */
 const READ_ROUND_LOST_MS = 250;
 /**
@@ -116,6 +118,8 @@ export class Driver {
   readonly #snapshots: Snapshots;
   /** what this leader proposed by itself is not applied yet */
   #upkeepUnderWay = false;
+  /** reads wait until a round that is under way has come back */
+  #areReadsHeld = false;
   /** once a tick: who must be reached may have changed without a new configuration */
   #isMembersDue = true;
 
@@ -294,6 +298,8 @@ export class Driver {
     }
     // Applying made room for another block, or a new leader is known.
     if (this.requests.queuedCount > 0 && this.#mayGather()) this.#scheduleTurn();
+    const mayAsk = this.#areReadsHeld && !this.#isReadRoundUnderWay(this.#parts.clock.now());
+    if (mayAsk) this.#scheduleTurn();
   }
 
   /** Every Ready there is, but not more than a few helpings of apply in a turn. */
@@ -351,7 +357,15 @@ export class Driver {
     // While leadership is handed over, requests wait for whoever leads then. Without room
     // on the own disk neither a leader nor a follower would come to know what became of them.
     if (raft.isTransferring || this.#persistence.isFull) return false;
-    if (raft.role === "leader") return raft.lastIndex - this.#appliedIndex < blocksInFlightMax;
+    if (raft.role === "leader") {
+      const inFlight = raft.lastIndex - this.#appliedIndex;
+      if (inFlight === 0) return true;
+      // A block costs three nodes a flush and as many wake-ups, whatever is in it: the next one is
+      // no smaller than what is under way, so that a hundred writes go in two halves, not in crumbs.
+      return (
+        inFlight < blocksInFlightMax && !this.requests.hasMoreOpenThan(this.requests.queuedCount)
+      );
+    }
     if (raft.leader === undefined || raft.leader === id) return false;
     return !this.#forwarding.isHeld;
   }
@@ -413,9 +427,16 @@ export class Driver {
   #askForReads(): void {
     if (this.reads.waitingCount === 0 || this.#parts.raft.leader === undefined) return;
     const now = this.#parts.clock.now();
+    this.#areReadsHeld = this.#isReadRoundUnderWay(now);
+    if (this.#areReadsHeld) return;
     this.#parts.raft.advanceClock(now);
     const context = this.reads.ask(now);
     if (context !== undefined) this.#parts.raft.requestRead(context);
+  }
+
+  /** A round costs a message there and back: the next one is no smaller than those under way. */
+  #isReadRoundUnderWay(now: number): boolean {
+    return this.reads.waitingCount < this.reads.askedSince(now - READ_ROUND_SLOW_MS);
   }
 
   // ---- what a leader proposes by itself --------------------------------------

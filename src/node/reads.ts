@@ -70,6 +70,15 @@ export class Reads {
     return this.#waiting.count;
   }
 
+  /** How many reads wait for an answer that was asked for at `since` or later. */
+  askedSince(since: number): number {
+    let count = 0;
+    for (const { reads, askedAt } of this.#asked.values()) {
+      if (askedAt >= since) count += reads.count;
+    }
+    return count;
+  }
+
   add(deadline: number, done: ReadDone): void {
     this.#waiting.add(deadline, done);
   }

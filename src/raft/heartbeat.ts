@@ -37,8 +37,11 @@ export function tickLeader(state: RaftState, leader: LeaderState): void {
     broadcastHeartbeat(state, leader);
     return;
   }
-  // Between beats only those hear who have not been told of a commit by any append.
-  for (const progress of leader.progress.values()) announceCommit(state, progress);
+  // Between beats only those hear whom for a whole tick no append has told what was committed before it.
+  for (const progress of leader.progress.values()) {
+    if (progress.commitIndexDue > progress.commitIndexTold) sendHeartbeat(state, progress);
+    progress.commitIndexDue = commitFor(state, progress);
+  }
 }
 
 /** Tells a follower what is committed, unless an append or a heartbeat has told it. */

@@ -48,6 +48,8 @@ export class Progress {
   readRound = 0;
   /** the commit index it was last told */
   commitIndexTold = LogIndex(0);
+  /** what it could have been told at the last tick */
+  commitIndexDue = LogIndex(0);
   reported = { lastIndex: LogIndex(0), commitIndex: LogIndex(0), appliedIndex: LogIndex(0) };
 
   constructor(id: NodeId, nextIndex: LogIndex) {
