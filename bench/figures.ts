@@ -12,7 +12,7 @@ import { environmentLine } from "./environment.js";
 import { failover } from "./figures/failover.js";
 import { figureCells, type Figure, type FigurePart } from "./figures/figure.js";
 import { follower } from "./figures/follower.js";
-import { growth } from "./figures/growth.js";
+import { age, growth } from "./figures/growth.js";
 import { logBytes } from "./figures/log-bytes.js";
 import { million } from "./figures/million.js";
 import { openRate } from "./figures/open-rate.js";
@@ -31,6 +31,7 @@ const PARTS: readonly FigurePart[] = [
   million,
   logBytes,
   growth,
+  age,
   snapshot,
   pause,
 ];

@@ -14,33 +14,29 @@ import { environmentLine } from "./environment.js";
 import { measureMatrix } from "./peers/matrix.js";
 import { inSession, keepResults, USUAL_DIRECTORY, type Session } from "./peers/session.js";
 import { parseWords, USAGE, type PeerSettings } from "./peers/settings.js";
-import { fillSystem, startOwn, startPeer } from "./peers/start.js";
+import { startTogether } from "./peers/start.js";
 import { summarize } from "./peers/summary.js";
 import { matrixLines, systemLines } from "./peers/tables.js";
 import { PEERS_FORMAT } from "./report/series.js";
-import type { SystemName } from "./systems/system.js";
 
 const HELP = `npm run bench -- [flags]: Balsa beside other systems, on this machine
 
 ${USAGE}
 
   npm run bench -- --quick
-  npm run bench -- --peers etcd,redis,redis-wait,nats --rounds 5`;
+  npm run bench -- --peers etcd,redis,ceiling --rounds 5`;
 
 async function compare(session: Session, settings: PeerSettings): Promise<void> {
-  const { running, say, progress } = session;
-  running.push(await startOwn(session.directory));
-  for (const name of settings.peers) await startOne(session, name);
+  const { running, say } = session;
+  await startTogether(session, settings.peers, settings.keys);
   for (const line of systemLines(running)) say(line);
-  for (const system of running) {
-    progress(`${system.name}: setting ${settings.keys} keys`);
-    await fillSystem(system, settings.keys);
-  }
-  const writes = await measureMatrix(running, "write", settings, progress);
+  say();
+  const writes = await measureMatrix(session, "write", settings);
   const writeLines = matrixLines(summarize(writes));
   for (const line of writeLines) say(line);
   await running.find(({ name }) => name === "etcd")?.restart();
-  const reads = await measureMatrix(running, "read", settings, progress);
+  say();
+  const reads = await measureMatrix(session, "read", settings);
   const readLines = matrixLines(summarize(reads));
   for (const line of readLines) say(line);
   const measurements = [...writes, ...reads];
@@ -64,12 +60,6 @@ async function compare(session: Session, settings: PeerSettings): Promise<void> 
   );
   say();
   say(`kept: ${files.join(", ")}`);
-}
-
-async function startOne(session: Session, name: SystemName): Promise<void> {
-  if (name === "balsa") return;
-  const peer = await startPeer(name, session.directory, session.say);
-  if (peer !== undefined) session.running.push(peer);
 }
 
 try {

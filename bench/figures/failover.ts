@@ -5,7 +5,7 @@
  * defaults.
  */
 import { median } from "../environment.js";
-import { loadSystem, startOwn, startPeer } from "../peers/start.js";
+import { loadSystem, measureApart } from "../peers/start.js";
 import type { System } from "../systems/system.js";
 import type { FigurePart } from "./figure.js";
 
@@ -20,22 +20,17 @@ export const failover: FigurePart = {
   about: "the longest time without an answer when the leader is killed",
   async measure(session, settings) {
     const kills = settings.isQuick ? 1 : KILLS;
-    const own = await startOwn(session.directory);
-    session.running.push(own);
-    const gaps = await gapsOf(own, kills, session.progress);
-    await own.stop();
-    const etcd = await startPeer("etcd", session.directory, session.say);
-    if (etcd !== undefined) session.running.push(etcd);
-    const theirs = etcd === undefined ? undefined : await gapsOf(etcd, kills, session.progress);
-    await etcd?.stop();
+    const { ours, theirs } = await measureApart(session, "etcd", (system) =>
+      gapsOf(system, kills, session.progress),
+    );
     return [
       {
         what: "failover, largest gap between answers, median",
         relation: "at most",
         wanted: 350,
-        measured: median(gaps),
+        measured: median(ours),
         unit: " ms",
-        remark: `${told(gaps)}; etcd ${theirs === undefined ? "not here" : told(theirs)}`,
+        remark: `${told(ours)}; etcd ${theirs === undefined ? "not here" : told(theirs)}`,
       },
     ];
   },

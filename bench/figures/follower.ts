@@ -11,8 +11,7 @@ export const follower: FigurePart = {
   name: "follower",
   about: "writes through a follower's client port beside the leader's",
   async measure(session, settings) {
-    const own = await startOwn(session.directory);
-    session.running.push(own);
+    const own = await startOwn(session);
     const ratios: number[] = [];
     const rates: string[] = [];
     for (let round = 1; round <= settings.rounds; round += 1) {

@@ -1,6 +1,11 @@
-/** What a million keys cost in throughput: a cluster with few keys beside one with many, round after round. */
-import path from "node:path";
+/**
+ * What age and size cost in throughput: a cluster with few keys beside one with a
+ * million, and beside one that has written ten million entries over the same few
+ * keys, round after round.
+ */
+import { grouped } from "../../src/console/text.js";
 import { median } from "../environment.js";
+import type { Session } from "../peers/session.js";
 import { shapeOf, type PeerSettings } from "../peers/settings.js";
 import { fillSystem, loadSystem, startOwn } from "../peers/start.js";
 import type { System } from "../systems/system.js";
@@ -9,6 +14,10 @@ import type { Figure, FigurePart } from "./figure.js";
 const FEW = 10_000;
 const MANY = 1_000_000;
 const MANY_QUICK = 50_000;
+const ENTRIES = 10_000_000;
+const ENTRIES_QUICK = 100_000;
+/** Of one piece of the writes that make a cluster old. */
+const AGING_SECONDS = 10;
 const POINT = 1000;
 const WANTED = 0.85;
 
@@ -17,61 +26,118 @@ interface Sized {
   readonly keys: number;
 }
 
+/** A young cluster with few keys, and the other. */
+type Pair = readonly [young: Sized, grown: Sized];
+
 export const growth: FigurePart = {
   name: "growth",
   about: "throughput with a million keys beside that with few",
   async measure(session, settings) {
-    const sizes = [FEW, settings.isQuick ? MANY_QUICK : MANY];
-    const clusters: Sized[] = [];
-    for (const keys of sizes) {
-      const system = await startOwn(path.join(session.directory, String(keys)));
-      session.running.push(system);
-      session.progress(`growth: setting ${keys} keys`);
-      await fillSystem(system, keys);
-      clusters.push({ system, keys });
-    }
-    const figures: Figure[] = [];
-    for (const workload of ["put", "get"] as const) {
-      const ratios: number[] = [];
-      const rates: string[] = [];
-      for (let round = 1; round <= settings.rounds; round += 1) {
-        session.progress(`growth: ${workload}, round ${round} of ${settings.rounds}`);
-        const { few, many } = await measureRound(clusters, workload, settings, round);
-        ratios.push(many / few);
-        rates.push(`${many} ÷ ${few}`);
-      }
-      figures.push({
-        what: `${workload} with a million keys, 1000 in flight, ÷ with few`,
-        relation: "at least",
-        wanted: WANTED,
-        measured: median(ratios),
-        unit: "×",
-        remark: `${settings.isQuick ? `only ${MANY_QUICK} keys; ` : ""}${rates.join("; ")}`,
-      });
-    }
-    return figures;
+    const many = settings.isQuick ? MANY_QUICK : MANY;
+    const pair = [await startSized(session, FEW), await startSized(session, many)] as const;
+    const quick = settings.isQuick ? `only ${grouped(many)} keys; ` : "";
+    const what = "with a million keys, 1000 in flight, ÷ with few";
+    return [
+      await compare(session, settings, pair, "put", what, quick),
+      await compare(session, settings, pair, "get", what, quick),
+    ];
   },
 };
 
+export const age: FigurePart = {
+  name: "age",
+  about: "throughput after ten million entries beside that of a new cluster",
+  async measure(session, settings) {
+    const entries = settings.isQuick ? ENTRIES_QUICK : ENTRIES;
+    const old = await startSized(session, FEW);
+    await writeEntries(session, old, entries);
+    const pair = [await startSized(session, FEW, "young"), old] as const;
+    const quick = settings.isQuick ? `only ${grouped(entries)} entries; ` : "";
+    const what = "after ten million entries, 1000 in flight, ÷ of a new cluster";
+    return [
+      await compare(session, settings, pair, "put", what, quick),
+      await compare(session, settings, pair, "get", what, quick),
+    ];
+  },
+};
+
+async function startSized(session: Session, keys: number, place = String(keys)): Promise<Sized> {
+  const system = await startOwn(session, { place });
+  await fillSystem(session, system, keys);
+  return { system, keys };
+}
+
+async function writeEntries(
+  session: Session,
+  { system, keys }: Sized,
+  entries: number,
+): Promise<void> {
+  let written = keys;
+  for (let piece = 0; written < entries; piece += 1) {
+    session.progress(`age: ${grouped(written)} of ${grouped(entries)} entries`);
+    const { operations, firstError } = await loadSystem(system, {
+      workload: "put",
+      ...shapeOf(POINT),
+      keys,
+      warmUpSeconds: 0,
+      seconds: AGING_SECONDS,
+      seed: piece,
+      patienceMs: 0,
+      onSecond: (done) => {
+        session.progress(`age: ${grouped(written + done)} of ${grouped(entries)} entries`);
+      },
+    });
+    if (operations === 0) throw new Error(firstError ?? "nothing was written");
+    written += operations;
+  }
+}
+
+async function compare(
+  session: Session,
+  settings: PeerSettings,
+  pair: Pair,
+  workload: "put" | "get",
+  what: string,
+  quick: string,
+): Promise<Figure> {
+  const ratios: number[] = [];
+  const rates: string[] = [];
+  for (let round = 1; round <= settings.rounds; round += 1) {
+    session.progress(`${workload} ${what}, round ${round} of ${settings.rounds}`);
+    const { young, grown } = await measureRound(pair, workload, settings, round);
+    ratios.push(grown / young);
+    rates.push(`${grown} ÷ ${young}`);
+  }
+  return {
+    what: `${workload} ${what}`,
+    relation: "at least",
+    wanted: WANTED,
+    measured: median(ratios),
+    unit: "×",
+    remark: `${quick}${rates.join("; ")}`,
+  };
+}
+
+/** Operations a second of each, in turns of who is first. */
 async function measureRound(
-  clusters: readonly Sized[],
+  pair: Pair,
   workload: "put" | "get",
   settings: PeerSettings,
   round: number,
-): Promise<{ readonly few: number; readonly many: number }> {
-  const rates = new Map<number, number>();
-  for (const { system, keys } of round % 2 === 1 ? clusters : clusters.toReversed()) {
-    const { opsPerSecond } = await loadSystem(system, {
+): Promise<{ readonly young: number; readonly grown: number }> {
+  const rates = new Map<Sized, number>();
+  for (const sized of round % 2 === 1 ? pair : pair.toReversed()) {
+    const { opsPerSecond } = await loadSystem(sized.system, {
       workload,
       ...shapeOf(POINT),
-      keys,
+      keys: sized.keys,
       warmUpSeconds: settings.warmUpSeconds,
       seconds: settings.seconds,
       seed: round,
       patienceMs: settings.patienceMs,
     });
-    rates.set(keys, opsPerSecond);
+    rates.set(sized, opsPerSecond);
   }
-  const [few = Number.NaN, many = Number.NaN] = clusters.map(({ keys }) => rates.get(keys));
-  return { few, many };
+  const [young = Number.NaN, grown = Number.NaN] = pair.map((sized) => rates.get(sized));
+  return { young, grown };
 }

@@ -23,7 +23,7 @@ export async function startWatched(session: Session): Promise<WatchedSystem> {
   const directory = path.join(session.directory, "holds");
   mkdirSync(directory, { recursive: true });
   const watch = pathToFileURL(path.join(import.meta.dirname, "loop-watch.js")).href;
-  const system = await startOwn(session.directory, {
+  const system = await startOwn(session, {
     environment: { NODE_OPTIONS: `--import=${watch}`, BALSA_BENCH_HOLDS: directory },
   });
   return { system, holds: (fromMs, toMs) => holdsIn(directory, fromMs, toMs) };

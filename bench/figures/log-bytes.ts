@@ -5,7 +5,8 @@
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import path from "node:path";
-import { fillSystem, startOwn, startPeer } from "../peers/start.js";
+import type { Session } from "../peers/session.js";
+import { fillSystem, measureApart } from "../peers/start.js";
 import type { System } from "../systems/system.js";
 import type { FigurePart } from "./figure.js";
 
@@ -21,13 +22,9 @@ export const logBytes: FigurePart = {
   about: "bytes of log a put of 100 bytes costs",
   async measure(session, settings) {
     const keys = settings.isQuick ? KEYS_QUICK : KEYS;
-    const own = await startOwn(session.directory);
-    session.running.push(own);
-    const ours = await bytesPerPut(own, keys);
-    await own.stop();
-    const etcd = await startPeer("etcd", session.directory, session.say);
-    if (etcd !== undefined) session.running.push(etcd);
-    const theirs = etcd === undefined ? undefined : await bytesPerPut(etcd, keys);
+    const { ours, theirs } = await measureApart(session, "etcd", (system) =>
+      bytesPerPut(session, system, keys),
+    );
     return [
       {
         what: "log bytes of a put of 100 bytes, 1000 in flight",
@@ -42,11 +39,11 @@ export const logBytes: FigurePart = {
 };
 
 /** Of the first node: all of them hold the same log. */
-async function bytesPerPut(system: System, keys: number): Promise<number> {
+async function bytesPerPut(session: Session, system: System, keys: number): Promise<number> {
   const [directory = ""] = system.logDirectories;
   await system.leaderPort();
   const before = usedIn(directory);
-  await fillSystem(system, keys);
+  await fillSystem(session, system, keys);
   return (usedIn(directory) - before) / keys;
 }
 

@@ -1,6 +1,7 @@
 /** A million keys of 100 bytes: resident memory of a node, and how long one needs to come back. */
 import { median } from "../environment.js";
-import { fillSystem, startOwn, startPeer } from "../peers/start.js";
+import type { Session } from "../peers/session.js";
+import { fillSystem, measureApart } from "../peers/start.js";
 import { residentSize } from "../processor-time.js";
 import type { System } from "../systems/system.js";
 import { firstAnswerMs } from "./first-answer.js";
@@ -27,14 +28,9 @@ export const million: FigurePart = {
   async measure(session, settings) {
     const keys = settings.isQuick ? KEYS_QUICK : KEYS;
     const restarts = settings.isQuick ? 1 : RESTARTS;
-    const own = await startOwn(session.directory);
-    session.running.push(own);
-    const ours = await stateOf(own, keys, restarts, session.progress);
-    await own.stop();
-    const etcd = await startPeer("etcd", session.directory, session.say);
-    if (etcd !== undefined) session.running.push(etcd);
-    const theirs =
-      etcd === undefined ? undefined : await stateOf(etcd, keys, restarts, session.progress);
+    const { ours, theirs } = await measureApart(session, "etcd", (system) =>
+      stateOf(session, system, keys, restarts),
+    );
     const quick = settings.isQuick ? `only ${keys} keys; ` : "";
     return [
       {
@@ -63,18 +59,17 @@ function memoryOf(state: State | undefined): string {
 }
 
 async function stateOf(
+  session: Session,
   system: System,
   keys: number,
   restarts: number,
-  progress: (line: string) => void,
 ): Promise<State> {
-  progress(`million: setting ${keys} keys of ${system.name}`);
-  await fillSystem(system, keys);
+  await fillSystem(session, system, keys);
   const loaded = largest(system.pids);
   const times: number[] = [];
   let restarted = 0;
   for (let restart = 1; restart <= restarts; restart += 1) {
-    progress(`million: ${system.name}, restart ${restart} of ${restarts}`);
+    session.progress(`million: ${system.name}, restart ${restart} of ${restarts}`);
     await system.leaderPort();
     const [port] = await system.followerPorts();
     if (port === undefined) throw new Error(`${system.name} has no follower`);

@@ -2,7 +2,7 @@
 import { median } from "../environment.js";
 import type { LatencyMs } from "../latencies.js";
 import { rotated } from "../peers/matrix.js";
-import { loadSystem, startOwn, startPeer } from "../peers/start.js";
+import { loadSystem, startTogether } from "../peers/start.js";
 import { latenciesOf } from "../run-load.js";
 import type { SystemName } from "../systems/system.js";
 import type { FigurePart } from "./figure.js";
@@ -16,9 +16,7 @@ export const openRate: FigurePart = {
   name: "open",
   about: "p99 at 8000 writes a second, open loop",
   async measure(session, settings) {
-    session.running.push(await startOwn(session.directory));
-    const etcd = await startPeer("etcd", session.directory, session.say);
-    if (etcd !== undefined) session.running.push(etcd);
+    await startTogether(session, ["etcd"], settings.keys);
     const rounds: Map<SystemName, LatencyMs>[] = [];
     const late = new Map<SystemName, number>();
     for (let round = 0; round < settings.rounds; round += 1) {

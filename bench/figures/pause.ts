@@ -15,10 +15,8 @@ export const pause: FigurePart = {
   async measure(session, settings) {
     const keys = settings.isQuick ? PAUSE_KEYS_QUICK : PAUSE_KEYS;
     const watched = await startWatched(session);
-    session.running.push(watched.system);
     const fromMs = Date.now();
-    session.progress(`pause: setting ${keys} keys`);
-    await fillSystem(watched.system, keys);
+    await fillSystem(session, watched.system, keys);
     const filled = watched.holds(fromMs, Date.now());
     session.progress(`pause: setting some of ${keys} keys again`);
     const againMs = Date.now();

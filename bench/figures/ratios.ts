@@ -1,13 +1,12 @@
 /**
  * Balsa ÷ etcd at 1, 100 and 1000 requests in flight, round after round: writes,
- * then linearizable reads with etcd started anew before them; and the processor
- * time of a write.
+ * then linearizable reads with etcd started anew before them; the processor time of
+ * a write; and Balsa ÷ the ceiling, which is what this machine can do.
  */
 import { measureMatrix, type Measurement, type MatrixOperation } from "../peers/matrix.js";
-import { fillSystem, startOwn, startPeer } from "../peers/start.js";
-import { ratioOf, type Ratio } from "../peers/summary.js";
+import { startTogether } from "../peers/start.js";
 import { matrixLines, ratioText } from "../peers/tables.js";
-import { summarize } from "../peers/summary.js";
+import { ratioOf, summarize, type Ratio } from "../peers/summary.js";
 import { median } from "../environment.js";
 import type { Figure, FigurePart } from "./figure.js";
 
@@ -25,22 +24,17 @@ const CPU_WANTED = 0.15;
 /** Alone in flight, what a client waits for is the other half of the figure. */
 const P50_POINT = 1;
 const P50_WANTED = 0.6;
+/** Within a fifth of what three processes can do that replicate and flush, and nothing else. */
+const CEILING_WANTED = 0.8;
 
 export const ratios: FigurePart = {
   name: "ratios",
-  about: "writes and linearizable reads beside etcd, and a write's processor time",
+  about: "writes and linearizable reads beside etcd and the ceiling, a write's processor time",
   async measure(session, settings) {
-    const own = await startOwn(session.directory);
-    session.running.push(own);
-    const etcd = await startPeer("etcd", session.directory, session.say);
-    if (etcd !== undefined) session.running.push(etcd);
-    for (const system of session.running) {
-      session.progress(`ratios: setting ${settings.keys} keys of ${system.name}`);
-      await fillSystem(system, settings.keys);
-    }
-    const writes = await measureMatrix(session.running, "write", settings, session.progress);
-    await etcd?.restart();
-    const reads = await measureMatrix(session.running, "read", settings, session.progress);
+    await startTogether(session, ["etcd", "ceiling"], settings.keys);
+    const writes = await measureMatrix(session, "write", settings);
+    await session.running.find(({ name }) => name === "etcd")?.restart();
+    const reads = await measureMatrix(session, "read", settings);
     const all = [...writes, ...reads];
     for (const line of matrixLines(summarize(all))) session.say(line);
     session.say();
@@ -50,6 +44,8 @@ export const ratios: FigurePart = {
       ...(points.includes(P50_POINT) ? [latency(all)] : []),
       ...points.flatMap((point) => throughput(all, "read", point)),
       ...(points.includes(CPU_POINT) ? [processorTime(all)] : []),
+      ...points.map((point) => besideCeiling(all, "write", point)),
+      ...points.map((point) => besideCeiling(all, "read", point)),
     ];
   },
 };
@@ -64,9 +60,28 @@ function throughput(
   const here = at(all, operation, point);
   const ratio = ratioOf(here, "etcd", ({ opsPerSecond }) => opsPerSecond);
   const what = `${NAMES[operation]}, ${point} in flight, ÷ etcd`;
+  return [figure(what, "at least", wanted, ratio, rateOf(here))];
+}
+
+/** How much of what this machine can do is left when everything that is promised is kept. */
+function besideCeiling(
+  all: readonly Measurement[],
+  operation: MatrixOperation,
+  point: number,
+): Figure {
+  const here = at(all, operation, point);
+  const rate = ({ opsPerSecond }: Measurement): number => opsPerSecond;
+  const ceiling = here.filter(({ system }) => system === "ceiling");
+  const ofEtcd = ratioOf(here, "etcd", rate, "ceiling");
+  const own = `${rateOf(here)}; ceiling ${median(ceiling.map(rate)).toFixed(0)}/s`;
+  const told = ofEtcd === null ? own : `${own}, ÷ etcd ${ratioText(ofEtcd)}`;
+  const what = `${NAMES[operation]}, ${point} in flight, ÷ the ceiling`;
+  return figure(what, "at least", CEILING_WANTED, ratioOf(here, "ceiling", rate), told);
+}
+
+function rateOf(here: readonly Measurement[]): string {
   const own = here.filter(({ system }) => system === "balsa");
-  const rate = median(own.map(({ opsPerSecond }) => opsPerSecond)).toFixed(0);
-  return [figure(what, "at least", wanted, ratio, `${rate}/s`)];
+  return `${median(own.map(({ opsPerSecond }) => opsPerSecond)).toFixed(0)}/s`;
 }
 
 function latency(all: readonly Measurement[]): Figure {

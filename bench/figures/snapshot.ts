@@ -33,9 +33,7 @@ export const snapshot: FigurePart = {
   async measure(session, settings) {
     const keys = settings.isQuick ? KEYS_QUICK : KEYS;
     const watched = await startWatched(session);
-    session.running.push(watched.system);
-    session.progress(`snapshot: setting ${keys} keys`);
-    await fillSystem(watched.system, keys);
+    await fillSystem(session, watched.system, keys);
     const calm: Round[] = [];
     const busy: Round[] = [];
     for (let round = 1; round <= settings.rounds; round += 1) {

@@ -3,9 +3,11 @@
  * changes from minute to minute, so only what was measured within one round is
  * compared, and nobody always comes first.
  */
-import type { System, SystemName } from "../systems/system.js";
+import type { SystemName } from "../systems/system.js";
 import { latenciesOf } from "../run-load.js";
 import type { LatencyMs } from "../latencies.js";
+import { grouped } from "../../src/console/text.js";
+import type { Session } from "./session.js";
 import { shapeOf, type PeerSettings } from "./settings.js";
 import { loadSystem, type SystemMeasured } from "./start.js";
 
@@ -21,19 +23,18 @@ export interface Measurement extends SystemMeasured {
   readonly latencyMs: LatencyMs;
 }
 
+/** Of all systems that run. Says what came of each round. */
 export async function measureMatrix(
-  systems: readonly System[],
+  session: Pick<Session, "running" | "say" | "progress">,
   operation: MatrixOperation,
   settings: PeerSettings,
-  progress: (line: string) => void,
 ): Promise<readonly Measurement[]> {
   const measurements: Measurement[] = [];
   for (let round = 1; round <= settings.rounds; round += 1) {
     for (const point of settings.points) {
-      for (const system of rotated(systems, round - 1)) {
-        progress(
-          `${operation}, ${point} in flight, round ${round} of ${settings.rounds}: ${system.name}`,
-        );
+      for (const system of rotated(session.running, round - 1)) {
+        const what = `${operation}, ${point} in flight, round ${round} of ${settings.rounds}: ${system.name}`;
+        session.progress(what);
         const measured = await loadSystem(system, {
           workload: operation === "write" ? "put" : "get",
           ...shapeOf(point),
@@ -42,14 +43,29 @@ export async function measureMatrix(
           seconds: settings.seconds,
           patienceMs: settings.patienceMs,
           seed: round,
+          onSecond: (operations, seconds) => {
+            session.progress(`${what}, ${grouped(Math.round(operations / seconds))}/s`);
+          },
         });
         const latencyMs = latenciesOf(measured).summary();
         measurements.push({ ...measured, system: system.name, operation, point, round, latencyMs });
       }
     }
+    session.progress("");
+    session.say(roundLine(measurements.filter((one) => one.round === round)));
   }
-  progress("");
   return measurements;
+}
+
+/** What one round measured, in a line: so many in flight, and the operations a second of each system. */
+function roundLine(measurements: readonly Measurement[]): string {
+  const points = [...new Set(measurements.map(({ point }) => point))].map((point) => {
+    const here = measurements.filter((one) => one.point === point);
+    const rates = here.map((one) => `${one.system} ${grouped(one.opsPerSecond)}`);
+    return `${point}: ${rates.join(", ")}`;
+  });
+  const { operation = "", round = 0 } = measurements[0] ?? {};
+  return `${operation}, round ${round}, operations a second at ${points.join("; ")}`;
 }
 
 /** A, B, C; then B, C, A; then C, A, B. */

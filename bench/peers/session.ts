@@ -9,6 +9,8 @@ const ROOT = path.resolve(import.meta.dirname, "../../..");
 export const USUAL_DIRECTORY: string = path.join(ROOT, "data");
 /** Processes that wanted a processor before anything of ours ran; beyond it others disturb the run. */
 const BUSY_LOAD = 0.5;
+/** Between two lines of progress that are not written over. */
+const PLAIN_PROGRESS_MS = 5000;
 
 export interface Session {
   readonly directory: string;
@@ -16,7 +18,7 @@ export interface Session {
   /** stopped at the end, however that comes */
   readonly running: System[];
   readonly say: (line?: string) => void;
-  /** one line that is written over; on a terminal only */
+  /** how far it is: on a terminal one line that is written over, elsewhere a line now and then */
   readonly progress: (line: string) => void;
 }
 
@@ -51,15 +53,23 @@ export async function inSession(
       environment,
       running,
       say,
-      progress: (line) => {
-        if (process.stderr.isTTY) process.stderr.write(`\r${line}\u001b[K`);
-      },
+      progress: progressTeller(),
     });
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
     await stopAll();
   }
+}
+
+function progressTeller(): (line: string) => void {
+  if (process.stderr.isTTY) return (line) => process.stderr.write(`\r${line}\u001b[K`);
+  let nextMs = 0;
+  return (line) => {
+    if (line === "" || performance.now() < nextMs) return;
+    nextMs = performance.now() + PLAIN_PROGRESS_MS;
+    process.stderr.write(`${line}\n`);
+  };
 }
 
 /** Keeps results as JSON, and what was said about them as Markdown. @returns the files, from here */

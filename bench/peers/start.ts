@@ -1,6 +1,7 @@
 /** Starts the systems that are to be compared; what is not installed is left out, and that is said. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { grouped } from "../../src/console/text.js";
 import type { WorkloadName } from "../load/workload.js";
 import { awaitQuiet } from "../processor-time.js";
 import { runLoad, type Measured } from "../run-load.js";
@@ -10,9 +11,11 @@ import { etcdVersion, startEtcd } from "../systems/etcd.js";
 import { natsVersion, startNats } from "../systems/nats.js";
 import { redisVersion, startRedis } from "../systems/redis.js";
 import type { System, SystemName } from "../systems/system.js";
+import type { Session } from "./session.js";
 import { VALUE_SIZE } from "./settings.js";
 
-type Installed = Exclude<SystemName, "balsa" | "ceiling">;
+type PeerName = Exclude<SystemName, "balsa">;
+type Installed = Exclude<PeerName, "ceiling">;
 
 const PACKAGES: Readonly<Record<Installed, string>> = {
   etcd: "etcd-server",
@@ -34,23 +37,60 @@ function balsaVersion(): string {
   return (JSON.parse(text) as { readonly version: string }).version;
 }
 
-export function startOwn(
-  directory: string,
-  options: Partial<Omit<BalsaOptions, "directory" | "version">> = {},
-): Promise<System> {
-  return startBalsa({
-    nodes: 3,
-    ...options,
-    directory: path.join(directory, "balsa"),
-    version: balsaVersion(),
-  });
+interface OwnOptions extends Partial<Omit<BalsaOptions, "directory" | "version">> {
+  /** its directory's name, where there are several clusters */
+  readonly place?: string;
 }
 
-/** @returns undefined, and says so, when it is not installed */
-export async function startPeer(
-  name: Exclude<SystemName, "balsa">,
-  directory: string,
-  say: (line: string) => void,
+/** Starts Balsa. It is stopped with the session. */
+export async function startOwn(session: Session, options: OwnOptions = {}): Promise<System> {
+  const { place = "balsa", ...others } = options;
+  const system = await startBalsa({
+    nodes: 3,
+    ...others,
+    directory: path.join(session.directory, place),
+    version: balsaVersion(),
+  });
+  session.running.push(system);
+  return system;
+}
+
+/** Starts Balsa and the peers that are installed, to be measured in turn, and sets the keys of each. */
+export async function startTogether(
+  session: Session,
+  peers: readonly SystemName[],
+  keys: number,
+): Promise<void> {
+  await startOwn(session);
+  for (const name of peers) if (name !== "balsa") await startPeer(session, name);
+  for (const system of session.running) await fillSystem(session, system, keys);
+}
+
+/** Measures Balsa and then a peer, each alone on the machine; a peer that is not installed not at all. */
+export async function measureApart<T>(
+  session: Session,
+  peer: PeerName,
+  measure: (system: System) => Promise<T>,
+): Promise<{ readonly ours: T; readonly theirs: T | undefined }> {
+  const own = await startOwn(session);
+  const ours = await measure(own);
+  await own.stop();
+  const other = await startPeer(session, peer);
+  const theirs = other === undefined ? undefined : await measure(other);
+  await other?.stop();
+  return { ours, theirs };
+}
+
+/** Says so when it is not installed. It is stopped with the session. */
+async function startPeer(session: Session, name: PeerName): Promise<System | undefined> {
+  const system = await startInstalled(session, name);
+  if (system !== undefined) session.running.push(system);
+  return system;
+}
+
+async function startInstalled(
+  { directory, say }: Session,
+  name: PeerName,
 ): Promise<System | undefined> {
   const place = path.join(directory, name);
   if (name === "ceiling") return startCeiling(place);
@@ -130,11 +170,21 @@ export async function loadSystem(system: System, load: SystemLoad): Promise<Syst
   return { ...measured, foreignBefore, leaderMoved: (await system.leaderPort()) !== leader };
 }
 
-/** Every key once. @returns writes a second */
-export async function fillSystem(system: System, keys: number): Promise<number> {
-  const filled = await loadSystem(system, { ...FILL, workload: "put", keys, seed: 1 });
+/** Every key once. */
+export async function fillSystem(session: Session, system: System, keys: number): Promise<void> {
+  const { name } = system;
+  const told = (done: number): void => {
+    session.progress(`${name}: ${grouped(done)} of ${grouped(keys)} keys set`);
+  };
+  told(0);
+  const filled = await loadSystem(system, {
+    ...FILL,
+    workload: "put",
+    keys,
+    seed: 1,
+    onSecond: told,
+  });
   if (filled.errors > 0) {
-    throw new Error(`${system.name} refused ${filled.errors} writes: ${filled.firstError ?? "?"}`);
+    throw new Error(`${name} refused ${filled.errors} writes: ${filled.firstError ?? "?"}`);
   }
-  return filled.opsPerSecond;
 }

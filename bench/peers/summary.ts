@@ -75,22 +75,23 @@ function cpuPer100k({ serverCpuSeconds, operations }: Measurement): number {
   return operations === 0 ? 0 : ((serverCpuSeconds ?? 0) / operations) * 100_000;
 }
 
-/** Balsa ÷ the peer, within each round that has both; null when there is none. */
+/** A system, Balsa unless told otherwise, ÷ the peer, within each round that has both; null when there is none. */
 export function ratioOf(
   measurements: readonly Measurement[],
   peer: SystemName,
   of: (one: Measurement) => number,
+  system: SystemName = "balsa",
 ): Ratio | null {
-  const ratios = measurements.flatMap((balsa) => {
-    if (balsa.system !== "balsa") return [];
+  const ratios = measurements.flatMap((own) => {
+    if (own.system !== system) return [];
     const other = measurements.find(
       (one) =>
         one.system === peer &&
-        one.round === balsa.round &&
-        one.point === balsa.point &&
-        one.operation === balsa.operation,
+        one.round === own.round &&
+        one.point === own.point &&
+        one.operation === own.operation,
     );
-    const ratio = other === undefined ? Number.NaN : of(balsa) / of(other);
+    const ratio = other === undefined ? Number.NaN : of(own) / of(other);
     return Number.isFinite(ratio) ? [ratio] : [];
   });
   if (ratios.length === 0) return null;
