@@ -135,8 +135,9 @@ export class Administration {
 
   /** @returns whether it is settled */
   #advance(one: Pending): boolean {
+    const { raft, id } = this.#parts;
     if (one.stage.kind === "waiting") this.#attempt(one, one.stage);
-    const { stage } = one;
+    const { action, done, stage } = one;
     switch (stage.kind) {
       case "placed":
         if (this.#isPlacedSettled(one, stage.index, stage.term)) return true;
@@ -151,7 +152,10 @@ export class Administration {
         }
         break;
       case "asked":
-        break;
+        // The leader says so too, but does not speak to a node that is gone.
+        if (action.kind !== "remove" || action.id !== id || !raft.isRemoved) break;
+        done(undefined, { index: raft.configurationAt(raft.commitIndex).index });
+        return true;
     }
     if (this.#parts.clock.now() < one.deadline) return false;
     one.done(timeout(one), undefined);

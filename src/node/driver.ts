@@ -243,6 +243,13 @@ export class Driver {
     this.#scheduleTurn();
   }
 
+  /** What nobody has been asked for, and nobody will be from here, is told so. */
+  refuseWaiting(refusal: DatabaseError): void {
+    const writes = this.requests.take(Infinity, Infinity);
+    for (const write of writes) settle(write, refusal, undefined);
+    this.reads.refuseWaiting(refusal);
+  }
+
   /** Nothing is started any more; what waits is told so. */
   stop(): void {
     if (this.#stopped) return;

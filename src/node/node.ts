@@ -109,7 +109,7 @@ export class Node implements NodeService, TransportHandler {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
       ? new DatabaseError("CLOSED", "the node is stopping")
-      : (checkRequest(request, limits) ?? this.#overload());
+      : (checkRequest(request, limits) ?? this.#removed() ?? this.#overload());
     if (refusal !== undefined) {
       clock.defer(() => {
         done(refusal, undefined);
@@ -126,6 +126,14 @@ export class Node implements NodeService, TransportHandler {
     });
   }
 
+  #removed(): DatabaseError | undefined {
+    if (!this.#parts.raft.isRemoved) return undefined;
+    return new DatabaseError(
+      "UNAVAILABLE",
+      `${this.id} was removed from the cluster: ask another node`,
+    );
+  }
+
   #overload(): DatabaseError | undefined {
     const { unplacedSize, unplacedCount } = this.#parts.driver.requests;
     if (unplacedSize < UNPLACED_SIZE_MAX && unplacedCount < UNPLACED_COUNT_MAX) return undefined;
@@ -138,9 +146,12 @@ export class Node implements NodeService, TransportHandler {
 
   read(timeoutMs: number, done: ReadDone): void {
     const { clock, driver } = this.#parts;
-    if (this.#closed) {
+    const refusal = this.#closed
+      ? new DatabaseError("CLOSED", "the node is stopping")
+      : this.#removed();
+    if (refusal !== undefined) {
       clock.defer(() => {
-        done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+        done(refusal, undefined);
       });
       return;
     }
@@ -300,6 +311,8 @@ export class Node implements NodeService, TransportHandler {
 
   onTick(elapsedTicks: number): void {
     this.#parts.driver.onTick(elapsedTicks);
+    const removed = this.#removed();
+    if (removed !== undefined) this.#parts.driver.refuseWaiting(removed);
     this.#administration.look();
     this.#parts.saves.look();
     const now = this.#parts.clock.now();

@@ -127,6 +127,13 @@ export class Reads {
     }
   }
 
+  /** Fails what nobody was asked for yet. */
+  refuseWaiting(refusal: DatabaseError): void {
+    const { dones } = this.#waiting;
+    this.#waiting = new ReadGroup();
+    for (const done of dones) done(refusal, undefined);
+  }
+
   /** Fails what is past its deadline; a read has no effect to be unsure of. */
   expire(now: number, leaderKnown: boolean): void {
     const due: ReadDone[] = [];

@@ -19,6 +19,7 @@ import {
   becomeLeader,
   becomePreCandidate,
   currentTerm,
+  knownLeader,
   resetElectionTimer,
   send,
   setVote,
@@ -39,8 +40,15 @@ export function tickElection(state: RaftState): void {
   state.electionElapsed += 1;
   if (state.withholdTicks > 0) state.withholdTicks -= 1;
   if (state.electionElapsed < state.electionTimeout) return;
-  if (!canCampaign(state)) return;
-  startPreVote(state);
+  if (canCampaign(state)) startPreVote(state);
+  else forgetLeader(state);
+}
+
+/** Whoever cannot campaign, a learner or a server that was removed, takes a leader that is silent for none all the same. */
+function forgetLeader(state: RaftState): void {
+  if (knownLeader(state) === undefined) return;
+  const reason = state.membership.isMember(state.id) ? "election-timeout" : "removed";
+  becomeFollower(state, currentTerm(state), undefined, reason);
 }
 
 /** A node whose disk has not taken its last term would only pile up terms. */

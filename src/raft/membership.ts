@@ -108,8 +108,12 @@ export class Membership {
 
   /** Whether `id` may be heard about elections: not when it is known to be gone, or to have lost its memory. */
   mayTakePart(id: NodeId, commitIndex: LogIndex): boolean {
-    const isGone = this.configuration.removed?.includes(id) === true && this.index <= commitIndex;
-    return !isGone && this.isGenuine(id);
+    return !this.isGone(id, commitIndex) && this.isGenuine(id);
+  }
+
+  /** Whether `id` was removed, and that is committed. */
+  isGone(id: NodeId, commitIndex: LogIndex): boolean {
+    return this.configuration.removed?.includes(id) === true && this.index <= commitIndex;
   }
 
   /** @returns whether `entry` changed the configuration */

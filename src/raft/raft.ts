@@ -47,6 +47,7 @@ import {
 import {
   advanceCommit,
   canSendAppend,
+  isLeaving,
   onAppendEntries,
   onAppendEntriesResult,
   propose,
@@ -270,10 +271,16 @@ export class Raft {
     return this.#state.membership.at(index);
   }
 
+  /** Whether this server was removed for good: what it is asked, another one has to do. */
+  get isRemoved(): boolean {
+    const { membership, id, commitIndex } = this.#state;
+    return !membership.isMember(id) && membership.isGone(id, commitIndex);
+  }
+
   /** Whether proposals wait because leadership is being handed over. */
   get isTransferring(): boolean {
     const { role } = this.#state;
-    return role.role === "leader" && role.transfer !== undefined;
+    return role.role === "leader" && isLeaving(this.#state, role);
   }
 
   /** Asks for a linearizable read; `context` is unique for the life of the process. */

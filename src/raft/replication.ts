@@ -57,11 +57,20 @@ export function conflictIndex(log: Terms, index: LogIndex, term: Term): LogIndex
 
 // The leader's side.
 
+/**
+ * Whether somebody else is about to lead: what is asked waits for whoever that is.
+ * A leader that removes itself takes nothing behind its removal, for it would never
+ * hear what became of it.
+ */
+export function isLeaving(state: RaftState, leader: LeaderState): boolean {
+  return leader.transfer !== undefined || !state.membership.isVoter(state.id);
+}
+
 /** Appends what `seal` makes for the next position; it travels with the next Ready. */
 export function propose(state: RaftState, seal: (position: EntryPosition) => Entry): ProposeResult {
   const { role } = state;
   if (role.role !== "leader") return { kind: "not-leader", leader: knownLeader(state) };
-  if (role.transfer !== undefined) return { kind: "busy" };
+  if (isLeaving(state, role)) return { kind: "busy" };
   if (role.uncommittedSize >= state.options.uncommittedSizeMax) return { kind: "busy" };
   const entry = seal(nextPosition(state));
   assert(entry.kind !== "configuration", "a configuration is not proposed like a command");
@@ -72,7 +81,6 @@ export function propose(state: RaftState, seal: (position: EntryPosition) => Ent
   return { kind: "accepted", index: entry.index, term: entry.term };
 }
 
-/** The first entry of a term: committing it commits all that came before (§5.4.2, §8). */
 /** A configuration is in force as soon as it is in the leader's log (§6). */
 export function appendConfiguration(
   state: RaftState,
@@ -85,6 +93,7 @@ export function appendConfiguration(
   return entry.index;
 }
 
+/** The first entry of a term: committing it commits all that came before (§5.4.2, §8). */
 export function appendNoop(state: RaftState, leader: LeaderState): void {
   assert(state.role === leader, "only the leader of the term opens it");
   appendOwn(state, state.options.sealer.noop(nextPosition(state)));

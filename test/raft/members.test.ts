@@ -209,6 +209,34 @@ describe("raft members, changed", () => {
     );
   });
 
+  it("who is no voter takes a leader that is silent for none, and hears it again", () => {
+    const configuration: Configuration = { voters: [TWO, THREE], learners: [ONE] };
+    const server = new Server({ configuration });
+    server.step(heartbeat(1));
+    assert.equal(server.raft.leader, TWO);
+    server.tick(20);
+    assert.deepEqual([server.raft.leader, server.status.role], [undefined, "learner"]);
+    assert.equal(server.status.reason, "election-timeout");
+    server.read(7);
+    assert.deepEqual(server.refusedReads, [7]);
+    server.step(heartbeat(1));
+    assert.equal(server.raft.leader, TWO);
+    assert.equal(server.raft.isRemoved, false);
+  });
+
+  it("a server knows that it was removed once that is committed", () => {
+    const configuration: Configuration = { voters: [TWO, THREE], learners: [], removed: [ONE] };
+    const server = new Server({ configuration });
+    assert.equal(server.raft.isRemoved, true);
+    const leaving = settledLeader();
+    leaving.raft.proposeChange({ kind: "remove", id: ONE });
+    leaving.drain();
+    assert.equal(leaving.raft.isRemoved, false);
+    leaving.acknowledge("2", 2);
+    leaving.acknowledge("3", 2);
+    assert.equal(leaving.raft.isRemoved, true);
+  });
+
   it("a removed server is deaf to nobody's harm: its campaigns move no one", () => {
     const configuration: Configuration = { voters: [ONE, TWO], learners: [], removed: [THREE] };
     const server = new Server({ configuration, term: 3 });
