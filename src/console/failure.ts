@@ -81,7 +81,9 @@ const TRY_BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
   CORRUPTION: "balsa log verify DIR; then restore this node from a healthy one",
   DIVERGENCE: "balsa log compare, to see where the replicas part",
   DIRECTORY_IN_USE: "stop the process that owns the directory, or give another --data",
-  WRONG_DIRECTORY: "give the node its own --data directory (and the same --cluster as ever)",
+  WRONG_DIRECTORY:
+    "give the node its own --data directory, and the same --cluster as ever; " +
+    "one that holds no entry yet (balsa log verify DIR says so) may be removed",
   DISK_FULL: "make room on the node's disk: it goes on by itself; nothing was applied",
   STORAGE_FAILED: "check the disk, its free space and the directory's permissions",
   ADDRESS_UNAVAILABLE: "free the port, or choose another --peer or --client address",

@@ -37,10 +37,14 @@ export function verifyLines(path: string, report: DirectoryReport): readonly str
   const { firstIndex, lastIndex, checksum, damages } = report;
   const verdict = corruptions(report).length === 0 ? "every byte is sound" : "CORRUPT";
   const archived = archivedCount === 0 ? "" : ` (${grouped(archivedCount)} in the archive)`;
+  const held =
+    entryCount === 0
+      ? ""
+      : `, index ${firstIndex} to ${lastIndex}, checksum ${checksumText(checksum)} at the last`;
   return [
     `${path}: ${verdict}`,
     `  ${grouped(byteCount)} bytes in ${counted(segmentCount, "segment")}${archived}`,
-    `  ${counted(entryCount, "entry", "entries")}, index ${firstIndex} to ${lastIndex}, checksum ${checksumText(checksum)} at the last`,
+    `  ${counted(entryCount, "entry", "entries")}${held}`,
     `  ${counted(snapshotCount, "snapshot")}, hard state, identity`,
     ...damages.map(
       (damage) =>
