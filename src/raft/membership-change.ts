@@ -174,6 +174,7 @@ function changed(state: RaftState, change: MembershipChange): Configuration {
 /** The configuration with what the members have told of themselves; undefined when it says so already. */
 function withIncarnations(state: RaftState): Configuration | undefined {
   const { membership } = state;
+  if (!membership.isNewTold) return undefined;
   const { voters, learners, records = [], removed = [] } = membership.configuration;
   const byId = new Map(records.map((record) => [record.id, record]));
   let demoted: NodeId | undefined;

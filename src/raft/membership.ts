@@ -99,6 +99,14 @@ export class Membership {
     this.#told.set(id, incarnation);
   }
 
+  /** Whether a member has told of another life than its record has, or has no record yet. */
+  get isNewTold(): boolean {
+    return this.#members.some((id) => {
+      const told = this.#told.get(id);
+      return told !== undefined && told !== this.#records.get(id)?.incarnation;
+    });
+  }
+
   /** Whether `id` is the life that the configuration means, as far as both are known. */
   isGenuine(id: NodeId): boolean {
     const recorded = this.#records.get(id)?.incarnation ?? "";

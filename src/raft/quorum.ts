@@ -22,10 +22,17 @@ export function quorumSize(voterCount: number): number {
  * @param values one per voter, the own one included; any order
  */
 export function majorityValue<T extends number>(values: readonly T[]): T {
-  const descending = values.toSorted((a, b) => b - a);
-  const value = descending[quorumSize(values.length) - 1];
-  assert(value !== undefined, "a majority is not greater than the whole");
-  return value;
+  const quorum = quorumSize(values.length);
+  // There are few, and it is asked for with every turn: nothing is sorted.
+  let greatest: T | undefined;
+  for (const value of values) {
+    if (greatest !== undefined && value <= greatest) continue;
+    let count = 0;
+    for (const other of values) if (other >= value) count += 1;
+    if (count >= quorum) greatest = value;
+  }
+  assert(greatest !== undefined, "the least of all values is reached by all");
+  return greatest;
 }
 
 type VoteOutcome = "won" | "lost" | "pending";

@@ -6,32 +6,29 @@
 /** bytes: the unit in which a write may tear */
 export const SECTOR_SIZE = 512;
 
-/** A change of contents that no datasync has covered, with what it takes to undo it. */
-type Change =
-  | {
-      readonly kind: "write";
-      readonly sequence: number;
-      readonly position: number;
-      readonly bytes: Uint8Array;
-      /** what stood there, as far as the file reached */
-      readonly before: Uint8Array;
-      readonly sizeBefore: number;
-    }
-  | {
-      readonly kind: "truncate";
-      readonly sequence: number;
-      readonly size: number;
-      /** what was cut off */
-      readonly before: Uint8Array;
-      readonly sizeBefore: number;
-    };
+/**
+ * A change of contents that no datasync has covered, with what it takes to undo it.
+ * Bytes stand in the file's journal: what was written, then what stood there before,
+ * as far as the file reached; or what was cut off.
+ */
+type Change = {
+  readonly sequence: number;
+  readonly sizeBefore: number;
+  /** of its bytes in the journal */
+  readonly start: number;
+  readonly beforeSize: number;
+} & (
+  | { readonly kind: "write"; readonly position: number; readonly size: number }
+  | { readonly kind: "truncate"; readonly size: number }
+);
 
 /** A file's contents, apart from its names. */
 export class Inode {
   #bytes = new Uint8Array(0);
   size = 0;
   /** oldest first */
-  changes: Change[] = [];
+  #changes: Change[] = [];
+  readonly #journal = new Journal();
   #sequence = 0;
   /** a datasync has failed: nothing becomes durable any more */
   broken = false;
@@ -44,31 +41,48 @@ export class Inode {
     return this.#sequence;
   }
 
+  /** Fills `target` from `position` on, as far as the file reaches. @returns how many bytes */
+  read(target: Uint8Array, position: number): number {
+    const end = Math.min(this.size, position + target.length);
+    if (end <= position) return 0;
+    target.set(this.#bytes.subarray(position, end));
+    return end - position;
+  }
+
   write(source: Uint8Array, position: number): void {
-    const before = this.contents.slice(position, position + source.length);
-    const bytes = new Uint8Array(source); // a Buffer's own slice would share memory
+    const { size: sizeBefore } = this;
+    const size = source.length;
+    const beforeSize = Math.max(0, Math.min(size, sizeBefore - position));
+    const start = this.#journal.append(source, 0, size);
+    this.#journal.append(this.#bytes, position, beforeSize);
     const sequence = ++this.#sequence;
-    this.changes.push({ kind: "write", sequence, position, bytes, before, sizeBefore: this.size });
-    this.#put(bytes, position);
+    this.#changes.push({ kind: "write", sequence, position, size, start, beforeSize, sizeBefore });
+    this.#put(source, position);
   }
 
   truncate(size: number): void {
-    const before = this.contents.slice(size);
+    const { size: sizeBefore } = this;
+    const beforeSize = Math.max(0, sizeBefore - size);
+    const start = this.#journal.append(this.#bytes, size, beforeSize);
     const sequence = ++this.#sequence;
-    this.changes.push({ kind: "truncate", sequence, size, before, sizeBefore: this.size });
+    this.#changes.push({ kind: "truncate", sequence, size, start, beforeSize, sizeBefore });
     this.#resize(size);
   }
 
   /** What was done up to `sequence` is durable. */
   settle(sequence: number): void {
-    if (!this.broken) this.changes = this.changes.filter((change) => change.sequence > sequence);
+    if (this.broken) return;
+    const kept = this.#changes.findIndex((change) => change.sequence > sequence);
+    if (kept === 0) return;
+    this.#changes.splice(0, kept === -1 ? Infinity : kept);
+    this.#journal.forgetBefore(this.#changes[0]?.start);
   }
 
   /** Goes back to the durable contents, then lets some of the changes happen. */
   crash(random: () => number): void {
-    const changes = this.changes;
+    const changes = this.#changes;
     for (const change of changes.toReversed()) this.#undo(change);
-    this.changes = [];
+    this.#changes = [];
     this.broken = false;
     const cuts = changes.filter((change) => change.kind === "truncate");
     const lost = cuts[Math.floor(random() * (cuts.length + 1))];
@@ -81,17 +95,19 @@ export class Inode {
       if (change.kind === "truncate") this.#resize(change.size);
       else this.#writeSectors(change, (sector) => i < (versions.get(sector) ?? 0));
     });
+    this.#journal.forgetBefore(undefined);
   }
 
   #writeSectors(
-    change: { readonly position: number; readonly bytes: Uint8Array },
+    change: { readonly position: number; readonly start: number; readonly size: number },
     happens: (sector: number) => boolean,
   ): void {
-    const { position, bytes } = change;
+    const { position, size } = change;
+    const bytes = this.#journal.view(change.start, size);
     let from = 0;
-    while (from < bytes.length) {
+    while (from < size) {
       const sector = Math.floor((position + from) / SECTOR_SIZE);
-      const to = Math.min(bytes.length, (sector + 1) * SECTOR_SIZE - position);
+      const to = Math.min(size, (sector + 1) * SECTOR_SIZE - position);
       if (happens(sector)) this.#put(bytes.subarray(from, to), position + from);
       from = to;
     }
@@ -99,11 +115,11 @@ export class Inode {
 
   #undo(change: Change): void {
     if (change.kind === "write") {
-      this.#put(change.before, change.position);
+      this.#put(this.#journal.view(change.start + change.size, change.beforeSize), change.position);
       this.#resize(change.sizeBefore);
     } else {
       this.#resize(change.sizeBefore);
-      this.#put(change.before, change.size);
+      this.#put(this.#journal.view(change.start, change.beforeSize), change.size);
     }
   }
 
@@ -126,11 +142,50 @@ export class Inode {
   }
 }
 
+/** Bytes in the order of their coming; the oldest are forgotten first. Offsets never change. */
+class Journal {
+  #bytes = new Uint8Array(0);
+  #size = 0;
+  /** offset of the first byte that is held */
+  #start = 0;
+
+  /** Takes a copy. @returns its offset */
+  append(source: Uint8Array, from: number, size: number): number {
+    const offset = this.#start + this.#size;
+    if (size === 0) return offset;
+    if (this.#size + size > this.#bytes.length) this.#grow(this.#size + size);
+    const part = from === 0 && size === source.length ? source : source.subarray(from, from + size);
+    this.#bytes.set(part, this.#size);
+    this.#size += size;
+    return offset;
+  }
+
+  /** Of bytes that are held; good until the next change. */
+  view(offset: number, size: number): Uint8Array {
+    const from = offset - this.#start;
+    return this.#bytes.subarray(from, from + size);
+  }
+
+  /** Forgets what stands before `offset`; undefined: everything. */
+  forgetBefore(offset: number | undefined): void {
+    const count = offset === undefined ? this.#size : offset - this.#start;
+    this.#bytes.copyWithin(0, count, this.#size);
+    this.#start += count;
+    this.#size -= count;
+  }
+
+  #grow(size: number): void {
+    const grown = new Uint8Array(Math.max(size, 2 * this.#bytes.length));
+    grown.set(this.#bytes.subarray(0, this.#size));
+    this.#bytes = grown;
+  }
+}
+
 function touchedSectors(changes: readonly Change[]): ReadonlySet<number> {
   const sectors = new Set<number>();
   for (const change of changes) {
     if (change.kind !== "write") continue;
-    const last = Math.ceil((change.position + change.bytes.length) / SECTOR_SIZE);
+    const last = Math.ceil((change.position + change.size) / SECTOR_SIZE);
     for (let s = Math.floor(change.position / SECTOR_SIZE); s < last; s++) sectors.add(s);
   }
   return sectors;
@@ -153,7 +208,7 @@ type NameChange = readonly (readonly [name: string, inode: Inode | undefined])[]
 
 export class Directory {
   readonly names = new Map<string, Inode>();
-  #durable = new Map<string, Inode>();
+  readonly #durable = new Map<string, Inode>();
   #changes: NameChange[] = [];
 
   apply(change: NameChange): void {
@@ -162,7 +217,7 @@ export class Directory {
   }
 
   sync(): void {
-    this.#durable = new Map(this.names);
+    for (const change of this.#changes) applyNames(this.#durable, change);
     this.#changes = [];
   }
 

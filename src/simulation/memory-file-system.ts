@@ -97,9 +97,12 @@ function systemError(code: string, syscall: string, path: string): Error {
   return Object.assign(new Error(message), { code, syscall, path });
 }
 
+/** What an absolute path in its one form does not hold: an empty name, "." or "..". */
+const NOT_NORMAL = /^[^/]|\/(\/|\.|$)/;
+
 function splitPath(path: string): { readonly directory: string; readonly name: string } {
-  const normal = normalize(path);
-  const directory = dirname(normal);
+  const normal = NOT_NORMAL.test(path) ? normalize(path) : path;
+  const directory = normal.slice(0, normal.lastIndexOf("/")) || dirname(normal);
   return { directory, name: normal.slice(directory === "/" ? 1 : directory.length + 1) };
 }
 
@@ -159,9 +162,7 @@ class MemoryFile implements File {
 
   read(target: Uint8Array, position: number): number {
     this.#enter("read");
-    const bytes = this.#inode.contents.subarray(position, position + target.length);
-    target.set(bytes);
-    return bytes.length;
+    return this.#inode.read(target, position);
   }
 
   write(source: Uint8Array, position: number): void {
@@ -175,11 +176,13 @@ class MemoryFile implements File {
   /** Writes as much as there is room for. @throws ENOSPC when that is not all */
   #put(source: Uint8Array, position: number): void {
     const end = Math.min(position + source.length, this.#inode.size + this.#host.room());
-    const fitting = Math.max(0, Math.min(source.length, end - position));
-    if (fitting > 0 || source.length === 0) {
-      this.#inode.write(source.subarray(0, fitting), position);
+    const fitting = Math.max(0, end - position);
+    if (fitting === source.length) {
+      this.#inode.write(source, position);
+      return;
     }
-    if (fitting < source.length) throw systemError("ENOSPC", "write", this.path);
+    if (fitting > 0) this.#inode.write(source.subarray(0, fitting), position);
+    throw systemError("ENOSPC", "write", this.path);
   }
 
   writeLater(source: Uint8Array, position: number, done: (error: Error | undefined) => void): void {

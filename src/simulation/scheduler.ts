@@ -45,34 +45,43 @@ export class Scheduler {
     return true;
   }
 
+  /** Whoever is later than the task moves down, and leaves its place to it. */
   #push(task: Task): void {
     const heap = this.#heap;
     heap.push(task);
     let child = heap.length - 1;
     while (child > 0) {
       const parent = (child - 1) >> 1;
-      if (!isBefore(at(heap, child), at(heap, parent))) return;
-      swap(heap, child, parent);
+      const other = at(heap, parent);
+      if (!isBefore(task, other)) break;
+      heap[child] = other;
       child = parent;
     }
+    heap[child] = task;
   }
 
+  /** Whoever is before the last task moves up, and leaves its place to it. */
   #pop(): void {
     const heap = this.#heap;
-    const last = heap.pop();
-    assert(last !== undefined, "the heap is not empty");
-    if (heap.length === 0) return;
-    heap[0] = last;
+    const task = heap.pop();
+    assert(task !== undefined, "the heap is not empty");
+    const { length } = heap;
+    if (length === 0) return;
     let parent = 0;
     for (;;) {
-      const left = 2 * parent + 1;
-      if (left >= heap.length) return;
-      const right = left + 1;
-      const least = right < heap.length && isBefore(at(heap, right), at(heap, left)) ? right : left;
-      if (!isBefore(at(heap, least), at(heap, parent))) return;
-      swap(heap, least, parent);
-      parent = least;
+      let child = 2 * parent + 1;
+      if (child >= length) break;
+      let least = at(heap, child);
+      const right = child + 1 < length ? at(heap, child + 1) : least;
+      if (isBefore(right, least)) {
+        child += 1;
+        least = right;
+      }
+      if (!isBefore(least, task)) break;
+      heap[parent] = least;
+      parent = child;
     }
+    heap[parent] = task;
   }
 }
 
@@ -84,10 +93,4 @@ function at(heap: readonly Task[], index: number): Task {
 
 function isBefore(a: Task, b: Task): boolean {
   return a.time < b.time || (a.time === b.time && a.sequence < b.sequence);
-}
-
-function swap(heap: Task[], i: number, j: number): void {
-  const task = at(heap, i);
-  heap[i] = at(heap, j);
-  heap[j] = task;
 }
