@@ -472,6 +472,7 @@ export const WHERE = {
     nodeCount: 3,
     emphasis: ["expiry", "snapshots", "crash"],
   },
+  "a transaction reads the present": { nodeCount: 3, emphasis: ["lookers", "busy"] },
   "a watch that waits passes over a change": { emphasis: ["watches"] },
   "a page of changes ends amid a revision": { emphasis: ["watches"] },
   "a watch is told twice where a page ends": { emphasis: ["watches"] },

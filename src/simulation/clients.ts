@@ -68,7 +68,8 @@ export class Clients {
       timeoutMs: 1000,
     });
     this.transactions = new TransactionClients({
-      ...{ scheduler, nodes, random, clientCountMax: Math.min(isMixed ? 2 : 6, clientCountMax) },
+      ...{ scheduler, nodes, random, emphasis },
+      clientCountMax: Math.min(isMixed ? 2 : 6, clientCountMax),
       thinkMsMax: pace * random("thinking").pick([20, 100, 300]),
     });
     const some = <T>(isThere: boolean, max: number, make: (i: number) => T): readonly T[] => {

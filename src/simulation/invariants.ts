@@ -79,6 +79,7 @@ export class Invariants {
     const known = this.#known.get(node.id);
     if (parts === undefined || known === undefined) return;
     const { raft } = parts;
+    const { term, role, appliedIndex, commitIndex } = raft;
     if (known.life !== node.life) {
       known.life = node.life;
       known.commitIndex = 0;
@@ -86,33 +87,40 @@ export class Invariants {
       known.flushedIndex = 0;
       known.role = "follower";
     }
-    if (raft.term < known.term) {
+    if (term < known.term) {
       throw new InvariantViolation(
         "term-monotonic",
-        `${node.id} went from term ${known.term} to ${raft.term}`,
+        `${node.id} went from term ${known.term} to ${term}`,
       );
     }
-    known.term = raft.term;
+    known.term = term;
     this.#noteFlushed(parts, known, raft.flushedIndex);
-    if (raft.role === "leader" && known.role !== "leader") {
-      this.#checkElection(node.id, raft.term, parts);
-    }
-    known.role = raft.role;
-    if (raft.appliedIndex < known.appliedIndex || raft.appliedIndex > raft.commitIndex) {
+    if (role === "leader" && known.role !== "leader") this.#checkElection(node.id, term, parts);
+    known.role = role;
+    if (appliedIndex < known.appliedIndex || appliedIndex > commitIndex) {
       throw new InvariantViolation(
         "applied-monotonic",
-        `${node.id} applied ${known.appliedIndex}, then ${raft.appliedIndex}, of ${raft.commitIndex} committed`,
+        `${node.id} applied ${known.appliedIndex}, then ${appliedIndex}, of ${commitIndex} committed`,
       );
     }
-    this.#checkCommit(node.id, parts, known);
-    known.appliedIndex = raft.appliedIndex;
+    if (commitIndex < known.commitIndex) {
+      throw new InvariantViolation(
+        "commit-monotonic",
+        `${node.id} went back from ${known.commitIndex} to ${commitIndex}`,
+      );
+    }
+    known.commitIndex = commitIndex;
+    for (let index = known.appliedIndex + 1; index <= appliedIndex; index += 1) {
+      this.#checkCommitted(node.id, parts, index);
+    }
+    known.appliedIndex = appliedIndex;
   }
 
   #noteFlushed(parts: AssembledNode, known: Known, flushedIndex: LogIndex): void {
     const top = known.flushed.length - 1;
     if (flushedIndex < known.flushedIndex) known.flushed.length = flushedIndex + 1;
     known.flushedIndex = flushedIndex;
-    // Checksums are chained: with the last one all agree.
+    // Checksums are chained: with the last one all agree. So they do in nearly every step.
     if (flushedIndex === top && known.flushed[top] === this.#checksum(parts, top)) return;
     // A suffix that was replaced has other checksums: walk back to where they agree.
     let agreed = Math.min(flushedIndex, known.flushed.length - 1);
@@ -153,35 +161,25 @@ export class Invariants {
     }
   }
 
-  #checkCommit(id: NodeId, parts: AssembledNode, known: Known): void {
-    const { commitIndex, appliedIndex, term } = parts.raft;
-    if (commitIndex < known.commitIndex) {
+  #checkCommitted(id: NodeId, parts: AssembledNode, index: number): void {
+    const checksum = this.#inCore(parts, index);
+    const before = this.#committed[index];
+    if (checksum === undefined) {
       throw new InvariantViolation(
-        "commit-monotonic",
-        `${id} went back from ${known.commitIndex} to ${commitIndex}`,
+        "state-machine-safety",
+        `${id} has a snapshot of entry ${index}, which nobody has committed`,
       );
     }
-    known.commitIndex = commitIndex;
-    for (let index = known.appliedIndex + 1; index <= appliedIndex; index += 1) {
-      const checksum = this.#inCore(parts, index);
-      const before = this.#committed[index];
-      if (checksum === undefined) {
-        throw new InvariantViolation(
-          "state-machine-safety",
-          `${id} has a snapshot of entry ${index}, which nobody has committed`,
-        );
-      }
-      if (before === undefined) {
-        this.#checkMajority(parts, index, checksum);
-        this.#committed.push(checksum);
-        this.#onCommitted(index, checksum);
-        this.#committedIn.push(Math.max(term, this.#committedIn.at(-1) ?? 0));
-      } else if (before !== checksum) {
-        throw new InvariantViolation(
-          "state-machine-safety",
-          `${id} committed another entry at ${index} than was committed before`,
-        );
-      }
+    if (before === undefined) {
+      this.#checkMajority(parts, index, checksum);
+      this.#committed.push(checksum);
+      this.#onCommitted(index, checksum);
+      this.#committedIn.push(Math.max(parts.raft.term, this.#committedIn.at(-1) ?? 0));
+    } else if (before !== checksum) {
+      throw new InvariantViolation(
+        "state-machine-safety",
+        `${id} committed another entry at ${index} than was committed before`,
+      );
     }
   }
 

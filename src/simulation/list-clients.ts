@@ -1,7 +1,8 @@
 /**
  * Clients whose transactions append to lists and read them, in every way there is:
  *
- *   staged       begin, read, stage and commit through one node after another
+ *   staged       begin, read, stage and commit through one node after another; in some
+ *                worlds many of them look at all lists, one after another, and write nothing
  *   conditional  a read, then one request that fails if what was read has changed
  *   direct       one request that appends and reads; of a session, asked until answered
  *   look         several lists at one moment
@@ -47,13 +48,17 @@ export class ListHistory {
     return this.#transactions.filter(({ outcome }) => outcome === "committed").length;
   }
 
-  /** A client's scripts, by chance from `random`. @param name of the client, unique */
-  client(name: string, random: RandomStream): () => Script {
+  /**
+   * A client's scripts, by chance from `random`.
+   * @param name of the client, unique
+   * @param lookers chance of those staged transactions that only read; undefined: none does
+   */
+  client(name: string, random: RandomStream, lookers?: RandomStream): () => Script {
     let session: Session | undefined;
     const client = new ListClient(name, random, this.#keys, this);
     return () => {
       const dice = random.next();
-      if (dice < 0.4) return client.staged();
+      if (dice < 0.4) return client.staged(lookers?.chance(0.5) === true);
       if (dice < 0.6) return client.conditional();
       if (dice < 0.7) return client.direct();
       if (dice < 0.85) {
@@ -142,13 +147,14 @@ class ListClient {
 
   // ---- staged ----------------------------------------------------------------
 
-  *staged(): Script {
+  *staged(isLook: boolean): Script {
     const recorded = this.#begin("staged");
     const transaction = this.newId("t");
     const isolation = "serializable";
     const begin = { kind: "begin", transaction, isolation, idle: TRANSACTION_IDLE_MS } as const;
     const isStaged =
-      isApplied(yield* this.#tryTo(begin)) && (yield* this.#stageSome(recorded, transaction));
+      isApplied(yield* this.#tryTo(begin)) &&
+      (yield* this.#stageSome(recorded, transaction, isLook));
     if (!isStaged) {
       // Its commit was never asked for.
       this.#history.end(recorded, "aborted");
@@ -160,14 +166,14 @@ class ListClient {
   }
 
   /** Reads and stages, in one or two steps, perhaps with something between that is taken back. */
-  *#stageSome(recorded: Recorded, transaction: Uint8Array): Script<boolean> {
-    for (const key of this.#history.someKeys(this.#random)) {
+  *#stageSome(recorded: Recorded, transaction: Uint8Array, isLook: boolean): Script<boolean> {
+    for (const key of isLook ? this.#keys : this.#history.someKeys(this.#random)) {
       const keyBytes = bytesOf(key);
       const found = yield* read((store) => store.getIn(transaction, keyBytes));
       if (found.kind !== "answered" || found.value === "unknown") return false;
       recorded.operations.push(readOf(key, found.value));
       const commands = [];
-      if (this.#random.chance(0.7)) {
+      if (!isLook && this.#random.chance(0.7)) {
         const before = found.value === undefined ? "" : textOf(found.value.value);
         const value = bytesOf(`${before}${this.#history.append(recorded, key)},`);
         commands.push({ kind: "put", key: keyBytes, value, condition: "none" } as const);
@@ -175,7 +181,8 @@ class ListClient {
       const reads = [{ key: keyBytes }];
       const staged = yield* this.#tryTo({ kind: "stage", transaction, commands, reads });
       if (!isApplied(staged)) return false;
-      if (this.#random.chance(0.2) && !(yield* this.#stageInVain(transaction))) return false;
+      if (!isLook && this.#random.chance(0.2) && !(yield* this.#stageInVain(transaction)))
+        return false;
     }
     return true;
   }

@@ -63,7 +63,9 @@ export type Emphasis =
   /** clients that watch */
   | "watches"
   /** keys that end by themselves */
-  | "expiry";
+  | "expiry"
+  /** transactions that look at all lists, one after another, and write nothing */
+  | "lookers";
 
 /** What the nemesis may do next. */
 type Deed =

@@ -3,6 +3,7 @@ import type { StoreView } from "../node/service.js";
 import { Bank } from "./bank.js";
 import { ScriptedClient, type ScriptWorld } from "./client-script.js";
 import { ListHistory } from "./list-clients.js";
+import type { Emphasis } from "./nemesis.js";
 import type { RandomStream } from "./random.js";
 
 export interface TransactionClientsOptions extends Omit<ScriptWorld, "random"> {
@@ -10,6 +11,7 @@ export interface TransactionClientsOptions extends Omit<ScriptWorld, "random"> {
   readonly random: (name: string) => RandomStream;
   /** at most, of both kinds together */
   readonly clientCountMax: number;
+  readonly emphasis: readonly Emphasis[];
 }
 
 export class TransactionClients {
@@ -18,15 +20,20 @@ export class TransactionClients {
   readonly #clients: readonly ScriptedClient[];
 
   constructor(options: TransactionClientsOptions) {
-    const { random, clientCountMax, ...world } = options;
+    const { random, clientCountMax, emphasis, ...world } = options;
     const shape = random("transactions");
-    this.#lists = new ListHistory(shape.integer(1, 3));
+    const hasLookers = random("lookers").chance(0.1) || emphasis.includes("lookers");
+    const listCount = shape.integer(1, 3);
+    // One list alone looks the same at two moments as at one.
+    this.#lists = new ListHistory(hasLookers ? 3 : listCount);
     this.#bank = new Bank(shape.integer(2, 5), shape.pick(["serializable", "snapshot"]));
     const count = shape.chance(0.5) ? Math.min(shape.integer(2, 6), clientCountMax) : 0;
     this.#clients = Array.from({ length: count }, (_, i) => {
       const name = `${i}`;
       const own = random(`transactions of ${name}`);
-      const next = i % 2 === 0 ? this.#lists.client(name, own) : this.#bank.client(name, own);
+      const lookers = hasLookers ? random(`lookers of ${name}`) : undefined;
+      const next =
+        i % 2 === 0 ? this.#lists.client(name, own, lookers) : this.#bank.client(name, own);
       return new ScriptedClient({ ...world, random: own }, next);
     });
   }
