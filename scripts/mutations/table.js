@@ -170,8 +170,8 @@ export const MUTATIONS = [
   [
     "a wiped disk's vote counts",
     "raft/membership.js",
-    "return !isGone && this.isGenuine(id);",
-    "return !isGone;",
+    "return !this.isGone(id, commitIndex) && this.isGenuine(id);",
+    "return !this.isGone(id, commitIndex);",
   ],
   // Snapshots and compaction (§7)
   [
@@ -195,8 +195,8 @@ export const MUTATIONS = [
   [
     "rows are missing from a snapshot",
     "node/snapshots.js",
-    "taking.writer.append(rows);",
-    "taking.writer.append(rows.slice(rows.length > 9 ? 1 : 0));",
+    "writer.add(row);",
+    "this.added = (this.added ?? 0) + 1;\n                if (this.added % 10 > 0) writer.add(row);",
   ],
   [
     "a follower below the log is probed for ever",
