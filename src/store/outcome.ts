@@ -28,7 +28,10 @@ class OutcomeGeneration {
   #bytes: Uint8Array;
   #ends: Uint32Array;
   #revisions: Float64Array;
-  /** the number of an id, plus 1, by its hash; 0: none. Twice as many as there is room for ids */
+  /**
+   * Of an id, by its hash: the number, plus 1, in the bits that say where it belongs, and the rest of
+   * its hash in those above them; 0: none. Twice as many as there is room for ids
+   */
   #slots: Uint32Array;
 
   /** @param room for so many ids, a power of two, before it grows */
@@ -45,14 +48,16 @@ class OutcomeGeneration {
 
   /** 0: it was rejected. undefined: it is not here */
   revisionOf(id: Uint8Array, start: number, size: number): number | undefined {
-    const number = this.#slots[this.#slotOf(id, start, size)] ?? 0;
-    return number === 0 ? undefined : this.#revisions[number - 1];
+    const slots = this.#slots;
+    const entry = slots[this.#slotOf(hashOf(id, start, size), id, start, size)] ?? 0;
+    return entry === 0 ? undefined : this.#revisions[(entry & (slots.length - 1)) - 1];
   }
 
   /** Adds an id, unless it is here. */
   add(id: Uint8Array, start: number, size: number, revision: number): void {
     if (this.#count === this.#ends.length) this.#grow();
-    const slot = this.#slotOf(id, start, size);
+    const hash = hashOf(id, start, size);
+    const slot = this.#slotOf(hash, id, start, size);
     if (this.#slots[slot] !== 0) return;
     const at = this.#startOf(this.#count);
     if (at + size > this.#bytes.length) {
@@ -64,7 +69,7 @@ class OutcomeGeneration {
     this.#ends[this.#count] = at + size;
     this.#revisions[this.#count] = revision;
     this.#count += 1;
-    this.#slots[slot] = this.#count;
+    this.#slots[slot] = this.#entryOf(hash, this.#count);
   }
 
   /** The id that came as this one, from 0; a copy. */
@@ -80,15 +85,21 @@ class OutcomeGeneration {
     return number === 0 ? 0 : (this.#ends[number - 1] ?? 0);
   }
 
-  /** The slot where an id is, or belongs. */
-  #slotOf(id: Uint8Array, start: number, size: number): number {
+  /** The slot where an id is, or belongs. Others are told by their hashes, untouched. */
+  #slotOf(hash: number, id: Uint8Array, start: number, size: number): number {
     const mask = this.#slots.length - 1;
-    let slot = hashOf(id, start, size) & mask;
+    let slot = hash & mask;
     for (;;) {
-      const number = this.#slots[slot] ?? 0;
-      if (number === 0 || this.#isAt(number - 1, id, start, size)) return slot;
+      const entry = this.#slots[slot] ?? 0;
+      if (entry === 0) return slot;
+      const isLike = ((entry ^ hash) & ~mask) === 0;
+      if (isLike && this.#isAt((entry & mask) - 1, id, start, size)) return slot;
       slot = (slot + 1) & mask;
     }
+  }
+
+  #entryOf(hash: number, numberPlus1: number): number {
+    return ((hash & ~(this.#slots.length - 1)) | numberPlus1) >>> 0;
   }
 
   #isAt(number: number, id: Uint8Array, start: number, size: number): boolean {
@@ -109,8 +120,9 @@ class OutcomeGeneration {
     this.#slots = new Uint32Array(2 * room);
     for (let i = 0; i < this.#count; i++) {
       const start = this.#startOf(i);
-      const slot = this.#slotOf(this.#bytes, start, (this.#ends[i] ?? 0) - start);
-      this.#slots[slot] = i + 1;
+      const size = (this.#ends[i] ?? 0) - start;
+      const hash = hashOf(this.#bytes, start, size);
+      this.#slots[this.#slotOf(hash, this.#bytes, start, size)] = this.#entryOf(hash, i + 1);
     }
   }
 }
