@@ -5,7 +5,7 @@
  *            read by LogReader | in memory        in memory, not yet in a Ready
  *
  * Entries are in memory from their append until they are flushed, and some while
- * longer (cacheSizeMax) for followers and for apply. The reader is asked only
+ * longer (cacheSizeMax) for apply and, a quarter of it, for followers. The reader is asked only
  * below `tailFirst`: what stands there has been handed out, is flushed, and no
  * truncation is pending on it.
  *
@@ -34,6 +34,8 @@ interface Flush {
   lastIndex: number;
 }
 
+/** Of the cache's size, so much is for what is delivered: it dies before the collector takes it for old. */
+const DELIVERED_PART = 4;
 /** So small a part of the tail's entries may be let go and still there. */
 const DEAD_PART = 8;
 
@@ -212,8 +214,11 @@ export class RaftLog {
     return change;
   }
 
-  /** Flush `persistId` and every earlier one are done. */
-  persisted(persistId: number): void {
+  /**
+   * Flush `persistId` and every earlier one are done.
+   * @param deliveredIndex up to here apply has its entries
+   */
+  persisted(persistId: number, deliveredIndex: LogIndex): void {
     let done = 0;
     for (const flush of this.#flushes) {
       if (flush.persistId > persistId) break;
@@ -222,12 +227,15 @@ export class RaftLog {
     }
     this.#flushes.splice(0, done);
     assert(this.#flushedIndex <= this.#handedIndex, "only what was handed out is flushed");
-    this.#shrink();
+    this.#shrink(deliveredIndex);
   }
 
   /** Lets go of flushed entries beyond the cache's size, oldest first. */
-  #shrink(): void {
-    while (this.#tailSize > this.#cacheSizeMax && this.#tailFirst <= this.#flushedIndex) {
+  #shrink(deliveredIndex: LogIndex): void {
+    while (this.#tailFirst <= this.#flushedIndex) {
+      const isDelivered = this.#tailFirst <= deliveredIndex;
+      const sizeMax = isDelivered ? this.#cacheSizeMax / DELIVERED_PART : this.#cacheSizeMax;
+      if (this.#tailSize <= sizeMax) break;
       this.#tailSize -= this.#tail[this.#tailStart]?.block.length ?? 0;
       this.#tailStart += 1;
       this.#tailFirst += 1;

@@ -297,7 +297,7 @@ export class Raft {
     if (persistId <= this.#persistedId) return;
     this.#persistedId = persistId;
     if (this.#isStopped) return;
-    state.log.persisted(persistId);
+    state.log.persisted(persistId, state.deliveredIndex);
     state.outbox.persisted(persistId, state.log.flushedIndex);
     askForVotes(state);
     if (state.role.role === "leader") advanceCommit(state, state.role);

@@ -50,8 +50,8 @@ class Bench {
     this.log.hold(isTruncated ? next : truncateFrom, isTruncated);
   }
 
-  flush(): void {
-    this.log.persisted(this.disk.flush());
+  flush(deliveredIndex = 0): void {
+    this.log.persisted(this.disk.flush(), LogIndex(deliveredIndex));
   }
 }
 
@@ -116,6 +116,22 @@ describe("raft log", () => {
     assert.equal(bench.log.read(LogIndex(7), LogIndex(8), 1000).length, 2);
   });
 
+  it("keeps a quarter of its size of what apply has, and the rest for what it has not", () => {
+    for (const [deliveredIndex, fromDisk] of [
+      [0, 0],
+      [1, 1],
+      [5, 5],
+      [8, 6],
+    ] as const) {
+      const bench = new Bench(40);
+      for (let i = 0; i < 8; i += 1) bench.append(1, "12345");
+      bench.handOut();
+      bench.flush(deliveredIndex);
+      const count = bench.log.read(LogIndex(1), LogIndex(8), 1000).length;
+      assert.equal(count, fromDisk === 0 ? 8 : fromDisk, `${deliveredIndex} delivered`);
+    }
+  });
+
   it("reads at least one entry, and no more than fit", () => {
     const bench = new Bench();
     for (let i = 0; i < 4; i += 1) bench.append(1, "1234567890");
@@ -156,7 +172,7 @@ describe("raft log", () => {
       again.entries.map(({ index }) => index),
       [2, 3, 4],
     );
-    bench.log.persisted(2);
+    bench.log.persisted(2, LogIndex(0));
     assert.equal(bench.log.flushedIndex, 4);
   });
 
@@ -178,9 +194,9 @@ describe("raft log", () => {
       entries.map(({ index, term }) => [index, term]),
       [[3, 3]],
     );
-    bench.log.persisted(2);
+    bench.log.persisted(2, LogIndex(0));
     assert.equal(bench.log.flushedIndex, 2, "the flush of what was held vouches for nothing");
-    bench.log.persisted(3);
+    bench.log.persisted(3, LogIndex(0));
     assert.equal(bench.log.flushedIndex, 3);
   });
 
@@ -207,7 +223,7 @@ describe("raft log", () => {
           if (!bench.log.hasChange()) continue;
           if (random.chance(0.7)) bench.handOut();
           else bench.handOutPart(random.below(4) - 1);
-        } else if (random.chance(0.5)) bench.flush();
+        } else if (random.chance(0.5)) bench.flush(random.pick([0, bench.log.flushedIndex]));
         else if (plain.length > 0 && random.chance(0.3)) {
           const from = LogIndex(1 + random.below(plain.length));
           bench.log.truncate(from);
