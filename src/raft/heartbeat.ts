@@ -33,8 +33,8 @@ export function tickLeader(state: RaftState, leader: LeaderState): void {
   recordIncarnations(state, leader);
   forgetLeavers(state, leader);
   leader.heartbeatElapsed += 1;
-  if (leader.heartbeatElapsed >= state.options.heartbeatTicks) {
-    broadcastHeartbeat(state, leader);
+  if (leader.heartbeatElapsed >= state.options.heartbeatTicks || isRoundLate(state, leader)) {
+    beat(state, leader);
     return;
   }
   // Between beats only those hear whom for a whole tick no append has told what was committed before it.
@@ -69,7 +69,51 @@ function isDiskStalled(state: RaftState, leader: LeaderState): boolean {
   return leader.flushStallTicks >= state.options.electionTicks;
 }
 
-export function broadcastHeartbeat(state: RaftState, leader: LeaderState): void {
+/** A read round that only some were asked for has waited for a whole tick: the others may be quicker now. */
+function isRoundLate({ reads }: RaftState, leader: LeaderState): boolean {
+  const { oldestRound, lastRound } = reads;
+  const isLate = oldestRound !== undefined && oldestRound <= leader.roundAtTick;
+  leader.roundAtTick = lastRound;
+  return isLate && leader.echoers !== undefined;
+}
+
+/** A heartbeat for everybody; the next read round asks everybody too, and tells who is quick now. */
+export function beat(state: RaftState, leader: LeaderState): void {
+  leader.echoers = undefined;
+  leader.echoersFrom = state.reads.lastRound + 1;
+  broadcastHeartbeat(state, leader);
+}
+
+/**
+ * Asks for an echo of the newest round. A majority is enough, so that no more are
+ * asked than were the quickest when all were: a message less for each of the others.
+ */
+export function askForEchoes(state: RaftState, leader: LeaderState): void {
+  if (leader.echoers === undefined || state.options.leaseMs > 0) {
+    broadcastHeartbeat(state, leader);
+    return;
+  }
+  for (const id of leader.echoers) {
+    const progress = leader.progress.get(id);
+    if (progress !== undefined) sendHeartbeat(state, progress);
+  }
+}
+
+/** A round that all were asked for is confirmed: whoever has echoed it by now was quick. */
+export function learnEchoers(state: RaftState, leader: LeaderState, round: number): void {
+  if (leader.echoers !== undefined || round < leader.echoersFrom) return;
+  const { voters } = state.membership;
+  const quick = voters.filter((voter) => {
+    const progress = leader.progress.get(voter);
+    return (
+      progress !== undefined && state.membership.isGenuine(voter) && progress.readRound >= round
+    );
+  });
+  const isVoter = voters.includes(state.id);
+  leader.echoers = quick.slice(0, quorumSize(voters.length) - (isVoter ? 1 : 0));
+}
+
+function broadcastHeartbeat(state: RaftState, leader: LeaderState): void {
   leader.heartbeatElapsed = 0;
   // With leases every beat is a round: its echoes say since when a majority has been waiting.
   if (state.options.leaseMs > 0) state.reads.stampRound(state.now);

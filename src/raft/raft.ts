@@ -24,7 +24,7 @@ import {
   onTimeoutNow,
   tickElection,
 } from "./election.js";
-import { announceCommit, onHeartbeat, onHeartbeatResult, tickLeader } from "./heartbeat.js";
+import { announceCommit, beat, onHeartbeat, onHeartbeatResult, tickLeader } from "./heartbeat.js";
 import {
   announceInstalled,
   canSendSnapshot,
@@ -168,8 +168,11 @@ export class Raft {
   /** The connection to a peer was lost: pipelined appends are gone, probe it again. */
   peerUnreachable(peer: NodeId): void {
     const { role, reads } = this.#state;
-    if (role.role === "leader") role.progress.get(peer)?.onUnreachable();
-    else if (knownLeader(this.#state) === peer) reads.refuseForwarded();
+    if (role.role === "leader") {
+      role.progress.get(peer)?.onUnreachable();
+      // A read round may wait for it alone.
+      if (role.echoers?.includes(peer) === true) beat(this.#state, role);
+    } else if (knownLeader(this.#state) === peer) reads.refuseForwarded();
   }
 
   /** A leader appends what `seal` makes for the next position; anybody else learns who leads. */

@@ -4,7 +4,7 @@
  * A leader that has committed an entry of its own term knows all that is
  * committed. It notes its commit index, learns from a majority that it is still
  * the leader, and the read may be served once that index is applied. All reads
- * that wait share a *round*: one number, broadcast as a heartbeat and echoed. A
+ * that wait share a *round*: one number, sent as a heartbeat and echoed. A
  * round is confirmed by echoes of it or of a newer one, in the same term. Round
  * numbers are never reused and never given by callers, so that neither a
  * repeated context nor a late echo can vouch for a read that came after it
@@ -20,7 +20,7 @@
  * A follower gathers its reads likewise and asks its leader for one index.
  * reads.ts keeps the books.
  */
-import { broadcastHeartbeat } from "./heartbeat.js";
+import { askForEchoes, learnEchoers } from "./heartbeat.js";
 import { majorityValue } from "./quorum.js";
 import { refusal } from "./reads.js";
 import { becomeFollower, currentTerm, knownLeader, send } from "./state.js";
@@ -35,7 +35,7 @@ export function advanceReads(state: RaftState): void {
     state.reads.startRound(state.commitIndex);
     // What a lease answers says nothing of whom the last beats have reached: it renews no lease.
     if (hasLease(state, role)) answer(state, state.reads.lastRound);
-    else broadcastHeartbeat(state, role);
+    else askForEchoes(state, role);
     return;
   }
   const leader = knownLeader(state);
@@ -64,6 +64,7 @@ export function confirmReads(state: RaftState): void {
   });
   const round = majorityValue(rounds);
   state.reads.renewLease(round);
+  learnEchoers(state, role, round);
   answer(state, round);
 }
 

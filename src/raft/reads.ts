@@ -63,6 +63,11 @@ export class Reads {
     return this.#lastRound;
   }
 
+  /** The first round that waits for echoes. */
+  get oldestRound(): number | undefined {
+    return this.#rounds[0]?.round;
+  }
+
   /** When the newest beat that a majority has echoed was sent, milliseconds of the driver's clock. */
   get leaseStart(): number {
     return this.#leaseStart;

@@ -61,6 +61,12 @@ export interface LeaderState {
   /** the flushed index a tick ago, and for how many ticks it stands still with entries waiting */
   flushedBefore: LogIndex;
   flushStallTicks: number;
+  /** as many voters as a read round needs, those that were quickest of all; undefined: all are asked */
+  echoers: readonly NodeId[] | undefined;
+  /** the first round whose confirmation tells who they are */
+  echoersFrom: number;
+  /** the newest read round at the last tick */
+  roundAtTick: number;
 }
 
 type RoleState = FollowerState | PreCandidateState | CandidateState | LeaderState;
@@ -234,6 +240,9 @@ export function becomeLeader(state: RaftState): LeaderState {
     isLeaseVoid: false,
     flushedBefore: LogIndex(0),
     flushStallTicks: 0,
+    echoers: undefined,
+    echoersFrom: state.reads.lastRound + 1,
+    roundAtTick: 0,
   };
   state.withholdTicks = 0;
   changeRole(state, leader, "election-won");

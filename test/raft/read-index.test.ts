@@ -6,6 +6,7 @@ import { Server, answerHeartbeats, entriesOf, heartbeat, settledLeader } from ".
 
 const TWO = NodeId("2");
 const THREE = NodeId("3");
+const HEARTBEAT_TICKS = 3;
 
 describe("raft reads", () => {
   it("reads that come together share a round, and are answered by a quorum's echoes", () => {
@@ -51,6 +52,62 @@ describe("raft reads", () => {
     server.tick(3);
     answerHeartbeats(server, "3");
     assert.deepEqual(server.reads, [{ context: 1, index: 1 }]);
+  });
+
+  it("when all were asked, the next rounds ask the quickest alone, as many as a majority needs", () => {
+    const server = settledLeader();
+    assert.deepEqual(askedForRound(server, 1, "3", "2"), ["2", "3"]);
+    assert.deepEqual(askedForRound(server, 2, "3"), ["3"]);
+    assert.deepEqual(askedForRound(server, 3, "3"), ["3"]);
+    assert.deepEqual(
+      server.reads.map(({ context }) => context),
+      [1, 2, 3],
+    );
+  });
+
+  it("after each beat all are asked again, and another one may be the quickest", () => {
+    const server = settledLeader();
+    askedForRound(server, 1, "3");
+    server.tick(HEARTBEAT_TICKS);
+    answerHeartbeats(server, "2", "3");
+    assert.deepEqual(askedForRound(server, 2, "2", "3"), ["2", "3"]);
+    assert.deepEqual(askedForRound(server, 3, "2"), ["2"]);
+  });
+
+  it("an echo that was under way at a beat does not say who is quickest", () => {
+    const server = settledLeader();
+    askedForRound(server, 1, "3");
+    server.read(2);
+    server.tick(HEARTBEAT_TICKS);
+    answerHeartbeats(server, "3");
+    assert.equal(server.reads.length, 2);
+    assert.deepEqual(askedForRound(server, 3, "2"), ["2", "3"]);
+  });
+
+  it("a round that waits for a whole tick asks all", () => {
+    const server = settledLeader();
+    askedForRound(server, 1, "3");
+    server.read(2);
+    server.take();
+    server.tick();
+    assert.deepEqual(server.takeKind("heartbeat"), []);
+    server.tick();
+    answerHeartbeats(server, "2");
+    assert.deepEqual(
+      server.reads.map(({ context }) => context),
+      [1, 2],
+    );
+  });
+
+  it("a round asks all at once when the connection to whom it asked is lost", () => {
+    const server = settledLeader();
+    askedForRound(server, 1, "3");
+    server.read(2);
+    server.take();
+    server.raft.peerUnreachable(THREE);
+    server.drain();
+    answerHeartbeats(server, "2");
+    assert.equal(server.reads.length, 2);
   });
 
   it("reads that wait are refused when leadership is lost, also those of followers", () => {
@@ -156,3 +213,20 @@ describe("raft reads", () => {
     );
   });
 });
+
+/** Begins a round, which these answer in turn. @returns whom it asked */
+function askedForRound(server: Server, context: number, ...answers: readonly string[]): string[] {
+  server.read(context);
+  const asked = server.take().filter(({ message }) => message.kind === "heartbeat");
+  for (const peer of answers) {
+    const envelope = asked.find(({ to }) => to === peer);
+    assert.ok(envelope?.message.kind === "heartbeat", `${peer} was asked`);
+    const { term, readRound } = envelope.message;
+    const zero = LogIndex(0);
+    server.step({
+      ...{ kind: "heartbeatResult", from: NodeId(peer), term, readRound },
+      ...{ lastIndex: zero, commitIndex: zero, appliedIndex: zero },
+    });
+  }
+  return asked.map(({ to }) => to);
+}

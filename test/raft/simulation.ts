@@ -139,7 +139,7 @@ export class Simulation {
       .join("; ");
   }
 
-  /** All members of the leader's configuration have the same log, and all of it is committed. */
+  /** All members of the leader's configuration follow it, have the same log, and all of it is committed. */
   #isWhole(leader: SimulatedNode, target: number): boolean {
     const status = leader.raft?.status();
     if (leader.raft === undefined || status === undefined || status.commitIndex < target) {
@@ -152,6 +152,7 @@ export class Simulation {
       return (
         raft?.lastIndex === status.commitIndex &&
         raft.commitIndex === status.commitIndex &&
+        raft.leader === leader.id &&
         state.index === status.commitIndex &&
         (raft.role === "learner") === !isVoter
       );

@@ -93,11 +93,13 @@ describe("raft replication: windows, probes, limits", () => {
     assert.deepEqual(result, { kind: "not-leader", leader: "2" });
   });
 
-  it("tells a commit with the next tick to those that no append told", () => {
+  it("tells a commit to those that no append told for a whole tick", () => {
     const server = settledLeader();
     server.propose("a");
     server.acknowledge("2", 2);
     server.take();
+    server.tick();
+    assert.deepEqual(server.take(), []);
     server.tick();
     const told = server
       .take()
