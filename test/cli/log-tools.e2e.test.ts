@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "mocha";
 import { connect, type Database } from "../../src/index.js";
-import { balsa, balsaOk, ClusterProcesses } from "../end-to-end/processes.js";
+import { command, commandOk, ClusterProcesses } from "../end-to-end/processes.js";
 
 const PORT = 13951;
 const BALSA = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
@@ -69,14 +69,14 @@ describe("log tools beside a live cluster", function () {
       ["--term", "1", "--limit", "5"],
     ];
     for (const filter of filters) {
-      const online = await balsaOk(["log", "inspect", "--json", ...filter], {
+      const online = await commandOk(["log", "inspect", "--json", ...filter], {
         endpoints: node.client,
       });
-      const offline = await balsaOk(["log", "inspect", node.directory, "--json", ...filter]);
+      const offline = await commandOk(["log", "inspect", node.directory, "--json", ...filter]);
       assert.equal(online, offline, filter.join(" "));
     }
     const found = linesOf(
-      await balsaOk([
+      await commandOk([
         "log",
         "inspect",
         node.directory,
@@ -92,10 +92,10 @@ describe("log tools beside a live cluster", function () {
     );
     const index = String(found[0]?.["index"]);
     const one = linesOf(
-      await balsaOk(["log", "inspect", node.directory, "--archive", "--json", "--index", index]),
+      await commandOk(["log", "inspect", node.directory, "--archive", "--json", "--index", index]),
     );
     assert.ok(one.length >= 1 && one.every((line) => String(line["index"]) === index));
-    const wrong = await balsa(["log", "inspect", node.directory, "--kind", "puts"]);
+    const wrong = await command(["log", "inspect", node.directory, "--kind", "puts"]);
     assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
   });
 
@@ -106,18 +106,18 @@ describe("log tools beside a live cluster", function () {
       names.some((name) => name.startsWith("archive-")),
       names.join(),
     );
-    const lines = linesOf(await balsaOk(["log", "export", node?.directory ?? ""]));
+    const lines = linesOf(await commandOk(["log", "export", node?.directory ?? ""]));
     const keys = new Set(lines.filter(({ kind }) => kind === "put").map(({ key }) => key));
     assert.equal(keys.size, 2000);
     assert.equal(lines[0]?.["index"], 1);
     const out = path.join(cluster.directory, "history.avro");
     const words = ["log", "export", node?.directory ?? "", "--out", out];
-    const told = linesOf(await balsaOk([...words, "--json"]))[0];
+    const told = linesOf(await commandOk([...words, "--json"]))[0];
     assert.deepEqual([told?.["format"], told?.["firstIndex"]], ["avro", 1]);
     assert.equal(told?.["bytes"], readFileSync(out).length);
-    assert.equal((await balsa(words)).code, 2);
-    await balsaOk([...words, "--force"]);
-    const odd = await balsa(["log", "export", node?.directory ?? "", "--format", "csv"]);
+    assert.equal((await command(words)).code, 2);
+    await commandOk([...words, "--force"]);
+    const odd = await command(["log", "export", node?.directory ?? "", "--format", "csv"]);
     assert.equal(odd.code, 2);
   });
 
@@ -135,7 +135,7 @@ describe("log tools beside a live cluster", function () {
       await cluster.until(30_000, "a while in which the node itself writes nothing", async () => {
         const last = await lastIndexOf(node?.client ?? "");
         const before = bytesOf(directory);
-        await balsaOk(words);
+        await commandOk(words);
         const after = bytesOf(directory);
         if ((await lastIndexOf(node?.client ?? "")) !== last) return undefined;
         assert.deepEqual(after, before, words.join(" "));
@@ -151,10 +151,10 @@ describe("log tools beside a live cluster", function () {
     })();
     try {
       for (const { directory } of cluster.nodes) {
-        const { code, stdout, stderr } = await balsa(["log", "verify", directory, "--json"]);
+        const { code, stdout, stderr } = await command(["log", "verify", directory, "--json"]);
         assert.equal(code, 0, stdout + stderr);
       }
-      const online = await balsa(["log", "compare", "--json"], { endpoints: cluster.endpoints });
+      const online = await command(["log", "compare", "--json"], { endpoints: cluster.endpoints });
       assert.equal(online.code, 0, online.stdout + online.stderr);
     } finally {
       ending.abort();

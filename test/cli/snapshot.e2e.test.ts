@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from "node:path";
 import { after, before, describe, it } from "mocha";
 import { connect } from "../../src/index.js";
-import { balsa, balsaOk, ClusterProcesses, NodeProcess } from "../end-to-end/processes.js";
+import { command, commandOk, ClusterProcesses, NodeProcess } from "../end-to-end/processes.js";
 
 const PORT = 13941;
 const KEYS = 3000;
@@ -46,7 +46,7 @@ describe("snapshots kept elsewhere", function () {
     }
     await database.delete("key-7");
     revision = (await database.put("key-8", "again")).revision;
-    await balsaOk(["snapshot", "save", backup], { endpoints: old.endpoints });
+    await commandOk(["snapshot", "save", backup], { endpoints: old.endpoints });
   });
   after(async () => {
     await old[Symbol.asyncDispose]();
@@ -56,7 +56,7 @@ describe("snapshots kept elsewhere", function () {
     for (const { client, id } of old.nodes) {
       const file = path.join(old.directory, `from-${id}.avro`);
       const saved = json(
-        await balsaOk(["snapshot", "save", file, "--json"], { endpoints: client }),
+        await commandOk(["snapshot", "save", file, "--json"], { endpoints: client }),
       );
       assert.deepEqual(
         [saved["revision"], saved["keys"], saved["sound"]],
@@ -80,31 +80,31 @@ describe("snapshots kept elsewhere", function () {
   });
 
   it("a save does not replace a file unless it is told to", async () => {
-    const again = await balsa(["snapshot", "save", backup], { endpoints: old.endpoints });
+    const again = await command(["snapshot", "save", backup], { endpoints: old.endpoints });
     assert.deepEqual([again.code, again.stdout], [2, ""]);
     assert.match(again.stderr, /is there already/);
-    await balsaOk(["snapshot", "save", backup, "--force"], { endpoints: old.endpoints });
+    await commandOk(["snapshot", "save", backup, "--force"], { endpoints: old.endpoints });
   });
 
   it("inspect tells what is in a file and in a directory, and finds damage", async () => {
-    const told = json(await balsaOk(["snapshot", "inspect", backup, "--json"]));
+    const told = json(await commandOk(["snapshot", "inspect", backup, "--json"]));
     assert.deepEqual([told["revision"], told["keys"]], [revision, KEYS - 1]);
     assert.deepEqual(told["voters"], ["n1", "n2", "n3"]);
-    const text = await balsaOk(["snapshot", "inspect", backup]);
+    const text = await commandOk(["snapshot", "inspect", backup]);
     assert.match(text, /every byte is sound[^]*2 999 keys[^]*n1, n2, n3/);
     const [node] = old.nodes;
-    const lines = await balsaOk(["snapshot", "inspect", node?.directory ?? "", "--json"]);
+    const lines = await commandOk(["snapshot", "inspect", node?.directory ?? "", "--json"]);
     assert.equal(lines.trim().split("\n").length, 2);
     const bytes = readFileSync(backup);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     const damaged = path.join(old.directory, "damaged.avro");
     writeFileSync(damaged, bytes);
     for (const flags of [[], ["--json"]]) {
-      const found = await balsa(["snapshot", "inspect", damaged, ...flags]);
+      const found = await command(["snapshot", "inspect", damaged, ...flags]);
       assert.equal(found.code, 8);
       assert.match(found.stdout, flags.length === 0 ? /CORRUPT/ : /"CORRUPTION".*"sound":false/);
     }
-    const refused = await balsa(
+    const refused = await command(
       ["snapshot", "restore", damaged, "--id", "n1", "--cluster", "n1=127.0.0.1:1"].concat([
         "--data",
         path.join(old.directory, "no"),
@@ -113,7 +113,7 @@ describe("snapshots kept elsewhere", function () {
     assert.equal(refused.code, 8, refused.stderr);
     assert.ok(!existsSync(path.join(old.directory, "no")));
     assert.ok(!existsSync(path.join(old.directory, "no.restoring")));
-    const absent = await balsa(["snapshot", "inspect", path.join(old.directory, "absent")]);
+    const absent = await command(["snapshot", "inspect", path.join(old.directory, "absent")]);
     assert.equal(absent.code, 2);
   });
 
@@ -121,7 +121,7 @@ describe("snapshots kept elsewhere", function () {
     const [node] = old.nodes;
     const file = path.join(old.directory, "offline.avro");
     const words = ["snapshot", "save", file, "--data", node?.directory ?? ""];
-    const { code, stdout, stderr } = await balsa([...words, "--endpoints", "none"]);
+    const { code, stdout, stderr } = await command([...words, "--endpoints", "none"]);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /every byte is sound/);
     assert.match(stderr, /entries \d+ to \d+ of the log are not in it/);
@@ -136,10 +136,10 @@ describe("snapshots kept elsewhere", function () {
       const ids = new Set<unknown>();
       for (const node of restored.nodes) {
         const words = ["snapshot", "restore", backup, "--data", node.directory, "--id", node.id];
-        const made = json(await balsaOk([...words, "--cluster", clusterFlag, "--json"]));
+        const made = json(await commandOk([...words, "--cluster", clusterFlag, "--json"]));
         ids.add(made["clusterId"]);
         assert.equal(made["revision"], revision + 1_000_000_000);
-        const again = await balsa([...words, "--cluster", clusterFlag]);
+        const again = await command([...words, "--cluster", clusterFlag]);
         assert.deepEqual([again.code, again.stdout], [2, ""]);
       }
       assert.equal(ids.size, 1);
@@ -155,7 +155,7 @@ describe("snapshots kept elsewhere", function () {
       assert.equal(status.clusterId, [...ids][0]);
       assert.equal(await contents(first.client), expected);
       assert.match(third.log, /another cluster|cluster [0-9a-f]{32}/);
-      const lonely = await balsa(["kv", "get", "key-8", "--timeout", "1s"], {
+      const lonely = await command(["kv", "get", "key-8", "--timeout", "1s"], {
         endpoints: third.client,
       });
       assert.equal(lonely.code, 5, lonely.stdout);
@@ -176,10 +176,10 @@ describe("snapshots kept elsewhere", function () {
       await restored.stop();
       const directories = restored.nodes.map(({ directory }) => directory);
       // Whoever stops first may lack the last leader's first entry.
-      const together = await balsa(["log", "compare", ...directories, "--json"]);
+      const together = await command(["log", "compare", ...directories, "--json"]);
       assert.match(together.stdout, /"kind":"(equal|lag)"/);
-      for (const directory of directories) await balsaOk(["log", "verify", directory]);
-      const apart = await balsa(["log", "compare", third.directory, ...directories, "--json"]);
+      for (const directory of directories) await commandOk(["log", "verify", directory]);
+      const apart = await command(["log", "compare", third.directory, ...directories, "--json"]);
       assert.equal(apart.code, 9, apart.stdout);
       assert.match(apart.stdout, /"kind":"(different|incomparable)"/);
 
@@ -205,7 +205,7 @@ describe("snapshots kept elsewhere", function () {
     const ids = new Set<unknown>();
     for (const [at, flags] of makes.entries()) {
       const data = path.join(folder, String(at));
-      const made = await balsaOk([...words, "--data", data, ...flags]);
+      const made = await commandOk([...words, "--data", data, ...flags]);
       ids.add(json(made)["clusterId"]);
     }
     assert.equal(ids.size, makes.length);
@@ -214,7 +214,7 @@ describe("snapshots kept elsewhere", function () {
       ["--cluster", clusterFlag, "--data", path.join(folder, "x"), "--bump-revision", "0"],
       ["--cluster", clusterFlag, "--data", old.directory],
     ];
-    for (const flags of usage) assert.equal((await balsa([...words, ...flags])).code, 2);
+    for (const flags of usage) assert.equal((await command([...words, ...flags])).code, 2);
     assert.ok(!existsSync(path.join(folder, "x")));
   });
 
@@ -228,7 +228,7 @@ describe("snapshots kept elsewhere", function () {
       cluster: `n1=127.0.0.1:${PORT + 20}`,
     });
     const words = ["snapshot", "restore", backup, "--id", "n1", "--data", data];
-    await balsaOk([...words, "--cluster", `n1=127.0.0.1:${PORT + 22}`]);
+    await commandOk([...words, "--cluster", `n1=127.0.0.1:${PORT + 22}`]);
     await assert.rejects(node.start(), /belongs to node n1 of cluster/);
   });
 });

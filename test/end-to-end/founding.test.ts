@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { balsa, balsaOk, ClusterProcesses, type NodeProcess } from "./processes.js";
+import { command, commandOk, ClusterProcesses, type NodeProcess } from "./processes.js";
 
 /** The ports the founders wrote down. */
 const BASE_PORT = 13141;
@@ -17,12 +17,12 @@ interface LogLine {
 }
 
 async function put(via: NodeProcess, key: string, value: string): Promise<number> {
-  const text = await balsaOk(["kv", "put", key, value, "--json"], { endpoints: via.client });
+  const text = await commandOk(["kv", "put", key, value, "--json"], { endpoints: via.client });
   return (JSON.parse(text) as { revision: number }).revision;
 }
 
 async function get(via: NodeProcess, key: string): Promise<string> {
-  return balsaOk(["kv", "get", key], { endpoints: via.client });
+  return commandOk(["kv", "get", key], { endpoints: via.client });
 }
 
 describe("the founding script", function () {
@@ -36,7 +36,7 @@ describe("the founding script", function () {
     assert.equal(firstStatus.nodes.filter(({ alive }) => alive).length, 5);
 
     const shown = JSON.parse(
-      await balsaOk(["cluster", "status", "--json"], { endpoints: cluster.endpoints }),
+      await commandOk(["cluster", "status", "--json"], { endpoints: cluster.endpoints }),
     ) as typeof firstStatus;
     assert.equal(shown.leader, first.id);
     assert.equal(shown.nodes.length, 5);
@@ -66,11 +66,11 @@ describe("the founding script", function () {
 
     await cluster.stop();
     const directories = cluster.nodes.map(({ directory }) => directory);
-    const compared = await balsaOk(["log", "compare", ...directories, "--json"]);
+    const compared = await commandOk(["log", "compare", ...directories, "--json"]);
     assert.equal((JSON.parse(compared) as { equal: boolean }).equal, true);
     for (const directory of directories) {
-      await balsaOk(["log", "verify", directory]);
-      const lines = (await balsaOk(["log", "inspect", directory, "--json"]))
+      await commandOk(["log", "verify", directory]);
+      const lines = (await commandOk(["log", "inspect", directory, "--json"]))
         .trim()
         .split("\n")
         .map((line) => JSON.parse(line) as LogLine);
@@ -101,7 +101,7 @@ describe("the founding script", function () {
       const status = await cluster.status();
       return status?.leader === null ? status : undefined;
     });
-    const refused = await balsa(["kv", "put", "three", "dead", "--timeout", "1s", "--json"], {
+    const refused = await command(["kv", "put", "three", "dead", "--timeout", "1s", "--json"], {
       endpoints: third.client,
     });
     assert.equal(refused.code, 5, refused.stdout + refused.stderr);
@@ -111,7 +111,9 @@ describe("the founding script", function () {
     assert.equal(error.outcome, "not-applied");
     assert.equal(error.retryable, true);
     assert.equal(error.exitCode, 5);
-    const read = await balsa(["kv", "get", "all", "--timeout", "1s"], { endpoints: third.client });
+    const read = await command(["kv", "get", "all", "--timeout", "1s"], {
+      endpoints: third.client,
+    });
     assert.equal(read.code, 5, "a minority serves no linearizable read");
 
     for (const node of cluster.nodes) if (!node.running) await node.start();
@@ -119,7 +121,7 @@ describe("the founding script", function () {
     for (const node of cluster.nodes) {
       assert.equal(await get(node, "all"), "five");
       assert.equal(await get(node, "two"), "dead");
-      assert.equal((await balsa(["kv", "get", "three"], { endpoints: node.client })).code, 3);
+      assert.equal((await command(["kv", "get", "three"], { endpoints: node.client })).code, 3);
     }
   });
 });

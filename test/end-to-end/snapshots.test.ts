@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "mocha";
 import { connect, type Database } from "../../src/index.js";
-import { balsa, ClusterProcesses, type NodeProcess } from "./processes.js";
+import { command, ClusterProcesses, type NodeProcess } from "./processes.js";
 
 const KEYS = 500;
 const VALUE_SIZE = 8000;
@@ -82,10 +82,10 @@ describe("snapshots in real processes", function () {
     // The tools read what is left of the logs.
     const directories = cluster.nodes.map(({ directory }) => directory);
     for (const directory of directories) {
-      const verified = await balsa(["log", "verify", directory]);
+      const verified = await command(["log", "verify", directory]);
       assert.equal(verified.code, 0, verified.stderr);
     }
-    const compared = await balsa(["log", "compare", ...directories, "--json"]);
+    const compared = await command(["log", "compare", ...directories, "--json"]);
     assert.equal(compared.code, 0, compared.stdout + compared.stderr);
     assert.match(compared.stdout, /"equal":true/);
 

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "mocha";
-import { balsa, balsaOk, ClusterProcesses } from "./processes.js";
+import { balsa, command, commandOk, ClusterProcesses } from "./processes.js";
 
 const UNKNOWN_ID = "00".repeat(16);
 
@@ -22,7 +22,7 @@ describe("the command line of history, transactions and leases", function () {
   });
 
   const run = (...words: string[]): Promise<string> =>
-    balsaOk(words, { endpoints: cluster.endpoints });
+    commandOk(words, { endpoints: cluster.endpoints });
   /** JSON lines. */
   const json = async (...words: string[]): Promise<Record<string, unknown>[]> => {
     const lines = (await run(...words, "--json")).split("\n").filter((line) => line !== "");
@@ -30,7 +30,7 @@ describe("the command line of history, transactions and leases", function () {
   };
   /** The failure, which must have this exit code. */
   const failure = async (code: number, ...words: string[]): Promise<Record<string, unknown>> => {
-    const finished = await balsa([...words, "--json"], { endpoints: cluster.endpoints });
+    const finished = await command([...words, "--json"], { endpoints: cluster.endpoints });
     assert.equal(finished.code, code, `balsa ${words.join(" ")}: ${finished.stdout}`);
     const { error } = JSON.parse(finished.stdout) as { error: Record<string, unknown> };
     assert.equal(error["exitCode"], code);
@@ -47,7 +47,7 @@ describe("the command line of history, transactions and leases", function () {
     const [one, other] = cluster.nodes.filter(({ id: node }) => node !== leader.id);
     assert.ok(one !== undefined && other !== undefined);
     const at = (node: { readonly client: string }, ...words: string[]): Promise<string> =>
-      balsaOk(words, { endpoints: node.client });
+      commandOk(words, { endpoints: node.client });
     assert.equal(await at(one, "tx", "get", id, "t/read"), "1");
     await at(one, "tx", "put", id, "t/a", "one");
     await at(leader, "tx", "savepoint", id, "here");
@@ -76,7 +76,7 @@ describe("the command line of history, transactions and leases", function () {
     const [conflict] = error["conflicts"] as Record<string, unknown>[];
     assert.equal(conflict?.["key"], "c/a");
     assert.equal(conflict["currentRevision"], put?.["revision"]);
-    assert.equal((await balsa(["kv", "get", "c/b"], { endpoints: cluster.endpoints })).code, 3);
+    assert.equal((await command(["kv", "get", "c/b"], { endpoints: cluster.endpoints })).code, 3);
     assert.equal((await json("tx", "status", id))[0]?.["status"], "conflict");
   });
 
