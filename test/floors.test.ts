@@ -101,6 +101,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
       "src/codec/block",
       // the load generator makes its bytes once and sends them a million times
       "src/codec/client-message",
+      "src/codec/client-request",
+      "src/codec/client-response",
       "src/codec/frame",
       "src/raft/types",
       "src/storage/node-file-system",

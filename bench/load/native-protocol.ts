@@ -13,9 +13,9 @@ import {
   CLIENT_PREAMBLE,
   CLIENT_RESPONSE_SIZE_MAX,
   type ClientRequest,
-  decodeClientResponse,
-  encodeClientRequestFrame,
 } from "../../src/codec/client-message.js";
+import { encodeClientRequestFrame } from "../../src/codec/client-request.js";
+import { decodeClientResponse } from "../../src/codec/client-response.js";
 import { FRAME_HEADER_SIZE, FrameReader, writeFrameHeader } from "../../src/codec/frame.js";
 import { InFlight } from "./in-flight.js";
 import {

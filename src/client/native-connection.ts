@@ -16,9 +16,9 @@ import {
   CLIENT_PREAMBLE,
   CLIENT_RESPONSE_SIZE_MAX,
   type ClientResponse,
-  decodeClientResponse,
-  encodeClientRequestFrame,
 } from "../codec/client-message.js";
+import { encodeClientRequestFrame } from "../codec/client-request.js";
+import { decodeClientResponse } from "../codec/client-response.js";
 import { FrameReader } from "../codec/frame.js";
 import { DatabaseError } from "../errors.js";
 import type { Call } from "./call.js";

@@ -8,9 +8,9 @@ import {
   CLIENT_PREAMBLE,
   CLIENT_RESPONSE_SIZE_MAX,
   type ClientResponse,
-  decodeClientResponse,
-  encodeClientRequestFrame,
 } from "../codec/client-message.js";
+import { encodeClientRequestFrame } from "../codec/client-request.js";
+import { decodeClientResponse } from "../codec/client-response.js";
 import type { Query } from "../codec/client-query.js";
 import { FrameReader } from "../codec/frame.js";
 import { nativeSession } from "../doors/native/native-door.js";

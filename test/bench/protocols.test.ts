@@ -9,11 +9,11 @@ import { RespProtocol } from "../../bench/load/resp-protocol.js";
 import type { Tally } from "../../bench/load/tally.js";
 import {
   CLIENT_REQUEST_SIZE_MAX,
-  decodeClientRequest,
-  encodeClientResponseFrame,
   type ClientRequest,
   type ClientResponse,
 } from "../../src/codec/client-message.js";
+import { decodeClientRequest } from "../../src/codec/client-request.js";
+import { encodeClientResponseFrame } from "../../src/codec/client-response.js";
 import { FrameReader } from "../../src/codec/frame.js";
 import type { Command } from "../../src/store/command.js";
 import { answered, begunTally, demandOf } from "./load-job.js";

@@ -2,14 +2,9 @@ import assert from "node:assert/strict";
 import avsc from "avsc";
 import { describe, it } from "mocha";
 import { encodeRequest } from "../../src/codec/block.js";
-import {
-  type ClientRequest,
-  type ClientResponse,
-  decodeClientRequest,
-  decodeClientResponse,
-  encodeClientRequest,
-  encodeClientResponse,
-} from "../../src/codec/client-message.js";
+import type { ClientRequest, ClientResponse } from "../../src/codec/client-message.js";
+import { decodeClientRequest, encodeClientRequest } from "../../src/codec/client-request.js";
+import { decodeClientResponse, encodeClientResponse } from "../../src/codec/client-response.js";
 import type { KeyValue, Request } from "../../src/store/command.js";
 import { plain } from "./client-message-samples.js";
 

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, it } from "mocha";
+import { CLIENT_PREAMBLE } from "../../src/codec/client-message.js";
 import {
-  CLIENT_PREAMBLE,
   decodeClientRequest,
-  decodeClientResponse,
   encodeClientRequest,
   encodeClientRequestFrame,
+} from "../../src/codec/client-request.js";
+import {
+  decodeClientResponse,
   encodeClientResponse,
   encodeClientResponseFrame,
-} from "../../src/codec/client-message.js";
+} from "../../src/codec/client-response.js";
 import { encodeFrame } from "../../src/codec/frame.js";
 import { DatabaseError } from "../../src/errors.js";
 import { clientRequests, clientResponses, plain } from "./client-message-samples.js";

@@ -8,8 +8,8 @@ import {
   CLIENT_REQUEST_SIZE_MAX,
   type ClientRequest,
   type ClientResponse,
-  encodeClientRequestFrame,
 } from "../../src/codec/client-message.js";
+import { encodeClientRequestFrame } from "../../src/codec/client-request.js";
 import { encodeFrame, FRAME_HEADER_SIZE } from "../../src/codec/frame.js";
 import { OutputArena } from "../../src/doors/output.js";
 import { ClientConnection, DEFAULT_CONNECTION_LIMITS } from "../../src/doors/client-connection.js";

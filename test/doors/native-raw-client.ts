@@ -5,9 +5,9 @@ import {
   CLIENT_RESPONSE_SIZE_MAX,
   type ClientRequest,
   type ClientResponse,
-  decodeClientResponse,
-  encodeClientRequestFrame,
 } from "../../src/codec/client-message.js";
+import { encodeClientRequestFrame } from "../../src/codec/client-request.js";
+import { decodeClientResponse } from "../../src/codec/client-response.js";
 import { FrameReader } from "../../src/codec/frame.js";
 
 export class RawClient {

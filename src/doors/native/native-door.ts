@@ -21,9 +21,9 @@ import {
   CLIENT_RESPONSE_SIZE_MAX,
   type ClientRequest,
   type ClientResponse,
-  decodeClientRequest,
-  encodeClientResponseFrame,
 } from "../../codec/client-message.js";
+import { decodeClientRequest } from "../../codec/client-request.js";
+import { encodeClientResponseFrame } from "../../codec/client-response.js";
 import { FrameReader } from "../../codec/frame.js";
 import { DatabaseError } from "../../errors.js";
 import type { ExecuteDone, NodeService } from "../../node/service.js";
