@@ -9,5 +9,6 @@ export type * from "./transaction.js";
 export type * from "./watch.js";
 export { codecs } from "./value-codecs.js";
 export type * from "./database.js";
+export type * from "./keyspace.js";
 export type { DatabaseErrorOptions, ErrorCode, Outcome } from "./errors.js";
 export type { ClusterStatus, NodeInfo, NodeStatus } from "./node/service.js";

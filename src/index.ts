@@ -9,6 +9,7 @@ export { open, type OpenOptions } from "./open.js";
 export { connect, type ConnectOptions, type RemoteDatabase } from "./client/remote-database.js";
 export { startNode, type NodeOptions, type RunningNode } from "./server.js";
 export type * from "./database.js";
+export type * from "./keyspace.js";
 export type * from "./lease.js";
 export type * from "./transaction.js";
 export type * from "./watch.js";

@@ -5,7 +5,7 @@
  * Whatever one throws reaches the user as CODEC_FAILED (client/typed-keyspace.ts).
  */
 import type { Schema } from "avsc";
-import type { Codec } from "./database.js";
+import type { Codec } from "./keyspace.js";
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const TEXT_DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -1,7 +1,8 @@
 /** The contract of `Keyspace`, for every implementation of `Database`. */
 import assert from "node:assert/strict";
 import { it } from "mocha";
-import type { Codec, Database, KeyspaceRange } from "../src/database.js";
+import type { Database } from "../src/database.js";
+import type { Codec, KeyspaceRange } from "../src/keyspace.js";
 import { codecs } from "../src/value-codecs.js";
 import { rejectsWith } from "./rejections.js";
 

@@ -16,7 +16,6 @@ import type {
   DecisionResult,
   DeleteResult,
   KeyRecord,
-  KeyspaceMaker,
   ListOptions,
   OperationOptions,
   PutIfOptions,
@@ -28,6 +27,7 @@ import type {
   RevertResult,
   RevisionRange,
 } from "../database.js";
+import type { KeyspaceMaker } from "../keyspace.js";
 import type { ExpiryOptions, Lease, LeaseOptions, LeaseStatus } from "../lease.js";
 import type { AdminResult, ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
 import type { Entry, Term } from "../raft/types.js";

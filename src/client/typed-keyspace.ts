@@ -9,25 +9,27 @@
 import type {
   BatchResult,
   Bytes,
-  Codec,
   ConditionalResult,
   Database,
   DeleteResult,
   KeyRecord,
-  Keyspace,
-  KeyspaceMaker,
-  KeyspaceOperation,
-  KeyspaceRange,
   ListOptions,
   OperationOptions,
   PutIfOptions,
   PutOptions,
   Range,
   ReadOptions,
+} from "../database.js";
+import type {
+  Codec,
+  Keyspace,
+  KeyspaceMaker,
+  KeyspaceOperation,
+  KeyspaceRange,
   TransactionKeyspace,
   TypedConditionalResult,
   TypedRecord,
-} from "../database.js";
+} from "../keyspace.js";
 import { DatabaseError } from "../errors.js";
 import { prefixEnd } from "../store/key-order.js";
 import type {
