@@ -89,8 +89,8 @@ async function hunt() {
         new Promise((resolve, reject) => {
           const worker = new Worker(new URL(import.meta.url), {
             argv: process.argv.slice(2),
-            // Lives leave much garbage behind that dies young.
-            resourceLimits: { maxYoungGenerationSizeMb: 48 },
+            // Lives leave much garbage behind that dies young: a few of them between two collections.
+            resourceLimits: { maxYoungGenerationSizeMb: 144 },
           });
           const ask = () => {
             if (next > last || isOver() || failedSeed !== undefined) {

@@ -77,10 +77,12 @@ export interface SnapshotHead {
   readonly configurationIndex: LogIndex;
 }
 
+const SCHEMA_TEXT = JSON.stringify(SNAPSHOT_SCHEMA);
+
 /** Metadata by key, in its order. */
 function metadataOf(head: SnapshotHead): readonly (readonly [string, string])[] {
   return [
-    ["avro.schema", JSON.stringify(SNAPSHOT_SCHEMA)],
+    ["avro.schema", SCHEMA_TEXT],
     ["avro.codec", "null"],
     ["balsa.version", String(SNAPSHOT_SCHEMA_VERSION)],
     ["balsa.cluster", head.clusterId],

@@ -393,7 +393,7 @@ export class Driver {
   /** A node without room says so; not at once, for a leader may yet hand over. */
   #refuseForRoom(): void {
     const { raft, electionTicks } = this.#parts;
-    if (!this.#persistence.isFull) return;
+    if (!this.#persistence.isFull || this.requests.queuedCount === 0) return;
     const isAlone = raft.configuration.voters.length === 1;
     const graceMs = isAlone ? 0 : FULL_DISK_ELECTIONS * electionTicks * TICK_MS;
     const refusal = this.#persistence.refusal(graceMs);

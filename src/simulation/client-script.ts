@@ -144,10 +144,13 @@ export class ScriptedClient {
   }
 }
 
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
+
 export function bytesOf(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+  return ENCODER.encode(text);
 }
 
 export function textOf(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+  return DECODER.decode(bytes);
 }

@@ -38,19 +38,19 @@ export class SimulatedClock implements Clock {
     this.#running = true;
     const startedAt = this.now();
     let ticked = 0;
-    const again = (): void => {
-      this.#scheduler.after(periodMs / this.#rate, () => {
-        this.#run(() => {
-          if (!this.#running) return;
-          const due = Math.floor((this.now() - startedAt) / periodMs);
-          const elapsed = due - ticked;
-          ticked = due;
-          again();
-          if (elapsed > 0) onTick(elapsed);
-        }, true);
-      });
+    const delayMs = periodMs / this.#rate;
+    const tick = (): void => {
+      if (!this.#running) return;
+      const due = Math.floor((this.now() - startedAt) / periodMs);
+      const elapsed = due - ticked;
+      ticked = due;
+      this.#scheduler.after(delayMs, runTick);
+      if (elapsed > 0) onTick(elapsed);
     };
-    again();
+    const runTick = (): void => {
+      this.#run(tick, true);
+    };
+    this.#scheduler.after(delayMs, runTick);
   }
 
   stop(): void {
