@@ -14,14 +14,15 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
 import type { Entry } from "../src/raft/types.js";
 import { NodeFileSystem } from "../src/storage/node-file-system.js";
-import { MARKER_SIZE } from "../src/storage/segment.js";
 import { SegmentedLog } from "../src/storage/segmented-log.js";
-import { WITNESS_PAGE_SIZE, WITNESS_SLOT_SIZE } from "../src/storage/witness.js";
 import { median } from "./environment.js";
 
 const MIB = 1024 * 1024;
 const BATCH_SIZES = [1, 20, 100, 1000];
-/** bytes: about a witness's record */
+/** bytes: what stands behind every block; the witness's page, its slots and what a slot holds */
+const MARKER_SIZE = 16;
+const WITNESS_PAGE_SIZE = 4096;
+const WITNESS_SLOT_SIZE = 512;
 const RECORD_SIZE = 52;
 
 export interface AppendOptions {
