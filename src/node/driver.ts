@@ -11,72 +11,24 @@
  */
 import { assert } from "../assert.js";
 import { RequestCursor, sealCommands } from "../codec/block.js";
-import type { Forward, ForwardAccepted, ForwardRefused } from "../codec/peer-message.js";
 import type { RowReader } from "../codec/row.js";
 import type { SnapshotHead } from "../codec/snapshot.js";
 import { DatabaseError } from "../errors.js";
-import type { Message } from "../raft/message.js";
-import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
 import type { LogIndex } from "../raft/types.js";
-import {
-  Term,
-  type CommandsEntry,
-  type Entry,
-  type NodeId,
-  type RoleChange,
-} from "../raft/types.js";
-import type { HardStateFile } from "../storage/hard-state.js";
-import type { LogBase, LogStorage } from "../storage/log-storage.js";
+import { Term, type CommandsEntry, type Entry, type NodeId } from "../raft/types.js";
+import type { LogBase } from "../storage/log-storage.js";
 import type { CommandResult, RequestResult } from "../store/command.js";
 import { contentSize } from "../store/limits.js";
-import type { Store } from "../store/store.js";
-import type { SnapshotDirectory } from "../storage/snapshot-directory.js";
-import type { Transport } from "../transport/transport.js";
-import type { Clock } from "./clock.js";
 import { divergenceError } from "./divergence.js";
+import type { DriverMessage, DriverParts } from "./driver-parts.js";
 import { Persistence } from "./persistence.js";
-import type { SnapshotRule } from "./snapshot-count.js";
 import { Snapshots } from "./snapshots.js";
-import type { Members } from "./members.js";
 import { Reads } from "./reads.js";
 import { RevisionWaits } from "./revision-waits.js";
 import { TICK_MS } from "./settings.js";
 import { Forwarding } from "./forwarding.js";
 import { isRelayed, Requests, settle, type PendingWrite } from "./requests.js";
-
-export interface DriverParts {
-  readonly id: NodeId;
-  readonly raft: Raft;
-  readonly log: LogStorage;
-  readonly hardState: HardStateFile;
-  readonly store: Store;
-  readonly transport: Transport;
-  readonly clock: Clock;
-  /** bytes of commands gathered into one block; a larger request travels alone */
-  readonly blockSizeMax: number;
-  /** blocks proposed and not yet applied; what comes meanwhile gathers for the next one */
-  readonly blocksInFlightMax: number;
-  /** a loop that stood still for so many ticks is not fit to lead */
-  readonly electionTicks: number;
-  /** uniform in [0, 1) */
-  readonly random: () => number;
-  /** whether a fast disk may be waited for on the event loop */
-  readonly flushesOnLoop: boolean;
-  /** 16 bytes, never the same twice in a cluster's life */
-  readonly newRequestId: () => Uint8Array;
-  readonly members: Members;
-  readonly clusterId: string;
-  readonly snapshots: SnapshotDirectory;
-  readonly snapshotRule: SnapshotRule;
-  readonly notice: (line: string) => void;
-  readonly onRoleChange: (change: RoleChange) => void;
-  /** The node cannot go on: its disk failed, or its log contradicts the leader's. Called once. */
-  readonly onFailure: (error: Error) => void;
-}
-
-/** Raft's own messages, and forwarded requests. */
-export type DriverMessage = Message | Forward | ForwardAccepted | ForwardRefused;
 
 /** Requests of one block: no more than a loop applies in a few milliseconds. */
 const BLOCK_REQUESTS_MAX = 4096;
