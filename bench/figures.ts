@@ -9,6 +9,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { environmentLine } from "./environment.js";
+import { catchUp } from "./figures/catch-up.js";
 import { failover } from "./figures/failover.js";
 import { figureCells, type Figure, type FigurePart } from "./figures/figure.js";
 import { follower } from "./figures/follower.js";
@@ -33,6 +34,7 @@ const PARTS: readonly FigurePart[] = [
   growth,
   age,
   snapshot,
+  catchUp,
   pause,
 ];
 
