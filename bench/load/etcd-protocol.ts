@@ -33,6 +33,8 @@ const RECEIVE_WINDOW = 2 ** 30;
 /** What the server allows until it says otherwise (RFC 9113 §6.9.2). */
 const INITIAL_WINDOW = 65_535;
 
+const NOTHING = Buffer.alloc(0);
+
 export class EtcdProtocol implements Protocol {
   readonly preface = Buffer.concat([
     Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -48,7 +50,9 @@ export class EtcdProtocol implements Protocol {
   readonly #received: Received = { completed: 0, reply: undefined };
   #sendWindow = INITIAL_WINDOW;
   #receivedSize = 0;
-  #rest: Buffer = Buffer.alloc(0);
+  #rest: Buffer = NOTHING;
+  /** what a chunk makes us say at once, while it is read */
+  readonly #replies: Buffer[] = [];
 
   constructor(value: Buffer, tally: Tally, authority: string) {
     const key = Buffer.from(KEY_PREFIX + "0".repeat(KEY_DIGITS));
@@ -88,7 +92,7 @@ export class EtcdProtocol implements Protocol {
 
   receive(chunk: Buffer): Received {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    const replies: Buffer[] = [];
+    const replies = this.#replies;
     let offset = 0;
     let completed = 0;
     while (offset + FRAME_HEADER_SIZE <= bytes.length) {
@@ -98,9 +102,9 @@ export class EtcdProtocol implements Protocol {
       if (this.#onFrame(bytes, offset, length, replies)) completed += 1;
       offset = end;
     }
-    this.#rest = Buffer.from(bytes.subarray(offset));
+    this.#rest = offset === bytes.length ? NOTHING : Buffer.from(bytes.subarray(offset));
     this.#received.completed = completed;
-    this.#received.reply = replies.length === 0 ? undefined : Buffer.concat(replies);
+    this.#received.reply = replies.length === 0 ? undefined : Buffer.concat(replies.splice(0));
     return this.#received;
   }
 

@@ -31,6 +31,8 @@ type Step = Operation | typeof WRITE_BACK | typeof WAIT;
 const WAIT_MS_MAX = 5000;
 const NO_KEY = KEY_PREFIX + "0".repeat(KEY_SIZE - KEY_PREFIX.length);
 
+const NOTHING = Buffer.alloc(0);
+
 export interface RespOptions {
   readonly value: Buffer;
   readonly tally: Tally;
@@ -49,7 +51,7 @@ interface Template {
 }
 
 export class RespProtocol implements Protocol {
-  readonly preface = Buffer.alloc(0);
+  readonly preface = NOTHING;
   readonly #options: RespOptions;
   readonly #templates: readonly (Template | undefined)[];
   readonly #waitBytes: Buffer;
@@ -59,7 +61,7 @@ export class RespProtocol implements Protocol {
   #replies = 0;
   /** the request whose reply comes next; ahead of the oldest only while writes await their WAIT */
   #answering = 0;
-  #rest: Buffer = Buffer.alloc(0);
+  #rest: Buffer = NOTHING;
   #isNull = false;
   /** what the transaction being answered was refused with */
   #refusal: string | undefined;
@@ -142,8 +144,7 @@ export class RespProtocol implements Protocol {
       this.#onReply(bytes, offset, end);
       offset = end;
     }
-    this.#rest =
-      offset === bytes.length ? bytes.subarray(0, 0) : Buffer.from(bytes.subarray(offset));
+    this.#rest = offset === bytes.length ? NOTHING : Buffer.from(bytes.subarray(offset));
     return received;
   }
 

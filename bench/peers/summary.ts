@@ -21,6 +21,8 @@ export interface Row {
   /** of all servers together; null where it is not told */
   readonly cpuSecondsPer100k: number | null;
   readonly generatorCores: number;
+  /** what the load costs that is made: the servers share the processors with it */
+  readonly generatorCpuSecondsPer100k: number;
   readonly errors: number;
   readonly leaderMoved: boolean;
   /** Balsa's throughput ÷ this system's; null for Balsa itself */
@@ -63,6 +65,7 @@ function rowOf(
     p99Ms: middle(({ latencyMs }) => latencyMs.p99),
     cpuSecondsPer100k: isMeasured ? middle(cpuPer100k) : null,
     generatorCores: middle(({ generatorCpuSeconds, seconds }) => generatorCpuSeconds / seconds),
+    generatorCpuSecondsPer100k: middle((one) => per100k(one, one.generatorCpuSeconds)),
     errors: own.reduce((sum, { errors }) => sum + errors, 0),
     leaderMoved: own.some((one) => one.leaderMoved),
     throughput: ratios(({ opsPerSecond }) => opsPerSecond),
@@ -71,8 +74,12 @@ function rowOf(
   };
 }
 
-function cpuPer100k({ serverCpuSeconds, operations }: Measurement): number {
-  return operations === 0 ? 0 : ((serverCpuSeconds ?? 0) / operations) * 100_000;
+function cpuPer100k(one: Measurement): number {
+  return per100k(one, one.serverCpuSeconds ?? 0);
+}
+
+function per100k({ operations }: Measurement, seconds: number): number {
+  return operations === 0 ? 0 : (seconds / operations) * 100_000;
 }
 
 /** A system, Balsa unless told otherwise, ÷ the peer, within each round that has both; null when there is none. */
