@@ -1,7 +1,11 @@
 /** Changes of members and of the leader, as the commands tell them. */
 import type { RemoteDatabase } from "../client/remote-database.js";
+import { DatabaseError } from "../errors.js";
 import type { AdminAction } from "../node/service.js";
 import type { Output } from "./output.js";
+
+/** Milliseconds. */
+const STATUS_TIMEOUT_MS = 1000;
 
 export async function administer(
   database: RemoteDatabase,
@@ -10,7 +14,7 @@ export async function administer(
   output: Output,
 ): Promise<void> {
   const { index } = await database.administer(action);
-  const { leader, term } = await database.status();
+  const { leader, term } = await whoLeads(database);
   if (json) {
     await output.json({ action: action.kind, id: action.id ?? leader, index, leader, term });
     return;
@@ -19,7 +23,19 @@ export async function administer(
     add: `${action.id ?? ""} is a learner`,
     promote: `${action.id ?? ""} is a voter`,
     remove: `${action.id ?? ""} is no member any more: stop it`,
-    transfer: leader === null ? "handed over" : `${leader} leads in term ${term}`,
+    transfer: leader === null || term === null ? "handed over" : `${leader} leads in term ${term}`,
   };
   await output.line(done[action.kind]);
+}
+
+/** What was done stays done, whether or not this can be told: the node that was asked may be the one that went. */
+async function whoLeads(
+  database: RemoteDatabase,
+): Promise<{ readonly leader: string | null; readonly term: number | null }> {
+  try {
+    return await database.status({ timeoutMs: STATUS_TIMEOUT_MS });
+  } catch (error) {
+    if (error instanceof DatabaseError) return { leader: null, term: null };
+    throw error;
+  }
 }

@@ -203,6 +203,14 @@ export class Node implements NodeService, TransportHandler {
   status(timeoutMs: number, done: StatusDone): void {
     const { raft, clock, transport, id } = this.#parts;
     const leader = raft.leader;
+    // Its own table would be one of a cluster that is gone for it.
+    const removed = this.#removed();
+    if (removed !== undefined) {
+      clock.defer(() => {
+        done(removed, undefined);
+      });
+      return;
+    }
     if (leader === undefined || leader === id || this.#closed) {
       const own = this.#ownStatus();
       clock.defer(() => {

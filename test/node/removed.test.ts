@@ -56,8 +56,11 @@ describe("a node that is removed", () => {
       const since = scheduler.now;
       write(node, told);
       read(node, told);
-      until(() => told.length === 2);
-      assertRefused(told, 2);
+      node.parts.node.status(5000, (error) => {
+        told.push(error);
+      });
+      until(() => told.length === 3);
+      assertRefused(told, 3);
       assert.equal(scheduler.now, since, "without waiting for anything");
     });
   }
