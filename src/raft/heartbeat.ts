@@ -51,7 +51,8 @@ export function announceCommit(state: RaftState, progress: Progress): void {
 
 function hasQuorumContact(state: RaftState, leader: LeaderState): boolean {
   const { voters } = state.membership;
-  const count = voters.filter((voter) => isAlive(state, leader, voter)).length;
+  let count = 0;
+  for (const voter of voters) if (isAlive(state, leader, voter)) count += 1;
   return count >= quorumSize(voters.length);
 }
 

@@ -33,6 +33,7 @@ export class Membership {
   #versions: Version[] = [];
   #voters: ReadonlySet<NodeId> = new Set();
   #members: readonly NodeId[] = [];
+  #others: readonly NodeId[] = [];
   #records: ReadonlyMap<NodeId, MemberRecord> = new Map();
   /** incarnations as peers told them; an id without one is believed */
   readonly #told = new Map<NodeId, string>();
@@ -62,6 +63,11 @@ export class Membership {
   /** Voters, then learners. */
   get members(): readonly NodeId[] {
     return this.#members;
+  }
+
+  /** All members but this node, in their order; the same array as long as they are the same. */
+  get others(): readonly NodeId[] {
+    return this.#others;
   }
 
   isVoter(id: NodeId): boolean {
@@ -187,6 +193,7 @@ export class Membership {
     assert(voters.length >= 1, "a configuration has a voter");
     this.#voters = new Set(voters);
     this.#members = [...voters, ...learners];
+    this.#others = this.#members.filter((member) => member !== this.#self.id);
     this.#records = new Map((records ?? []).map((record) => [record.id, record]));
   }
 }

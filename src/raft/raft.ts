@@ -256,9 +256,9 @@ export class Raft {
    */
   get contacts(): readonly NodeId[] {
     const { membership, role, id, commitIndex } = this.#state;
-    const ids = membership.members.filter((member) => member !== id);
+    let ids = membership.others;
     const add = (other: NodeId | undefined): void => {
-      if (other !== undefined && other !== id && !ids.includes(other)) ids.push(other);
+      if (other !== undefined && other !== id && !ids.includes(other)) ids = [...ids, other];
     };
     if (membership.index > commitIndex) membership.membersAt(commitIndex).forEach(add);
     add(knownLeader(this.#state));

@@ -30,7 +30,12 @@ export function randomStream(seed: number, name: string): RandomStream {
   return {
     next,
     integer,
-    chance: (probability) => next() < probability,
+    chance: (probability) => {
+      if (probability > 0) return next() < probability;
+      // What never happens takes its draw, and none is made.
+      count += 1;
+      return false;
+    },
     pick: <T>(items: readonly T[]): T => {
       assert(items.length > 0, "something to pick from");
       return items[integer(0, items.length - 1)] as T;
