@@ -384,10 +384,11 @@ export class Driver {
   // ---- reads ---------------------------------------------------------------
 
   #askForReads(): void {
-    if (this.reads.waitingCount === 0 || this.#parts.raft.leader === undefined) return;
     const now = this.#parts.clock.now();
-    this.#areReadsHeld = this.#isReadRoundUnderWay(now);
-    if (this.#areReadsHeld) return;
+    const hasWhom = this.reads.waitingCount > 0 && this.#parts.raft.leader !== undefined;
+    // Without a leader they are not held by a round: nothing is to be done until one is known.
+    this.#areReadsHeld = hasWhom && this.#isReadRoundUnderWay(now);
+    if (!hasWhom || this.#areReadsHeld) return;
     this.#parts.raft.advanceClock(now);
     const context = this.reads.ask(now);
     if (context !== undefined) this.#parts.raft.requestRead(context);
