@@ -21,7 +21,7 @@ function balsa(words: readonly string[], environment: Record<string, string> = {
 
 describe("the command line", () => {
   const usages: readonly { words: readonly string[]; message: RegExp }[] = [
-    { words: ["frob"], message: /command frob not found/ },
+    { words: ["frob"], message: /there is no command "frob"/ },
     { words: ["kv", "get"], message: /Missing 1 required arg/ },
     { words: ["kv", "get", "a", "--frob"], message: /Nonexistent flag: --frob/ },
     { words: ["kv", "get", ""], message: /KEY is empty/ },
