@@ -29,6 +29,7 @@ export async function measureMatrix(
   operation: MatrixOperation,
   settings: PeerSettings,
 ): Promise<readonly Measurement[]> {
+  await warmUp(session, operation, settings);
   const measurements: Measurement[] = [];
   for (let round = 1; round <= settings.rounds; round += 1) {
     for (const point of settings.points) {
@@ -36,10 +37,7 @@ export async function measureMatrix(
         const what = `${operation}, ${point} in flight, round ${round} of ${settings.rounds}: ${system.name}`;
         session.progress(what);
         const measured = await loadSystem(system, {
-          workload: operation === "write" ? "put" : "get",
-          ...shapeOf(point),
-          keys: settings.keys,
-          warmUpSeconds: settings.warmUpSeconds,
+          ...loadAt(operation, point, settings),
           seconds: settings.seconds,
           patienceMs: settings.patienceMs,
           seed: round,
@@ -55,6 +53,39 @@ export async function measureMatrix(
     session.say(roundLine(measurements.filter((one) => one.round === round)));
   }
   return measurements;
+}
+
+/**
+ * Every system at every point, for as long as Node needs to compile what it runs: a server that was just
+ * started takes twice the processor time of one that has served some hundred thousand requests.
+ */
+async function warmUp(
+  { running, progress }: Pick<Session, "running" | "progress">,
+  operation: MatrixOperation,
+  settings: PeerSettings,
+): Promise<void> {
+  for (const point of settings.points) {
+    for (const system of running) {
+      progress(`${operation}, ${point} in flight, before the first round: ${system.name}`);
+      const load = loadAt(operation, point, settings);
+      await loadSystem(system, {
+        ...load,
+        seconds: settings.compileSeconds,
+        patienceMs: 0,
+        seed: 0,
+      });
+    }
+  }
+  progress("");
+}
+
+function loadAt(operation: MatrixOperation, point: number, settings: PeerSettings) {
+  return {
+    workload: operation === "write" ? "put" : "get",
+    ...shapeOf(point),
+    keys: settings.keys,
+    warmUpSeconds: settings.warmUpSeconds,
+  } as const;
 }
 
 /** What one round measured, in a line: so many in flight, and the operations a second of each system. */

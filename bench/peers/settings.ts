@@ -9,6 +9,8 @@ export interface PeerSettings {
   readonly rounds: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
+  /** of load at every point before the first round, for every system: Node compiles what it runs often */
+  readonly compileSeconds: number;
   readonly keys: number;
   /** where data lies while it runs */
   readonly directory: string;
@@ -59,6 +61,7 @@ export function parseWords(words: readonly string[], directory: string): Words {
       rounds: numberOf("--rounds", values.rounds, isQuick ? 2 : 3),
       seconds: numberOf("--seconds", values.seconds, isQuick ? 1 : 3),
       warmUpSeconds: isQuick ? 0.5 : 1,
+      compileSeconds: isQuick ? 0.5 : 6,
       keys: numberOf("--keys", values.keys, isQuick ? 20_000 : 100_000),
       directory: values.dir ?? directory,
       isQuick,
