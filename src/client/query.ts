@@ -61,7 +61,7 @@ function waitForChanges(
   let giveUp: (() => void) | undefined;
   const confirm = (since: number): void => {
     service.read(timeoutMs, (error, store) => {
-      if (wanted) answer(error, store, (view) => changesOf(view, { ...query, since }), done);
+      if (wanted) answer(error, store, (view) => changesOf(view, query, since), done);
     });
   };
   const wait = (since: number): void => {
@@ -76,7 +76,7 @@ function waitForChanges(
         else done(error, undefined);
         return;
       }
-      const page = attempt(() => changesOf(store, { ...query, since: from }));
+      const page = attempt(() => changesOf(store, query, from));
       if (page instanceof DatabaseError) done(page, undefined);
       else if (page.changes.length > 0) done(undefined, { revision: store.revision, found: page });
       else wait(page.nextRevision);
@@ -129,7 +129,7 @@ function lookUp(store: StoreView, query: Query, now: number): Found {
     case "history":
       return historyOf(store, query);
     case "changes":
-      return changesOf(store, query);
+      return changesOf(store, query, query.since);
     case "remaining": {
       const remaining = store.remainingOf(query.key, now);
       return { kind: "number", number: remaining === undefined ? undefined : Math.ceil(remaining) };
@@ -171,8 +171,12 @@ function historyOf(store: StoreView, query: Extract<Query, { kind: "history" }>)
   return { kind: "changes", changes, nextRevision: store.revision + 1, more };
 }
 
-function changesOf(store: StoreView, query: ChangesQuery): Extract<Found, { kind: "changes" }> {
-  const { since, from, end, previous } = query;
+function changesOf(
+  store: StoreView,
+  query: ChangesQuery,
+  since: number,
+): Extract<Found, { kind: "changes" }> {
+  const { from, end, previous } = query;
   const page = store.changesSince(since, query);
   const within = page.changes.filter(({ key }) => {
     const afterFrom = Buffer.compare(key, from) >= 0;

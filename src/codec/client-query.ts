@@ -232,7 +232,7 @@ function readQuery(reader: ByteReader, kind: Query["kind"]): Query {
     case "at":
       return { kind, key: reader.bytes(), revision: reader.number() };
     case "range":
-      return { ...readBounds(reader), revision: reader.number(), kind, ...readPageSize(reader) };
+      return { kind, ...readBounds(reader), revision: reader.number(), ...readPageSize(reader) };
     case "revisionAt":
       return { kind, time: reader.number() };
     case "history": {

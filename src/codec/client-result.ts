@@ -152,7 +152,7 @@ function readKeyValue(list: FieldReader): KeyValue {
     version: list.long(),
   };
   const lease = list.long();
-  return lease === 0 ? keyValue : { ...keyValue, lease };
+  return lease === 0 ? keyValue : { lease, ...keyValue };
 }
 
 function writeCommandResult(writer: FieldWriter, result: CommandResult): void {

@@ -230,16 +230,18 @@ function recordOf(message: Exclude<PeerMessage, ReplicationMessage>): object {
       const { snapshot, data, ...rest } = message;
       const { index, term, checksum, size, fileChecksum } = snapshot;
       const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-      return { ...rest, index, snapshotTerm: term, checksum, size, fileChecksum, data: bytes };
+      return { index, snapshotTerm: term, checksum, size, fileChecksum, data: bytes, ...rest };
     }
-    case "forward":
-      return { ...message, requests: encodeRequests(message.requests) };
+    case "forward": {
+      const { requests, ...rest } = message;
+      return { requests: encodeRequests(requests), ...rest };
+    }
     case "administer": {
       const [action, node, address] = adminTexts(message.action);
       return { ...message, action, node, address };
     }
     case "forwardRefused":
-      return { ...message, isBusy: message.reason === "busy" };
+      return { isBusy: message.reason === "busy", ...message };
     default:
       return message;
   }

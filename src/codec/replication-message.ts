@@ -191,7 +191,13 @@ function readAppend(
   const leaderCommit = LogIndex(reader.long());
   const count = reader.long();
   const place: Omit<AppendEntries, "entries"> = {
-    ...{ kind, from, term, prevLogIndex, prevLogTerm, prevLogChecksum, leaderCommit },
+    kind,
+    from,
+    term,
+    prevLogIndex,
+    prevLogTerm,
+    prevLogChecksum,
+    leaderCommit,
   };
   const blocks = reader.bytes();
   // Before its entries are read: of what bytes follow nothing is believed.
@@ -200,7 +206,7 @@ function readAppend(
   if (entries.length !== count) {
     throw violation(`${count} entries announced, ${entries.length} found`);
   }
-  return { ...place, entries };
+  return { entries, ...place };
 }
 
 /** Names that were read last, with their bytes: a node hears from few others. */

@@ -182,7 +182,10 @@ export class NodeSource implements LogSource {
   upTo(index: number): ReplicaLog {
     const { name, firstIndex, lastIndex, snapshots, boundaries } = this;
     return {
-      ...{ name, firstIndex, snapshots, boundaries },
+      name,
+      firstIndex,
+      snapshots,
+      boundaries,
       lastIndex: Math.min(lastIndex, index),
       checksumAt: (at) => this.checksumAt(at),
     };

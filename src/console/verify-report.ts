@@ -27,7 +27,11 @@ export function verifyJson(
     lastIndex,
     checksum: checksumText(checksum),
     damages: damages.map(({ file, offset, index, reason, harmless }) => ({
-      ...{ file, offset, index: index ?? null, reason, harmless },
+      file,
+      offset,
+      index: index ?? null,
+      reason,
+      harmless,
     })),
   };
 }

@@ -17,7 +17,7 @@ import type { RecoveryReport } from "../storage/log-storage.js";
 import { SegmentedLog } from "../storage/segmented-log.js";
 import { DEFAULT_LIMITS } from "../store/command.js";
 import { SnapshotDirectory } from "../storage/snapshot-directory.js";
-import { DEFAULT_HISTORY_POLICY } from "../store/due.js";
+import { DEFAULT_HISTORY_POLICY, type HistoryPolicy } from "../store/due.js";
 import { Store } from "../store/store.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
@@ -83,7 +83,7 @@ export function assembleNode(
   const notice = settings.log ?? ((): void => undefined);
   const limits = settings.limits ?? DEFAULT_LIMITS;
   const hardState = HardStateFile.open(fileSystem, settings.dataDirectory);
-  const store = new Store(limits, { ...DEFAULT_HISTORY_POLICY, ...settings.history });
+  const store = new Store(limits, historyPolicy(settings));
   const snapshots = openSnapshots(fileSystem, path.join(settings.dataDirectory, "snapshots"));
   const restored = restoreNewest(snapshots, store, clock, notice);
   const progress = new RecoveryProgress(clock, notice, "reading the log");
@@ -107,7 +107,14 @@ export function assembleNode(
   let failed = false;
   const members = new Members(settings.cluster, transport);
   const driver = new Driver({
-    ...{ id: identity.nodeId, raft, log, hardState, store, transport, clock, members },
+    id: identity.nodeId,
+    raft,
+    log,
+    hardState,
+    store,
+    transport,
+    clock,
+    members,
     ...{ clusterId: identity.clusterId, snapshots, notice },
     snapshotRule: snapshotRule(settings),
     electionTicks: electionTicks(settings),
@@ -126,19 +133,36 @@ export function assembleNode(
   });
   const { peerAddress, clientAddress, dataDirectory } = settings;
   const saves = new Saves({
-    ...{ clusterId: identity.clusterId, raft, store, clock, fileSystem, dataDirectory, notice },
+    clusterId: identity.clusterId,
+    raft,
+    store,
+    clock,
+    fileSystem,
+    dataDirectory,
+    notice,
     read: (deadline, done) => {
       driver.read(deadline, done);
     },
     lastApplied: () => driver.lastApplied,
   });
   const node = new Node({
-    ...{ id: identity.nodeId, clusterId: identity.clusterId, raft, log, store, transport, clock },
+    id: identity.nodeId,
+    clusterId: identity.clusterId,
+    raft,
+    log,
+    store,
+    transport,
+    clock,
     ...{ driver, members, saves, limits, peerAddress, clientAddress, version: VERSION, notice },
   });
   let closed = false;
   return {
-    ...{ node, raft, driver, store, log, recovery: report },
+    node,
+    raft,
+    driver,
+    store,
+    log,
+    recovery: report,
     start: (): void => {
       clock.start(TICK_MS, (elapsed) => {
         node.onTick(elapsed);
@@ -196,6 +220,10 @@ function raftOptions({
     snapshotChunkSizeMax: 1024 * 1024,
     leaseMs: leaseMs(settings),
   };
+}
+
+function historyPolicy({ history }: NodeSettings): HistoryPolicy {
+  return history === undefined ? DEFAULT_HISTORY_POLICY : { ...DEFAULT_HISTORY_POLICY, ...history };
 }
 
 /** What an operator says is what happens. */

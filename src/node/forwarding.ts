@@ -110,7 +110,9 @@ export class Forwarding {
   onForward({ from, id, term, requests: asked }: Forward): void {
     const { raft, clock, requests } = this.#parts;
     const relay: Relay = {
-      ...{ from, id, term },
+      from,
+      id,
+      term,
       onUnplaced: (write) => {
         this.refuse([write], "busy");
       },
@@ -155,7 +157,11 @@ export class Forwarding {
     for (const { relay, first, count, position } of runsOf(writes)) {
       relayedFrom.add(relay.from);
       this.#parts.transport.send(relay.from, {
-        ...{ kind: "forwardAccepted", from: this.#parts.id, id: relay.id, first, count },
+        kind: "forwardAccepted",
+        from: this.#parts.id,
+        id: relay.id,
+        first,
+        count,
         ...{ index, term, position },
       });
     }
@@ -168,7 +174,12 @@ export class Forwarding {
     for (const { relay, first, count } of runsOf(writes)) {
       const { id: from, transport } = this.#parts;
       transport.send(relay.from, {
-        ...{ kind: "forwardRefused", from, id: relay.id, first, count, reason },
+        kind: "forwardRefused",
+        from,
+        id: relay.id,
+        first,
+        count,
+        reason,
       });
     }
   }

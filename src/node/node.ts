@@ -76,7 +76,11 @@ export class Node implements NodeService, TransportHandler {
     this.#startedAt = parts.clock.now();
     const { id, raft, transport, clock, members, driver } = parts;
     this.#administration = new Administration({
-      ...{ id, raft, transport, clock, members },
+      id,
+      raft,
+      transport,
+      clock,
+      members,
       onProposed: () => {
         driver.wake();
       },

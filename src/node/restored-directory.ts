@@ -210,7 +210,10 @@ function seal(directory: string, { id, clusterId, salt, head }: Sealing): void {
   hardState.close();
   const freshIncarnationId = randomBytes(16).toString("hex");
   claimIdentity(fileSystem, directory, {
-    ...{ clusterId, nodeId: id, freshIncarnationId, salt },
+    clusterId,
+    nodeId: id,
+    freshIncarnationId,
+    salt,
     isPrepared: true,
   });
   fileSystem.syncDirectory(directory);

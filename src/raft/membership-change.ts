@@ -205,12 +205,10 @@ function rest(
   records: readonly MemberRecord[],
   removed: readonly NodeId[],
 ): Pick<Configuration, "records" | "removed"> {
-  return {
-    ...(records.length === 0
-      ? {}
-      : { records: records.toSorted((a, b) => (a.id < b.id ? -1 : 1)) }),
-    ...(removed.length === 0 ? {} : { removed: sorted(removed) }),
-  };
+  const known = records.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  if (removed.length === 0) return records.length === 0 ? {} : { records: known };
+  const gone = sorted(removed);
+  return records.length === 0 ? { removed: gone } : { records: known, removed: gone };
 }
 
 /** By code unit, as configurations are written. */

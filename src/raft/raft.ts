@@ -90,7 +90,7 @@ export class Raft {
 
   constructor(options: RaftOptions) {
     assertOptions(options);
-    this.#state = createState(Object.freeze({ ...options }));
+    this.#state = createState(Object.freeze(Object.assign({}, options)));
   }
 
   /** One period of the driver's timer. */

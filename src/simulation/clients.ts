@@ -58,7 +58,10 @@ export class Clients {
     const pace = emphasis.includes("busy") ? 1 : shape.pick([1, 1, 4]);
     const keyCount = emphasis.includes("contention") ? 1 : shape.integer(1, 6);
     this.workload = new Workload({
-      ...{ scheduler, random: random("clients"), nodes, keyCount },
+      scheduler,
+      random: random("clients"),
+      nodes,
+      keyCount,
       clientCount: Math.min(shape.integer(isMixed ? 1 : 2, isMixed ? 4 : 8), clientCountMax),
       valueSizeMax: shape.pick([8, 8, 200, 1500]),
       thinkMsMax: Math.min(
@@ -68,7 +71,10 @@ export class Clients {
       timeoutMs: 1000,
     });
     this.transactions = new TransactionClients({
-      ...{ scheduler, nodes, random, emphasis },
+      scheduler,
+      nodes,
+      random,
+      emphasis,
       clientCountMax: Math.min(isMixed ? 2 : 6, clientCountMax),
       thinkMsMax: pace * random("thinking").pick([20, 100, 300]),
     });
@@ -77,7 +83,10 @@ export class Clients {
       return Array.from({ length }, (_, i) => make(i));
     };
     const worldOf = (name: string, thinkMsMax: number) => ({
-      ...{ scheduler, nodes, random: random(name), thinkMsMax: pace * thinkMsMax },
+      scheduler,
+      nodes,
+      random: random(name),
+      thinkMsMax: pace * thinkMsMax,
     });
     const resp = some(kinds.resp, 3, (i) => {
       const world = worldOf(`resp ${i}`, shape.pick([10, 50, 200]));

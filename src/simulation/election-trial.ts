@@ -18,7 +18,10 @@ export function simulateElection(
   const random = (stream: string): ReturnType<typeof randomStream> => randomStream(seed, stream);
   let nodes: readonly SimulatedNode[] = [];
   const network = new SimulatedNetwork({
-    ...{ scheduler, random: random("network"), ids, asBytes: false },
+    scheduler,
+    random: random("network"),
+    ids,
+    asBytes: false,
     faults: {
       delayMs: [0.1, 5],
       dropProbability: 0,
@@ -34,7 +37,12 @@ export function simulateElection(
   nodes = ids.map(
     (id) =>
       new SimulatedNode({
-        ...{ id, ids, clusterId: "5a".repeat(16), scheduler, network, random },
+        id,
+        ids,
+        clusterId: "5a".repeat(16),
+        scheduler,
+        network,
+        random,
         ...{ segmentSizeBytes: 16_384, electionTimeoutMs: 150, heartbeatMs: 50 },
         ...{ leaseReads: false, snapshotEntries: 1_000_000 },
         disk: { flushMs: [0.1, 2], flushesOnLoop: false },

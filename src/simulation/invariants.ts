@@ -59,7 +59,11 @@ export class Invariants {
     this.#onCommitted = onCommitted;
     for (const { id } of nodes) {
       this.#known.set(id, {
-        ...{ life: 0, term: 0, role: "follower", commitIndex: 0, appliedIndex: 0 },
+        life: 0,
+        term: 0,
+        role: "follower",
+        commitIndex: 0,
+        appliedIndex: 0,
         ...{ flushedIndex: 0, flushed: [0], lost: [] },
       });
     }

@@ -186,7 +186,7 @@ function eventAt(events: readonly Event[], at: number): Event {
 function eventList<Input, Output>(history: readonly Operation<Input, Output>[]): Event {
   const timed = history.flatMap((operation, index) => {
     const back: Event = link(index, false);
-    const call: Event = { ...link(index, true), match: back };
+    const call = link(index, true, back);
     return [
       { time: operation.invokedAt, event: call },
       { time: operation.returnedAt, event: back },
@@ -207,8 +207,8 @@ function eventList<Input, Output>(history: readonly Operation<Input, Output>[]):
   return head;
 }
 
-function link(operation: number, isCall: boolean): Event {
-  return { operation, isCall, before: undefined, after: undefined, match: undefined };
+function link(operation: number, isCall: boolean, match?: Event): Event {
+  return { operation, isCall, before: undefined, after: undefined, match };
 }
 
 function lift(call: Event): void {

@@ -75,7 +75,10 @@ export class ListHistory {
   begin(name: string): Recorded {
     this.#moment += 1;
     const recorded: Recorded = {
-      ...{ name, outcome: "unknown", operations: [], invokedAt: this.#moment },
+      name,
+      outcome: "unknown",
+      operations: [],
+      invokedAt: this.#moment,
       returnedAt: Infinity,
     };
     this.#transactions.push(recorded);
@@ -262,7 +265,9 @@ class ListClient {
   *exactlyOnce(session: Session, onLost: () => void): Script {
     if (session.sequence === 0) {
       const opened = yield* this.#tryTo({
-        ...{ kind: "openSession", session: session.id, ttl: SESSION_TTL_MS },
+        kind: "openSession",
+        session: session.id,
+        ttl: SESSION_TTL_MS,
       });
       if (!isApplied(opened)) return;
     }

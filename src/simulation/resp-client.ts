@@ -135,7 +135,10 @@ export class RespClient {
     if (!node.isUp || (node.isPaused && !random.chance(0.3))) return false;
     this.#connection += 1;
     this.#socket = new ClientSocket({
-      ...{ scheduler, random, node, accept },
+      scheduler,
+      random,
+      node,
+      accept,
       onBytes: (chunk) => {
         this.#onBytes(chunk);
       },

@@ -60,7 +60,8 @@ export class SimulatedNode {
 
   constructor(options: SimulatedNodeOptions) {
     this.id = options.id;
-    this.disk = { ...options.disk };
+    const { flushMs, flushesOnLoop } = options.disk;
+    this.disk = { flushMs, flushesOnLoop };
     this.#options = options;
     this.#incarnationRandom = options.random(`incarnation ${options.id}`);
     this.#incarnationId = incarnationOf(this.#incarnationRandom);

@@ -156,7 +156,11 @@ class Simulation {
     this.#nodes = nodeIds.map(
       (id) =>
         new SimulatedNode({
-          ...{ id, ids, clusterId: "5a".repeat(16), scheduler: this.#scheduler, random },
+          id,
+          ids,
+          clusterId: "5a".repeat(16),
+          scheduler: this.#scheduler,
+          random,
           network: this.#network,
           segmentSizeBytes: shape.pick([2048, 4096, 16_384]),
           electionTimeoutMs: 150,
@@ -184,7 +188,10 @@ class Simulation {
     const { leftOut = [] } = options;
     if (leftOut.includes("network")) this.#network.faults = CALM;
     const world = {
-      ...{ scheduler: this.#scheduler, network: this.#network, nodes: this.#nodes, random },
+      scheduler: this.#scheduler,
+      network: this.#network,
+      nodes: this.#nodes,
+      random,
       note: (line: string): void => {
         this.#note(line);
       },
@@ -196,7 +203,11 @@ class Simulation {
     this.#nemesis = new Nemesis(world, this.#faults, leftOut);
     const { clientCountMax = Infinity } = options;
     this.#clients = new Clients({
-      ...{ scheduler: this.#scheduler, nodes: this.#nodes, random, emphasis, clientCountMax },
+      scheduler: this.#scheduler,
+      nodes: this.#nodes,
+      random,
+      emphasis,
+      clientCountMax,
       mayBeFull: this.#faults.fullDisk,
     });
   }
@@ -292,7 +303,10 @@ class Simulation {
     // A change under way may need one that would be given up.
     if (this.#faults.administration) this.#runUntil(this.#scheduler.now + ADMINISTRATION_MS_MAX);
     this.#frozen = freezeSome({
-      ...{ random, nodes: this.#nodes, wiped: this.#wiped, network: this.#network },
+      random,
+      nodes: this.#nodes,
+      wiped: this.#wiped,
+      network: this.#network,
       note: (line) => {
         this.#note(line);
       },

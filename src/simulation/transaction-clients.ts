@@ -20,7 +20,7 @@ export class TransactionClients {
   readonly #clients: readonly ScriptedClient[];
 
   constructor(options: TransactionClientsOptions) {
-    const { random, clientCountMax, emphasis, ...world } = options;
+    const { scheduler, nodes, thinkMsMax, random, clientCountMax, emphasis } = options;
     const shape = random("transactions");
     const hasLookers = random("lookers").chance(0.1) || emphasis.includes("lookers");
     const listCount = shape.integer(1, 3);
@@ -34,7 +34,7 @@ export class TransactionClients {
       const lookers = hasLookers ? random(`lookers of ${name}`) : undefined;
       const next =
         i % 2 === 0 ? this.#lists.client(name, own, lookers) : this.#bank.client(name, own);
-      return new ScriptedClient({ ...world, random: own }, next);
+      return new ScriptedClient({ scheduler, nodes, thinkMsMax, random: own }, next);
     });
   }
 

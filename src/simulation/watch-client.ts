@@ -88,7 +88,10 @@ export class WatchClient {
     const { scheduler, random } = this.#world;
     const waitMs = random.pick([0, 40, 400]);
     const query: ChangesQuery = {
-      ...{ kind: "changes", since: this.#since, previous: this.#previous, waitMs },
+      kind: "changes",
+      since: this.#since,
+      previous: this.#previous,
+      waitMs,
       ...{ from: bytesOf(this.#prefix), end: endOf(this.#prefix) },
       ...{ countMax: random.pick([1, 5, 100]), sizeMax: PAGE_SIZE_MAX },
     };
@@ -126,7 +129,9 @@ export class WatchClient {
       },
     });
     this.#socket = new ClientSocket({
-      ...{ scheduler, random, node },
+      scheduler,
+      random,
+      node,
       accept: ({ node: service }, sink) => nativeSession(service, sink),
       onBytes: (chunk) => {
         frames.push(chunk);

@@ -154,7 +154,11 @@ export class Workload {
     this.#moment += 1;
     this.#operationCount += 1;
     const recorded: Recorded = {
-      ...{ input, output: undefined, invokedAt: this.#moment, returnedAt: Infinity, isVoid: false },
+      input,
+      output: undefined,
+      invokedAt: this.#moment,
+      returnedAt: Infinity,
+      isVoid: false,
     };
     const history = this.#histories.get(key) ?? [];
     history.push(recorded);

@@ -87,10 +87,10 @@ export function readSegment(
     const isUncut = hasMore && isBeingSealed(file, marker, index.end);
     const found = isUncut ? undefined : (bad ?? wrongLast(name, index));
     const damage = found === undefined ? undefined : { ...found, torn: false, tornByteCount: 0 };
-    return { kind: "read", segment: { ...read, isUncut, damage } };
+    return { kind: "read", segment: { isUncut, damage, ...read } };
   }
   const damage = readOpen(file, read, onBytes);
-  return { kind: "read", segment: { ...read, isUncut: false, damage } };
+  return { kind: "read", segment: { isUncut: false, damage, ...read } };
 }
 
 /** Whether nothing but zeros and a witness that knows of no more stand behind `end`; or nothing by now. */

@@ -140,7 +140,11 @@ export class SegmentChain {
     fileSystem.makeDirectory(directory);
     const firstIndexMax = base.index + 1;
     const recovered = recoverSegments({
-      ...{ fileSystem, directory, clusterId, firstIndexMax, onProgress },
+      fileSystem,
+      directory,
+      clusterId,
+      firstIndexMax,
+      onProgress,
     });
     const { segments: reads, needless } = recovered;
     for (const { name } of needless) this.#archive.take(name);
@@ -282,7 +286,7 @@ export class SegmentChain {
     // the name says from now on what must be in it
     open.cutToLog();
     index.shrink();
-    this.#segments[this.#segments.length - 1] = { ...segment, sealedName };
+    this.#segments[this.#segments.length - 1] = { index, marker: segment.marker, sealedName };
     this.#open = undefined;
     this.#files.add(sealedName, open.release());
   }
@@ -291,7 +295,11 @@ export class SegmentChain {
   #reopen(segment: Segment, sealedName: string, end: number): void {
     const sealed = this.#files.get(sealedName);
     this.#open = this.#install(segment, (file) => copyStart(sealed, file, end), end);
-    this.#segments[this.#segments.length - 1] = { ...segment, sealedName: undefined };
+    this.#segments[this.#segments.length - 1] = {
+      index: segment.index,
+      marker: segment.marker,
+      sealedName: undefined,
+    };
     this.#removeSealed(sealedName);
     this.#syncDirectory();
   }

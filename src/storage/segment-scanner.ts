@@ -139,13 +139,13 @@ export function indexSegment(
   onEntry?: (end: number) => void,
 ): ScanFault | undefined {
   const scanner = new SegmentScanner({
-    ...options,
     offset: index.end,
     position: {
       index: LogIndex(index.lastIndex + 1),
       term: index.lastTerm,
       previousChecksum: index.lastChecksum,
     },
+    ...options,
   });
   for (;;) {
     const step = scanner.next();

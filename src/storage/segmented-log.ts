@@ -53,7 +53,10 @@ export class SegmentedLog implements LogStorage {
     this.#directory = directory;
     this.#guard = new LogGuard(directory);
     this.#chain = new SegmentChain({
-      ...{ fileSystem, directory, clusterId, onProgress },
+      fileSystem,
+      directory,
+      clusterId,
+      onProgress,
       segmentSize: options.segmentSizeBytes ?? SEGMENT_SIZE_DEFAULT,
       retention: options.retention ?? { keep: "none" },
       base: options.base ?? NO_BASE,

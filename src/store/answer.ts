@@ -76,7 +76,7 @@ function readApplied(reader: ByteReader): RequestResult {
   const results: CommandResult[] = [];
   for (let count = reader.number(); count > 0; count--) results.push(readResult(reader));
   const applied = { kind: "applied" as const, revision, results };
-  return succeeded === undefined ? applied : { ...applied, succeeded };
+  return succeeded === undefined ? applied : { succeeded, ...applied };
 }
 
 function readRejected(reader: ByteReader): RequestResult {
@@ -91,7 +91,7 @@ function readRejected(reader: ByteReader): RequestResult {
   }
   const current = reader.number() === 0 ? undefined : readKeyValue(reader);
   const rejected = { kind: "rejected" as const, reason, commandIndex, revision, current };
-  return conflictCount === 0 ? rejected : { ...rejected, conflicts };
+  return conflictCount === 0 ? rejected : { conflicts, ...rejected };
 }
 
 function writeResult(writer: ByteWriter, result: CommandResult): void {
@@ -112,7 +112,7 @@ function readResult(reader: ByteReader): CommandResult {
   const current = (which & HAS_CURRENT) === 0 ? undefined : readKeyValue(reader);
   const result = { previous, current, deletedCount: reader.number() };
   const detail = readDetail(reader);
-  return detail === undefined ? result : { ...result, detail };
+  return detail === undefined ? result : { detail, ...result };
 }
 
 function writeDetail(writer: ByteWriter, detail: ResultDetail): void {
@@ -195,7 +195,7 @@ export function readKeyValue(reader: ByteReader): KeyValue {
     version: reader.number(),
   };
   const lease = reader.number();
-  return lease === 0 ? record : { ...record, lease };
+  return lease === 0 ? record : { lease, ...record };
 }
 
 /** @throws {MalformedBytes} */

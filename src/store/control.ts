@@ -65,7 +65,7 @@ export function runControlCommand(
 
 function applied(state: State, detail?: ResultDetail, deletedCount = 0): RequestResult {
   const result: CommandResult = { previous: undefined, current: undefined, deletedCount };
-  const results = [detail === undefined ? result : { ...result, detail }];
+  const results = [detail === undefined ? result : { detail, ...result }];
   return { kind: "applied", revision: state.map.revision, results };
 }
 
@@ -216,7 +216,7 @@ function endInConflict(
   transaction: Transaction,
   conflicts: readonly Conflict[],
 ): RequestResult {
-  const answer = { ...rejected(state, "conflict"), conflicts };
+  const answer = { conflicts, ...rejected(state, "conflict") };
   const detail = transactionDetail(transaction, "conflict");
   state.transactions.finish(transaction, detail, answer, state.clock.runTime);
   return answer;

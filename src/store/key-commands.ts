@@ -144,7 +144,7 @@ function setExpiry(
   }
   return wanted === "nothing"
     ? NOTHING_DONE
-    : { ...NOTHING_DONE, previous: recordAt(map, previous) };
+    : { previous: recordAt(map, previous), current: undefined, deletedCount: 0 };
 }
 
 function deleteKey({ map }: State, key: Uint8Array, wanted: Wanted): CommandResult {
@@ -192,10 +192,11 @@ function append(
 function get({ map, leases, clock }: State, key: Uint8Array): CommandResult {
   const previous = map.get(key);
   const lease = previous?.lease === undefined ? undefined : leases.get(previous.lease);
-  if (lease === undefined) return { ...NOTHING_DONE, previous };
+  if (lease === undefined) return { previous, current: undefined, deletedCount: 0 };
   const { id, ttl, deadline } = lease;
   const remaining = Math.max(deadline - clock.runTime, 0);
-  return { ...NOTHING_DONE, previous, detail: { kind: "lease", lease: id, ttl, remaining } };
+  const detail = { kind: "lease", lease: id, ttl, remaining } as const;
+  return { previous, current: undefined, deletedCount: 0, detail };
 }
 
 function getRange({ map }: State, { key, end, limit }: GetRange): CommandResult {
@@ -206,5 +207,5 @@ function getRange({ map }: State, { key, end, limit }: GetRange): CommandResult 
     if (more) break;
     keyValues.push(map.records.keyValueOf(record));
   }
-  return { ...NOTHING_DONE, detail: { kind: "range", keyValues, more } };
+  return { detail: { kind: "range", keyValues, more }, ...NOTHING_DONE };
 }

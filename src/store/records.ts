@@ -340,7 +340,7 @@ export class Records {
       version: this.versionOf(version),
     };
     const lease = this.leaseOf(version);
-    return lease === 0 ? record : { ...record, lease };
+    return lease === 0 ? record : { lease, ...record };
   }
 
   /**

@@ -199,7 +199,7 @@ export class Store {
     if (reads !== undefined) {
       const conflicts = conflictsOf(this.#state.map, reads);
       if (conflicts === "too-old") return rejected(this.#state, "transaction-too-old");
-      if (conflicts.length > 0) return { ...rejected(this.#state, "conflict"), conflicts };
+      if (conflicts.length > 0) return { conflicts, ...rejected(this.#state, "conflict") };
     }
     if (compares === undefined) return this.#runAll(commands, mode, wanted);
     const failed = failedCompare(this.#state.map, compares);
@@ -466,5 +466,5 @@ function keyOf(command: Command | undefined): Uint8Array | undefined {
 }
 
 function withBranch(result: RequestResult, succeeded: boolean): RequestResult {
-  return result.kind === "applied" ? { ...result, succeeded } : result;
+  return result.kind === "applied" ? { succeeded, ...result } : result;
 }

@@ -131,7 +131,9 @@ class Steps {
     const { service } = context;
     const reads = watched?.reads ?? [];
     const request: Request = {
-      ...{ id: NO_ID, commands: attempt.commands, mode: "each" },
+      id: NO_ID,
+      commands: attempt.commands,
+      mode: "each",
       ...(reads.length === 0 ? {} : { reads }),
       ...(attempt.compares.length === 0 ? {} : { compares: attempt.compares }),
     };
