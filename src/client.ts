@@ -9,6 +9,8 @@ export type * from "./transaction.js";
 export type * from "./watch.js";
 export { codecs } from "./value-codecs.js";
 export type * from "./database.js";
+export type * from "./decision.js";
+export type * from "./operations.js";
 export type * from "./keyspace.js";
 export type { DatabaseErrorOptions, ErrorCode, Outcome } from "./errors.js";
 export type { ClusterStatus, NodeInfo, NodeStatus } from "./node/service.js";

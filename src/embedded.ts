@@ -29,7 +29,7 @@ import {
   type Query,
 } from "./codec/client-query.js";
 import type { SavedSnapshot } from "./codec/inspection-message.js";
-import type { OperationOptions } from "./database.js";
+import type { OperationOptions } from "./operations.js";
 import { DatabaseError } from "./errors.js";
 import type {
   AdminResult,

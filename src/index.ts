@@ -9,6 +9,8 @@ export { open, type OpenOptions } from "./open.js";
 export { connect, type ConnectOptions, type RemoteDatabase } from "./client/remote-database.js";
 export { startNode, type NodeOptions, type RunningNode } from "./server.js";
 export type * from "./database.js";
+export type * from "./decision.js";
+export type * from "./operations.js";
 export type * from "./keyspace.js";
 export type * from "./lease.js";
 export type * from "./transaction.js";

@@ -2,17 +2,17 @@
  * Keyspaces: the part of a database under a prefix, with types. Keys and values go
  * through codecs; everything else is as in database.ts.
  */
+import type { ExpiryOptions } from "./lease.js";
 import type {
+  BatchResult,
   Bytes,
-  OperationOptions,
-  ReadOptions,
-  PutOptions,
-  PutIfOptions,
   DeleteResult,
   ListOptions,
-  BatchResult,
-} from "./database.js";
-import type { ExpiryOptions } from "./lease.js";
+  OperationOptions,
+  PutIfOptions,
+  PutOptions,
+  ReadOptions,
+} from "./operations.js";
 import type {
   TransactionBody,
   TransactionListOptions,

@@ -2,7 +2,7 @@
  * Leases as a user holds them: keys that end together, by themselves, unless
  * somebody goes on saying that they are wanted. And the time to live of one key.
  */
-import type { OperationOptions } from "./database.js";
+import type { OperationOptions } from "./operations.js";
 
 /** How long a key lives; nothing given: until it is deleted. One of them at most. */
 export interface ExpiryOptions {

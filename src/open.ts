@@ -5,8 +5,8 @@
  * `cluster`, this process is a member of that one.
  */
 import path from "node:path";
-import { databaseOver } from "./embedded.js";
 import type { Database } from "./database.js";
+import { databaseOver } from "./embedded.js";
 import { openNode } from "./node/lifecycle.js";
 import type { HistoryPolicy } from "./node/settings.js";
 import { type NodeOptions, startNode } from "./server.js";

@@ -7,7 +7,7 @@
  * process, and goes on through any node by its id. One from `transact` is held in
  * this process and sent whole at its end: faster, and gone with the process.
  */
-import type { Bytes, KeyRecord, ListOptions, OperationOptions, Range } from "./database.js";
+import type { Bytes, KeyRecord, ListOptions, OperationOptions, Range } from "./operations.js";
 import type { ExpiryOptions } from "./lease.js";
 
 /**

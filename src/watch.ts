@@ -2,7 +2,7 @@
  * What changed: told as it happens (`watch`), for one key (`history`), and between
  * two revisions (`diff`).
  */
-import type { KeyRecord, OperationOptions } from "./database.js";
+import type { KeyRecord, OperationOptions } from "./operations.js";
 import type { TypedRecord } from "./keyspace.js";
 
 /** One change of one key. Changes of one request share their revision. */

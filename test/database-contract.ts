@@ -4,8 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import type { Bytes, Database, KeyRecord, Range } from "../src/database.js";
+import type { Database } from "../src/database.js";
 import { DatabaseError, type ErrorCode } from "../src/errors.js";
+import type { Bytes, KeyRecord, Range } from "../src/operations.js";
 import { DEFAULT_LIMITS } from "../src/store/command.js";
 import { describeHistory } from "./history-contract.js";
 import { describeLeases } from "./lease-contract.js";

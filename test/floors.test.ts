@@ -24,7 +24,15 @@ const FLOOR_2 = [...FLOOR_1, "src/codec"];
 const FLOOR_3 = [...FLOOR_2, "src/storage", "src/transport"];
 const FLOOR_4 = [...FLOOR_3, "src/node"];
 /** What a user holds: interfaces, in files by their ideas. */
-const DATABASE = ["src/database", "src/keyspace", "src/transaction", "src/lease", "src/watch"];
+const DATABASE = [
+  "src/database",
+  "src/operations",
+  "src/decision",
+  "src/keyspace",
+  "src/transaction",
+  "src/lease",
+  "src/watch",
+];
 const FLOOR_5 = [
   ...FLOOR_4,
   ...DATABASE,
@@ -52,13 +60,15 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "src/transport": { rooms: FLOOR_2, packages: [], nodeModules: true },
   "src/node": { rooms: FLOOR_3, packages: [], nodeModules: true },
   "src/database": { rooms: [...FLOOR_4, ...DATABASE], packages: [], nodeModules: true },
+  "src/operations": { rooms: DATABASE, packages: [], nodeModules: false },
+  "src/decision": { rooms: DATABASE, packages: [], nodeModules: false },
   "src/keyspace": { rooms: DATABASE, packages: [], nodeModules: false },
   "src/transaction": { rooms: DATABASE, packages: [], nodeModules: false },
   "src/lease": { rooms: DATABASE, packages: [], nodeModules: false },
   "src/watch": { rooms: DATABASE, packages: [], nodeModules: false },
   // avsc is loaded when a codec first needs it.
   "src/value-codecs": {
-    rooms: ["src/database", "src/keyspace"],
+    rooms: ["src/operations", "src/keyspace"],
     packages: ["avsc"],
     nodeModules: false,
   },

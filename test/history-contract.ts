@@ -1,7 +1,8 @@
 /** The contract of versions, conditions, the past and going back to it. */
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import type { Database, DecisionOperation } from "../src/database.js";
+import type { Database } from "../src/database.js";
+import type { DecisionOperation } from "../src/decision.js";
 import type { KeyChange, KeyDifference } from "../src/watch.js";
 import { rejectsWith } from "./rejections.js";
 

@@ -4,8 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import type { Database, KeyRecord } from "../src/database.js";
+import type { Database } from "../src/database.js";
 import { DatabaseError } from "../src/errors.js";
+import type { KeyRecord } from "../src/operations.js";
 import type { Isolation, TransactionBody } from "../src/transaction.js";
 import { rejectsWith } from "./rejections.js";
 

@@ -6,14 +6,16 @@
 import type { AdminAction } from "../codec/admin-action.js";
 import type { Query } from "../codec/client-query.js";
 import type { SavedSnapshot } from "../codec/inspection-message.js";
+import type { Database } from "../database.js";
+import type { Decision, DecisionResult } from "../decision.js";
+import type { KeyspaceMaker } from "../keyspace.js";
+import type { ExpiryOptions, Lease, LeaseOptions, LeaseStatus } from "../lease.js";
+import type { AdminResult, ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
 import type {
   BatchOperation,
   BatchResult,
   Bytes,
   ConditionalResult,
-  Database,
-  Decision,
-  DecisionResult,
   DeleteResult,
   KeyRecord,
   ListOptions,
@@ -26,10 +28,7 @@ import type {
   RequestOutcome,
   RevertResult,
   RevisionRange,
-} from "../database.js";
-import type { KeyspaceMaker } from "../keyspace.js";
-import type { ExpiryOptions, Lease, LeaseOptions, LeaseStatus } from "../lease.js";
-import type { AdminResult, ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
+} from "../operations.js";
 import type { Entry, Term } from "../raft/types.js";
 import type { Command, Compare, Request, RequestResult } from "../store/command.js";
 import { checkRequest } from "../store/limits.js";

@@ -7,7 +7,7 @@ import type { AdminAction } from "../codec/admin-action.js";
 import type { AnswerDetail } from "../codec/client-message.js";
 import type { FoundFor, Query } from "../codec/client-query.js";
 import type { SavedSnapshot } from "../codec/inspection-message.js";
-import type { OperationOptions } from "../database.js";
+import type { OperationOptions } from "../operations.js";
 import type { AdminResult, ClusterStatus, HeldSnapshot, NodeInfo } from "../node/service.js";
 import type { Entry, Term } from "../raft/types.js";
 import type { KeyValue, Limits, Request, RequestResult } from "../store/command.js";

@@ -1,13 +1,13 @@
 /** Requests with conditions, and their answers: etcd's transactions, and the short forms of them. */
+import type { Compare, KeyCommand, Request, RequestResult } from "../store/command.js";
 import type {
   Condition,
-  ConditionalResult,
   Decision,
   DecisionOperation,
   DecisionOperationResult,
   DecisionResult,
-} from "../database.js";
-import type { Compare, KeyCommand, Request, RequestResult } from "../store/command.js";
+} from "../decision.js";
+import type { ConditionalResult } from "../operations.js";
 import { rejection } from "./rejection.js";
 import { batchCommand, bytesOf, deleteRangeCommand, keyOf, rangeOf, recordOf } from "./request.js";
 import { invalid } from "./failures.js";

@@ -10,7 +10,6 @@
  * validated. It is told with the next command that is sent anyway.
  */
 import { randomBytes } from "node:crypto";
-import type { Bytes, KeyRecord, OperationOptions, Range } from "../database.js";
 import { DatabaseError } from "../errors.js";
 import type {
   RequestResult,
@@ -20,6 +19,7 @@ import type {
   TransactionCommand,
   TransactionDetail,
 } from "../store/command.js";
+import type { Bytes, KeyRecord, OperationOptions, Range } from "../operations.js";
 import type {
   BeginOptions,
   CommitResult,

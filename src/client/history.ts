@@ -3,10 +3,10 @@
  * and what would have to be done to go back.
  */
 import type { Query } from "../codec/client-query.js";
-import type { KeyRecord, OperationOptions } from "../database.js";
 import { DatabaseError } from "../errors.js";
 import type { KeyCommand, Read } from "../store/command.js";
 import type { Change } from "../store/read.js";
+import type { KeyRecord, OperationOptions } from "../operations.js";
 import type { HistoryOptions, KeyChange, KeyDifference } from "../watch.js";
 import type { Backend } from "./backend.js";
 import { checkRange, type KeyRange, limitOf, PAGE_COUNT_MAX, PAGE_SIZE_MAX } from "./request.js";

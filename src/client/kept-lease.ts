@@ -8,7 +8,7 @@
 import { randomInt } from "node:crypto";
 import { DatabaseError } from "../errors.js";
 import type { Lease, LeaseOptions } from "../lease.js";
-import type { OperationOptions } from "../database.js";
+import type { OperationOptions } from "../operations.js";
 import type { LeaseCommand, Request } from "../store/command.js";
 import { CLIENT_TIMEOUT_MS_MAX } from "../codec/client-message.js";
 import type { Backend } from "./backend.js";

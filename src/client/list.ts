@@ -2,7 +2,7 @@
  * A listing: pages read one behind another, handed out key by key. No more than a
  * page is held, however long the listing.
  */
-import type { KeyRecord, Range } from "../database.js";
+import type { KeyRecord, Range } from "../operations.js";
 import { keyAfter, type KeyRange, limitOf, PAGE_COUNT_MAX, rangeOf } from "./request.js";
 
 export interface Page {

@@ -9,10 +9,10 @@
  *   commit          the request { commands, reads }; without writes nothing is sent:
  *                   what was read is one moment already
  */
-import type { Bytes, KeyRecord, OperationOptions, Range } from "../database.js";
 import { DatabaseError } from "../errors.js";
 import type { Read, Request, StagedCommand } from "../store/command.js";
 import { checkRequest } from "../store/limits.js";
+import type { Bytes, KeyRecord, OperationOptions, Range } from "../operations.js";
 import type {
   Isolation,
   TransactionBody,

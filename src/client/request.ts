@@ -16,7 +16,7 @@ import type {
   OperationOptions,
   PutResult,
   Range,
-} from "../database.js";
+} from "../operations.js";
 import { CLIENT_TIMEOUT_MS_MAX } from "../codec/client-message.js";
 import { DatabaseError } from "../errors.js";
 import type { ExpiryOptions } from "../lease.js";

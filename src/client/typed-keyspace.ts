@@ -6,20 +6,7 @@
  * applied nothing; and a write decodes nothing, so one that throws cannot hide
  * that the write was applied.
  */
-import type {
-  BatchResult,
-  Bytes,
-  ConditionalResult,
-  Database,
-  DeleteResult,
-  KeyRecord,
-  ListOptions,
-  OperationOptions,
-  PutIfOptions,
-  PutOptions,
-  Range,
-  ReadOptions,
-} from "../database.js";
+import type { Database } from "../database.js";
 import type {
   Codec,
   Keyspace,
@@ -32,6 +19,19 @@ import type {
 } from "../keyspace.js";
 import { DatabaseError } from "../errors.js";
 import { prefixEnd } from "../store/key-order.js";
+import type {
+  BatchResult,
+  Bytes,
+  ConditionalResult,
+  DeleteResult,
+  KeyRecord,
+  ListOptions,
+  OperationOptions,
+  PutIfOptions,
+  PutOptions,
+  Range,
+  ReadOptions,
+} from "../operations.js";
 import type {
   TransactionBody,
   TransactionListOptions,

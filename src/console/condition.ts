@@ -1,5 +1,5 @@
 /** A condition of a command that did not hold: exit 4, and what the key is. */
-import type { ConditionalResult } from "../database.js";
+import type { ConditionalResult } from "../operations.js";
 import { CommandError, EXIT } from "./failure.js";
 
 /** @throws {CommandError} CONDITION_FAILED unless it was applied */

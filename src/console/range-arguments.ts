@@ -1,7 +1,7 @@
 /** What commands over many keys take: a prefix, or one key, and a revision. */
 import { string } from "@oclif/core/args";
 import { boolean, integer, string as text } from "@oclif/core/flags";
-import type { Range } from "../database.js";
+import type { Range } from "../operations.js";
 import { usageError } from "./failure.js";
 
 export const prefixArgument = string({

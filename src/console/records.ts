@@ -1,5 +1,5 @@
 /** CONTRACT: a key as `kv get --json` and `kv list --json` print it. */
-import type { KeyRecord } from "../database.js";
+import type { KeyRecord } from "../operations.js";
 import { bytesField } from "./text.js";
 
 export function recordJson(record: KeyRecord): Readonly<Record<string, string | number>> {

@@ -3,7 +3,7 @@
  * connection, and inside the transaction where there is one.
  */
 import type { ParseArgsConfig } from "node:util";
-import type { KeyRecord } from "../database.js";
+import type { KeyRecord } from "../operations.js";
 import { changeJson, changeLine } from "./change-lines.js";
 import { parseAge } from "./duration.js";
 import { CommandError, EXIT, usageError } from "./failure.js";

@@ -3,7 +3,7 @@ import { describe, it } from "mocha";
 import { CommandError } from "../../src/console/failure.js";
 import { Loader, type LoadLimits, type LoadTarget } from "../../src/console/loader.js";
 import { readRecords, type LoadRecord } from "../../src/console/ndjson.js";
-import type { BatchOperation } from "../../src/database.js";
+import type { BatchOperation } from "../../src/operations.js";
 import { DatabaseError } from "../../src/errors.js";
 
 /** A store that answers later and in an order of its own, and refuses what a node would. */
