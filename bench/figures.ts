@@ -8,6 +8,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { endWith, UsageError } from "./command-words.js";
 import { environmentLine } from "./environment.js";
 import { catchUp } from "./figures/catch-up.js";
 import { failover } from "./figures/failover.js";
@@ -54,11 +55,13 @@ function help(): string {
   ].join("\n");
 }
 
-/** @throws {Error} when a name is none of a part */
+/** @throws {UsageError} when a name is none of a part */
 function chosen(only: readonly string[]): readonly FigurePart[] {
   for (const name of only) {
     if (!PARTS.some((part) => part.name === name)) {
-      throw new Error(`--only ${name} is none of ${PARTS.map((part) => part.name).join(", ")}`);
+      throw new UsageError(
+        `--only ${name} is none of ${PARTS.map((part) => part.name).join(", ")}`,
+      );
     }
   }
   return only.length === 0 ? PARTS : PARTS.filter(({ name }) => only.includes(name));
@@ -102,6 +105,5 @@ try {
     await inSession(settings.directory, (session) => measureAll(session, settings, parts));
   }
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  endWith(error, help());
 }

@@ -10,6 +10,7 @@
  * that is not what is compared.
  */
 import process from "node:process";
+import { endWith } from "./command-words.js";
 import { environmentLine } from "./environment.js";
 import { measureMatrix } from "./peers/matrix.js";
 import { inSession, keepResults, USUAL_DIRECTORY, type Session } from "./peers/session.js";
@@ -67,6 +68,5 @@ try {
   if (wantsHelp) process.stdout.write(`${HELP}\n`);
   else await inSession(settings.directory, (session) => compare(session, settings));
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  endWith(error, HELP);
 }

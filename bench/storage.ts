@@ -8,9 +8,6 @@
  *             first linearizable read, from a snapshot and from the log alone
  *   snapshot  of those keys: how long it takes, and the longest holds of the event loop,
  *             with nothing else to do and under writes (snapshot-hold.ts)
- *
- *   node dist/bench/storage.js [--keys 1000000] [--appends 300] [--directory DIR]
- *                              [--only append,recovery,ready,snapshot]
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
@@ -18,12 +15,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { sealCommands } from "../src/codec/block.js";
 import { open } from "../src/index.js";
 import { LogIndex, Term, type Entry } from "../src/raft/types.js";
 import { NodeFileSystem } from "../src/storage/node-file-system.js";
 import { SegmentedLog } from "../src/storage/segmented-log.js";
+import { endWith, UsageError, valuesOrUsage } from "./command-words.js";
 import { describeEnvironment, median } from "./environment.js";
 import { measureHold } from "./snapshot-hold.js";
 import { benchAppend } from "./storage-append.js";
@@ -183,16 +180,29 @@ async function benchReady(root: string, keyCount: number): Promise<void> {
   readyInProcess(directory, keyCount);
 }
 
-const { values } = parseArgs({
-  options: {
+const PARTS = ["append", "recovery", "ready", "snapshot"];
+const USAGE = `npm run bench:storage -- [flags]: what the storage floor costs on this machine
+
+  --only a,b           some parts of it: ${PARTS.join(", ")}
+  --keys 1000000       of the database that is made ready, and of its snapshot
+  --appends 300        blocks written and flushed, of each size
+  --directory DIR      on the disk to be measured [default: ${tmpdir()}]
+
+  npm run bench:storage -- --only append --directory data`;
+
+const values = valuesOrUsage(
+  USAGE,
+  {
     keys: { type: "string", default: "1000000" },
     appends: { type: "string", default: "300" },
     directory: { type: "string", default: tmpdir() },
-    only: { type: "string", default: "append,recovery,ready,snapshot" },
+    only: { type: "string", default: PARTS.join(",") },
+    // what this program starts itself for
     ready: { type: "string" },
     hold: { type: "string" },
   },
-});
+  ["keys", "appends"],
+);
 const keyCount = Number(values.keys);
 if (values.ready !== undefined) {
   await ready(values.ready, keyCount);
@@ -200,6 +210,10 @@ if (values.ready !== undefined) {
   await hold(values.directory, keyCount, values.hold);
 } else {
   const parts = new Set(values.only.split(","));
+  for (const part of parts) {
+    if (PARTS.includes(part)) continue;
+    endWith(new UsageError(`--only ${part} is none of ${PARTS.join(", ")}`), USAGE);
+  }
   const root = mkdtempSync(path.join(values.directory, "balsa-storage-"));
   try {
     print(JSON.stringify(describeEnvironment(root)));

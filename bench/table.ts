@@ -5,12 +5,10 @@
  *   insert     new keys, in order and at random         overwrite  keys that are there, at random
  *   get        the value's bytes, at random             range      100 keys from a random one
  *   view       all rows of a snapshot                   restore    from these rows
- *
- *   node --expose-gc dist/bench/table.js [--keys 1000000] [--random]
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { Store } from "../src/store/store.js";
+import { valuesOrUsage } from "./command-words.js";
 
 const VALUE_SIZE = 100;
 const ID_SIZE = 16;
@@ -18,12 +16,19 @@ const CHANGE_COUNT_MAX = 100_000;
 /** How often the leader asks for upkeep, in changes. */
 const UPKEEP_EVERY = 1000;
 
-const { values: options } = parseArgs({
-  options: {
+const USAGE = `node --expose-gc dist/bench/table.js [flags]: the table alone
+
+  --keys 1000000       keys of 14 bytes with values of 100
+  --random             in no order`;
+
+const options = valuesOrUsage(
+  USAGE,
+  {
     keys: { type: "string", default: "1000000" },
     random: { type: "boolean", default: false },
   },
-});
+  ["keys"],
+);
 const keyCount = Number(options.keys);
 
 function print(line: string): void {

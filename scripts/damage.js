@@ -2,12 +2,19 @@
 import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
+import process from "node:process";
+import { valuesOrUsage } from "../dist/bench/command-words.js";
 
 const { damagedFiles } = await import("../dist/test/storage/damage.js");
 const REPORT_EVERY = 2000;
 
-if (process.send === undefined) await lead();
-else work(Number(process.argv[2]), Number(process.argv[3]));
+if (process.send === undefined) {
+  valuesOrUsage(
+    "npm run damage: every damage of test/storage/damage.ts, on all cores; no flags",
+    {},
+  );
+  await lead();
+} else work(Number(process.argv[2]), Number(process.argv[3]));
 
 /** Every `count`-th case of each file, from the `part`-th on. */
 function work(part, count) {

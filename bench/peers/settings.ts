@@ -1,5 +1,5 @@
 /** What `npm run bench` and `npm run bench:figures` can be told on their command lines. */
-import { parseArgs } from "node:util";
+import { numberOf, UsageError, valuesOf } from "../command-words.js";
 import { SYSTEM_NAMES, type SystemName } from "../systems/system.js";
 
 export interface PeerSettings {
@@ -49,20 +49,20 @@ export interface Words {
   readonly wantsHelp: boolean;
 }
 
-/** @throws {Error} that says what is wrong and what to write instead */
+/** @throws {UsageError} that says what is wrong and what to write instead */
 export function parseWords(words: readonly string[], directory: string): Words {
-  const { values } = parseArgs({ args: [...words], options: OPTIONS });
+  const values = valuesOf(words, OPTIONS, ["rounds", "seconds", "keys"]);
   const isQuick = values.quick === true;
   const only = listOf(values.only);
   return {
     settings: {
       peers: peersOf(values.peers),
       points: pointsOf(values.points),
-      rounds: numberOf("--rounds", values.rounds, isQuick ? 2 : 3),
-      seconds: numberOf("--seconds", values.seconds, isQuick ? 1 : 3),
+      rounds: Number(values.rounds ?? (isQuick ? 2 : 3)),
+      seconds: Number(values.seconds ?? (isQuick ? 1 : 3)),
       warmUpSeconds: isQuick ? 0.5 : 1,
       compileSeconds: isQuick ? 0.5 : 6,
-      keys: numberOf("--keys", values.keys, isQuick ? 20_000 : 100_000),
+      keys: Number(values.keys ?? (isQuick ? 20_000 : 100_000)),
       directory: values.dir ?? directory,
       isQuick,
       patienceMs: isQuick ? 500 : 4000,
@@ -81,20 +81,13 @@ function peersOf(text: string | undefined): readonly SystemName[] {
   return listOf(text).map((word) => {
     const name = SYSTEM_NAMES.find((known) => known === word && known !== "balsa");
     if (name !== undefined) return name;
-    throw new Error(`--peers ${word} is none of ${SYSTEM_NAMES.slice(1).join(", ")}`);
+    throw new UsageError(`--peers ${word} is none of ${SYSTEM_NAMES.slice(1).join(", ")}`);
   });
 }
 
 function pointsOf(text: string | undefined): readonly number[] {
   if (text === undefined) return POINTS;
-  return listOf(text).map((word) => numberOf("--points", word, 0));
-}
-
-function numberOf(flag: string, text: string | undefined, usual: number): number {
-  if (text === undefined) return usual;
-  const number = Number(text);
-  if (Number.isFinite(number) && number > 0) return number;
-  throw new Error(`${flag} ${text} is not a number above 0`);
+  return listOf(text).map((word) => numberOf("--points", word));
 }
 
 /** Connections, and requests in flight on each: one each up to a hundred, then twenty on each of fewer. */

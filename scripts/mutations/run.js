@@ -1,7 +1,4 @@
 // Proof that the simulator bites: each planted bug of table.js, until it is found.
-// After a build:
-//
-//   npm run simulate:mutations -- [--seeds 400] [--only TEXT] [--hard] [--workers 2]
 //
 // A copy of the compiled house with one bug is run, seed after seed, in a process
 // of its own; two at a time. Ends with 9 when a bug was not found. What bounds a hunt
@@ -12,19 +9,30 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
+import { endWith, UsageError, valuesOrUsage } from "../../dist/bench/command-words.js";
 import { HARD, MUTATIONS, WHERE } from "./table.js";
 
-const { values } = parseArgs({
-  options: {
+const USAGE = `npm run simulate:mutations -- [flags]: planted bugs, each hunted until it is found
+
+  --seeds 400          of a hunt, at most
+  --only TEXT          bugs whose names have this in them
+  --hard               the bugs that are known to be hard to find
+  --workers 2          hunts at a time
+  --seconds 300        of one life, at most: a hundred times what it takes on a busy machine
+
+  npm run simulate:mutations -- --only vote`;
+
+const values = valuesOrUsage(
+  USAGE,
+  {
     seeds: { type: "string", default: "400" },
     only: { type: "string", default: "" },
     hard: { type: "boolean", default: false },
     workers: { type: "string", default: "2" },
-    // of one life, at most: a hundred times what it takes on a busy machine
     seconds: { type: "string", default: "300" },
   },
-});
+  ["seeds", "workers", "seconds"],
+);
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
 /** A copy of the compiled sources with one bug in it. */
@@ -76,6 +84,9 @@ function hunt(directory, where, from, to) {
 }
 
 const wanted = (values.hard ? HARD : MUTATIONS).filter(([name]) => name.includes(values.only));
+if (wanted.length === 0) {
+  endWith(new UsageError(`--only ${values.only} is in the name of no planted bug`), USAGE);
+}
 let next = 0;
 let missedCount = 0;
 async function work() {
