@@ -1,6 +1,4 @@
-// The long hunt: lives of whole simulated clusters, seed after seed. After a build:
-//
-//   npm run simulate -- [--seeds 1000] [--from 1] [--minutes 10] [--hours 5] [--workers 2]
+// The long hunt: lives of whole simulated clusters, seed after seed.
 //
 // Ends when the seeds, the minutes or the simulated cluster hours are used up; with 9
 // when a life breaks a promise. That life is then shrunk to the fewest deeds that still
@@ -9,24 +7,39 @@
 // --with says what all lives have, whatever their seeds say: resp,watches,expiry,dense and
 // the like (Emphasis in src/simulation/nemesis.ts).
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { valuesOrUsage } from "../dist/bench/command-words.js";
 import { replayCommand, shrink } from "../dist/src/simulation/shrink.js";
 import { simulate } from "../dist/src/simulation/simulation.js";
 
-const { values } = parseArgs({
-  options: {
+const USAGE = `npm run simulate -- [flags]: lives of whole clusters in simulated worlds
+
+  --seeds 1000         how many lives
+  --from 1             the first one's seed
+  --minutes 60         of real time, at most
+  --hours 5            of simulated cluster time, at most [default: no limit]
+  --workers 1          threads
+  --with a,b           what all lives have, whatever their seeds say: resp, watches, expiry, dense, …
+  --duration MS, --clients N, --without a,b
+                       how a life that broke a promise is replayed: the failure prints them
+
+  npm run simulate -- --from 4711 --seeds 1`;
+
+const values = valuesOrUsage(
+  USAGE,
+  {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     minutes: { type: "string", default: "60" },
-    hours: { type: "string", default: "Infinity" },
+    hours: { type: "string" },
     workers: { type: "string", default: "1" },
     duration: { type: "string" },
     clients: { type: "string" },
     without: { type: "string" },
     with: { type: "string" },
   },
-});
+  ["seeds", "from", "minutes", "hours", "workers", "duration", "clients"],
+);
 
 function optionsOf(seed) {
   return {
@@ -78,7 +91,8 @@ async function hunt() {
     );
   };
   const isOver = () =>
-    performance.now() >= deadline || sum.simulatedMs >= Number(values.hours) * 3_600_000;
+    performance.now() >= deadline ||
+    sum.simulatedMs >= Number(values.hours ?? Infinity) * 3_600_000;
 
   let next = first;
   let failedSeed;

@@ -6,6 +6,7 @@ import { describe, it } from "mocha";
 import { numberOf, UsageError, valuesOf } from "../../bench/command-words.js";
 
 const PROGRAMS: readonly { readonly file: string; readonly words: readonly string[] }[] = [
+  { file: "scripts/simulate.js", words: ["--sedes", "5"] },
   { file: "scripts/damage.js", words: ["--all"] },
   { file: "scripts/model.js", words: ["100"] },
   { file: "scripts/mutations/run.js", words: ["--only", "no such bug"] },
