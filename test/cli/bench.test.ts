@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { after, describe, it } from "mocha";
+import { command } from "../end-to-end/processes.js";
 
 const executable = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
 
@@ -87,9 +88,12 @@ describe("balsa bench", () => {
     { words: ["--value-size", "2MiB"], says: /--value-size 2MiB is more/ },
   ];
   for (const { words, says } of refusals) {
-    it(`bench run ${words.join(" ")} is refused, with what to do`, () => {
-      const { status, stderr } = balsa("bench", "run", ...words);
-      assert.equal(status, 2, stderr);
+    it(`bench run ${words.join(" ")} is refused, with what to do`, async () => {
+      const { code, stderr } = await command(["bench", "run", ...words], {
+        directory: folder,
+        environment: {},
+      });
+      assert.equal(code, 2, stderr);
       assert.match(stderr, says);
     });
   }

@@ -6,14 +6,16 @@ import path from "node:path";
 import process from "node:process";
 import { before, describe, it } from "mocha";
 import { Command } from "@oclif/core/command";
+import { command } from "../end-to-end/processes.js";
 
 const root = path.resolve(import.meta.dirname, "../../..");
 const executable = path.join(root, "bin/balsa.js");
 
-function balsa(words: readonly string[], environment: Record<string, string> = {}) {
+/** In a process of its own. */
+function balsa(words: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...words], {
     encoding: "utf8",
-    env: { ...process.env, BALSA_ENDPOINTS: "", ...environment },
+    env: { ...process.env, BALSA_ENDPOINTS: "" },
     cwd: import.meta.dirname,
   });
   return { status, stdout, stderr };
@@ -36,9 +38,9 @@ describe("the command line", () => {
     { words: ["bench", "run", "--seconds", "0"], message: /seconds|integer/ },
   ];
   for (const { words, message } of usages) {
-    it(`[${words.join(" ")}] exits 2 with a reason and something to try`, () => {
-      const { status, stdout, stderr } = balsa(words);
-      assert.equal(status, 2, stderr);
+    it(`[${words.join(" ")}] exits 2 with a reason and something to try`, async () => {
+      const { code, stdout, stderr } = await command(words);
+      assert.equal(code, 2, stderr);
       assert.equal(stdout, "");
       assert.match(stderr, message);
       assert.match(stderr, /^Error: .*\nTry this: .*\n$/);
@@ -103,19 +105,21 @@ describe("a command without a cluster", () => {
     ["kv", "put", "a", "1"],
     ["cluster", "status"],
   ]) {
-    it(`[${words.join(" ")}] exits 5: refused, not applied`, () => {
-      const endpoints = { BALSA_ENDPOINTS: `127.0.0.1:${port}` };
-      const { status, stdout } = balsa([...words, "--timeout", "300ms", "--json"], endpoints);
+    it(`[${words.join(" ")}] exits 5: refused, not applied`, async () => {
+      const endpoints = `127.0.0.1:${port}`;
+      const { code, stdout } = await command([...words, "--timeout", "300ms", "--json"], {
+        endpoints,
+      });
       const { error } = JSON.parse(stdout) as { error: Record<string, unknown> };
       assert.deepEqual(
-        [status, error["exitCode"], error["retryable"], error["outcome"]],
+        [code, error["exitCode"], error["retryable"], error["outcome"]],
         [5, 5, true, "not-applied"],
       );
     });
   }
 
-  it("log verify of a directory without a log exits 2", () => {
+  it("log verify of a directory without a log exits 2", async () => {
     assert.ok(!existsSync("no-such-directory"));
-    assert.equal(balsa(["log", "verify", "no-such-directory"]).status, 2);
+    assert.equal((await command(["log", "verify", "no-such-directory"])).code, 2);
   });
 });

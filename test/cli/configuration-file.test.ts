@@ -1,6 +1,5 @@
 /** The configuration file: what it says for a command, and what it must not say. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -13,6 +12,7 @@ import {
   type CommandShape,
 } from "../../src/console/configuration-file.js";
 import { CommandError } from "../../src/console/failure.js";
+import { command, type Finished } from "../end-to-end/processes.js";
 
 const COMMANDS: readonly CommandShape[] = [
   { id: "dev", flags: new Set(["json", "config", "nodes", "timeout"]) },
@@ -120,7 +120,6 @@ describe("the configuration file", () => {
   });
 
   describe("with commands", () => {
-    const executable = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
     let folder = "";
     before(() => {
       folder = mkdtempSync(path.join(tmpdir(), "balsa-config-"));
@@ -129,13 +128,12 @@ describe("the configuration file", () => {
       rmSync(folder, { recursive: true });
     });
 
-    function balsa(words: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...words], {
-        cwd: folder,
-        encoding: "utf8",
-        env: { PATH: process.env["PATH"], ...environment },
-      });
-      return { status, stdout, stderr };
+    /** In the folder, with these variables. */
+    function balsa(
+      words: readonly string[],
+      environment: Readonly<Record<string, string>> = {},
+    ): Promise<Finished> {
+      return command(words, { directory: folder, environment });
     }
 
     function write(content: unknown, name = "balsa.config.json"): void {
@@ -143,28 +141,31 @@ describe("the configuration file", () => {
       writeFileSync(path.join(folder, name), text);
     }
 
-    it("it is below the environment and the command line, and above defaults", () => {
+    it("it is below the environment and the command line, and above defaults", async () => {
       write({ kv: { endpoints: "127.0.0.1:2" }, timeout: "300ms" });
       write({ endpoints: "127.0.0.1:3" }, "other.json");
-      assert.match(balsa(["kv", "get", "k"]).stderr, /127\.0\.0\.1:2/);
+      assert.match((await balsa(["kv", "get", "k"])).stderr, /127\.0\.0\.1:2/);
       const environment = { BALSA_ENDPOINTS: "127.0.0.1:4" };
-      assert.match(balsa(["kv", "get", "k"], environment).stderr, /127\.0\.0\.1:4/);
-      const given = balsa(["kv", "get", "k", "--endpoints", "127.0.0.1:5"], environment);
+      assert.match((await balsa(["kv", "get", "k"], environment)).stderr, /127\.0\.0\.1:4/);
+      const given = await balsa(["kv", "get", "k", "--endpoints", "127.0.0.1:5"], environment);
       assert.match(given.stderr, /127\.0\.0\.1:5/);
-      assert.match(balsa(["kv", "get", "k", "--config", "other.json"]).stderr, /127\.0\.0\.1:3/);
-      const named = balsa(["kv", "get", "k"], { BALSA_CONFIG: "other.json" });
+      assert.match(
+        (await balsa(["kv", "get", "k", "--config", "other.json"])).stderr,
+        /127\.0\.0\.1:3/,
+      );
+      const named = await balsa(["kv", "get", "k"], { BALSA_CONFIG: "other.json" });
       assert.match(named.stderr, /127\.0\.0\.1:3/);
-      assert.equal(named.status, 5);
+      assert.equal(named.code, 5);
     });
 
-    it("it satisfies what is required, and turns on what can be turned off", () => {
+    it("it satisfies what is required, and turns on what can be turned off", async () => {
       write({ node: { start: { id: "n1", cluster: ["n1=127.0.0.1:70000"] } }, json: true });
-      const { status, stdout } = balsa(["node", "start"]);
+      const { code, stdout } = await balsa(["node", "start"]);
       const { error } = JSON.parse(stdout) as { error: { message: string } };
       assert.match(error.message, /n1=.*70000/);
-      assert.equal(status, 2);
-      const plain = balsa(["node", "start", "--no-json"]);
-      assert.deepEqual([plain.status, plain.stdout], [2, ""]);
+      assert.equal(code, 2);
+      const plain = await balsa(["node", "start", "--no-json"]);
+      assert.deepEqual([plain.code, plain.stdout], [2, ""]);
     });
 
     const wrong: readonly (readonly [unknown, RegExp])[] = [
@@ -177,20 +178,20 @@ describe("the configuration file", () => {
       [{ endpoint: "x" }, /"endpoint" is no flag of any command/],
     ];
     for (const [content, what] of wrong) {
-      it(`${JSON.stringify(content)} is refused with its place`, () => {
+      it(`${JSON.stringify(content)} is refused with its place`, async () => {
         write(content);
-        const { status, stderr } = balsa(["log", "inspect", "data"]);
-        assert.equal(status, 2, stderr);
+        const { code, stderr } = await balsa(["log", "inspect", "data"]);
+        assert.equal(code, 2, stderr);
         assert.match(stderr, what);
         assert.match(stderr, /^Try this: /m);
       });
     }
 
-    it("a file that was named must be there; the one in this directory need not", () => {
+    it("a file that was named must be there; the one in this directory need not", async () => {
       rmSync(path.join(folder, "balsa.config.json"));
-      assert.match(balsa(["log", "verify", "none"]).stderr, /no data directory/);
-      const { status, stderr } = balsa(["log", "verify", "none", "--config", "absent.json"]);
-      assert.equal(status, 2);
+      assert.match((await balsa(["log", "verify", "none"])).stderr, /no data directory/);
+      const { code, stderr } = await balsa(["log", "verify", "none", "--config", "absent.json"]);
+      assert.equal(code, 2);
       assert.match(stderr, /absent\.json is not there/);
       assert.throws(() => readConfiguration(folder, true), usage(/cannot be read \(EISDIR\)/));
     });

@@ -9,6 +9,7 @@ import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "mocha";
+import { command, type Finished } from "../end-to-end/processes.js";
 
 const executable = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
 
@@ -28,14 +29,19 @@ describe("one node and the commands", () => {
   let endpoint = "";
   let words: readonly string[] = [];
 
-  /** Runs a command; stdout as bytes. */
-  function balsa(command: readonly string[], input: string | Buffer = "") {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...command], {
+  /** Runs a command in a process of its own; stdout as bytes. */
+  function balsa(commandLine: readonly string[], input: string | Buffer = "") {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...commandLine], {
       input,
       maxBuffer: 64 * 1024 * 1024,
       env: { ...process.env, BALSA_ENDPOINTS: endpoint },
     });
     return { status, stdout, stderr: stderr.toString() };
+  }
+
+  /** Runs a command of which text is the fact. */
+  function run(...commandLine: readonly string[]): Promise<Finished> {
+    return command(commandLine, { endpoints: endpoint });
   }
 
   async function start(): Promise<ChildProcess> {
@@ -97,24 +103,24 @@ describe("one node and the commands", () => {
     assert.equal(balsa(["kv", "put", "blob", "x", "--if-absent"]).status, 4);
   });
 
-  it("what was loaded is dumped, in key order and byte for byte", () => {
+  it("what was loaded is dumped, in key order and byte for byte", async () => {
     const keys = Array.from({ length: 3000 }, (_, at) => `ключ-${String(at).padStart(5, "0")}`);
     writeFileSync(
       lines,
       keys.map((key) => `${JSON.stringify({ key, value: `${key}\n` })}\n`).join(""),
     );
-    const load = balsa(["kv", "load", lines, "--json"]);
-    assert.equal(load.status, 0, load.stderr);
-    assert.equal((JSON.parse(load.stdout.toString()) as { keys: number }).keys, 3000);
-    const dumped = balsa(["kv", "dump"]).stdout.toString();
+    const load = await run("kv", "load", lines, "--json");
+    assert.equal(load.code, 0, load.stderr);
+    assert.equal((JSON.parse(load.stdout) as { keys: number }).keys, 3000);
+    const dumped = (await run("kv", "dump")).stdout;
     assert.equal(dumped.slice(dumped.indexOf("\n") + 1), readFileSync(lines, "utf8"));
   });
 
-  it("a bad line is named, and what stood before it is there", () => {
+  it("a bad line is named, and what stood before it is there", async () => {
     const { status, stderr } = balsa(["kv", "load", "-"], '{"key":"before","value":"1"}\n{oops\n');
     assert.equal(status, 2);
     assert.match(stderr, /^Error: line 2: is not JSON .*; 1 record is loaded\nTry this: /);
-    assert.equal(balsa(["kv", "get", "before"]).stdout.toString(), "1");
+    assert.equal((await run("kv", "get", "before")).stdout, "1");
   });
 
   it("a reader that has seen enough ends a list without a complaint", () => {
@@ -131,54 +137,51 @@ describe("one node and the commands", () => {
     assert.equal(stdout.split("\n").length, 2);
   });
 
-  it("a second node on the directory exits 10 and disturbs nothing", () => {
+  it("a second node on the directory exits 10 and disturbs nothing", async () => {
     const { status, stderr } = balsa(words);
     assert.equal(status, 10, stderr);
-    assert.equal(balsa(["kv", "get", "before"]).status, 0);
+    assert.equal((await run("kv", "get", "before")).code, 0);
   });
 
   it("the log tells the same from a node and from its directory", async () => {
-    const command = ["log", "inspect", "--json", "--limit", "3"];
-    const fromNode = balsa(command).stdout.toString();
+    const filter = ["--json", "--limit", "3"];
+    const fromNode = (await run("log", "inspect", ...filter)).stdout;
     const kinds = fromNode
       .trim()
       .split("\n")
       .map((line) => (JSON.parse(line) as { kind: string }).kind);
     assert.deepEqual(kinds.slice(0, 2), ["noop", "put"]);
     assert.equal(await stop(node), 0);
-    assert.equal(
-      balsa([...command.slice(0, 2), data, ...command.slice(2)]).stdout.toString(),
-      fromNode,
-    );
+    assert.equal((await run("log", "inspect", data, ...filter)).stdout, fromNode);
   });
 
   it("a copy is equal, a longer log is ahead, another history differs", async () => {
     const copy = path.join(folder, "copy");
     cpSync(data, copy, { recursive: true });
-    const compare = (...directories: readonly string[]) => {
-      const { status, stdout } = balsa(["log", "compare", ...directories, "--json"]);
-      return { status, ...(JSON.parse(stdout.toString()) as { equal: boolean; kind: string }) };
+    const compare = async (...directories: readonly string[]) => {
+      const { code, stdout } = await run("log", "compare", ...directories, "--json");
+      return { code, ...(JSON.parse(stdout) as { equal: boolean; kind: string }) };
     };
-    const same = compare(data, copy);
-    assert.deepEqual([same.status, same.equal], [0, true]);
+    const same = await compare(data, copy);
+    assert.deepEqual([same.code, same.equal], [0, true]);
     node = await start();
-    balsa(["kv", "put", "later", "1"]);
+    await run("kv", "put", "later", "1");
     await stop(node);
-    const behind = compare(data, copy);
-    assert.deepEqual([behind.status, behind.equal, behind.kind], [9, false, "lag"]);
+    const behind = await compare(data, copy);
+    assert.deepEqual([behind.code, behind.equal, behind.kind], [9, false, "lag"]);
     const original = path.join(folder, "original");
     cpSync(data, original, { recursive: true });
     rmSync(data, { recursive: true });
     cpSync(copy, data, { recursive: true });
     node = await start();
-    balsa(["kv", "put", "other", "1"]);
+    await run("kv", "put", "other", "1");
     await stop(node);
-    const other = compare(data, original);
-    assert.deepEqual([other.status, other.equal, other.kind], [9, false, "different"]);
+    const other = await compare(data, original);
+    assert.deepEqual([other.code, other.equal, other.kind], [9, false, "different"]);
   });
 
-  it("verify passes a sound log, and a flipped bit exits 8", () => {
-    assert.equal(balsa(["log", "verify", data]).status, 0);
+  it("verify passes a sound log, and a flipped bit exits 8", async () => {
+    assert.equal((await run("log", "verify", data)).code, 0);
     const [segment = ""] = readdirSync(path.join(data, "log")).filter((name) => /\d/.test(name));
     const file = path.join(data, "log", segment);
     const bytes = readFileSync(file);
@@ -186,8 +189,8 @@ describe("one node and the commands", () => {
     assert.ok(at > 0);
     bytes[at] = (bytes[at] ?? 0) ^ 1;
     writeFileSync(file, bytes);
-    const { status, stdout } = balsa(["log", "verify", data, "--json"]);
-    const report = JSON.parse(stdout.toString()) as { error: { code: string }; sound: boolean };
-    assert.deepEqual([status, report.error.code, report.sound], [8, "CORRUPTION", false]);
+    const { code, stdout } = await run("log", "verify", data, "--json");
+    const report = JSON.parse(stdout) as { error: { code: string }; sound: boolean };
+    assert.deepEqual([code, report.error.code, report.sound], [8, "CORRUPTION", false]);
   });
 });

@@ -6,7 +6,7 @@ import net from "node:net";
 import path from "node:path";
 import { after, before, describe, it } from "mocha";
 import { CLIENT_PREAMBLE } from "../../src/codec/client-message.js";
-import { balsa, balsaOk, ClusterProcesses, NodeProcess } from "./processes.js";
+import { balsa, balsaOk, command, commandOk, ClusterProcesses, NodeProcess } from "./processes.js";
 
 const BASE_PORT = 13341;
 
@@ -63,7 +63,7 @@ describe("bad input", function () {
     cluster = new ClusterProcesses(3, BASE_PORT);
     await cluster.start();
     await cluster.leader(10_000);
-    await balsaOk(["kv", "put", "kept", "as it was"], { endpoints: cluster.endpoints });
+    await commandOk(["kv", "put", "kept", "as it was"], { endpoints: cluster.endpoints });
   });
   after(async () => {
     await cluster[Symbol.asyncDispose]();
@@ -78,7 +78,7 @@ describe("bad input", function () {
     // On a busy machine there may have been an election: each term begins with at most one no-op.
     const added = (then.nodes[0]?.lastIndex ?? Infinity) - (calm.nodes[0]?.lastIndex ?? 0);
     assert.ok(added <= then.term - calm.term, `${added} entries were added`);
-    const value = await balsaOk(["kv", "get", "kept"], { endpoints: cluster.endpoints });
+    const value = await commandOk(["kv", "get", "kept"], { endpoints: cluster.endpoints });
     assert.equal(value, "as it was");
   }
 
@@ -125,7 +125,7 @@ describe("bad input", function () {
   ];
   for (const { what, line, code, says } of commandLines) {
     it(`${what} ends with ${code} and says so`, async () => {
-      const finished = await balsa(line, { endpoints: cluster.endpoints });
+      const finished = await command(line, { endpoints: cluster.endpoints });
       assert.equal(finished.code, code, finished.stderr);
       assert.match(finished.stderr, says);
       assert.equal(finished.stdout, "");
@@ -142,13 +142,13 @@ describe("bad input", function () {
       assert.match(finished.stderr, /1048577/);
       assert.match(finished.stderr, /1048576/);
     });
-    assert.equal((await balsa(["kv", "get", "big"], { endpoints: cluster.endpoints })).code, 3);
+    assert.equal((await command(["kv", "get", "big"], { endpoints: cluster.endpoints })).code, 3);
   });
 
   it("a value of exactly the limit goes in and comes out byte for byte", async () => {
     const value = Buffer.alloc(1024 * 1024, "0123456789");
     await balsaOk(["kv", "put", "limit", "-"], { endpoints: cluster.endpoints, stdin: value });
-    const back = await balsaOk(["kv", "get", "limit"], { endpoints: cluster.endpoints });
+    const back = await commandOk(["kv", "get", "limit"], { endpoints: cluster.endpoints });
     assert.equal(back, value.toString());
   });
 
@@ -180,7 +180,7 @@ describe("bad input", function () {
         ...flags,
       };
       const line = Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]);
-      const finished = await balsa(["node", "start", ...line]);
+      const finished = await command(["node", "start", ...line]);
       assert.equal(finished.code, code, finished.stderr);
       assert.match(finished.stderr, says);
     });

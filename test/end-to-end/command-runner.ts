@@ -12,7 +12,9 @@ import { main } from "../../src/console/main.js";
 export interface CommandAsked {
   readonly number: number;
   readonly commandLine: readonly string[];
-  readonly endpoints: string;
+  readonly directory: string;
+  /** its variables BALSA_…: these, and no others */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What it answers. */
@@ -46,8 +48,12 @@ function takePrinted(stream: NodeJS.WriteStream): { readonly give: () => string 
   };
 }
 
-async function run({ number, commandLine, endpoints }: CommandAsked): Promise<CommandAnswered> {
-  process.env["BALSA_ENDPOINTS"] = endpoints;
+async function run(asked: CommandAsked): Promise<CommandAnswered> {
+  const { number, commandLine, directory, environment } = asked;
+  for (const name of Object.keys(process.env).filter((one) => one.startsWith("BALSA_")))
+    Reflect.deleteProperty(process.env, name);
+  Object.assign(process.env, environment);
+  process.chdir(directory);
   const stdout = takePrinted(process.stdout);
   const stderr = takePrinted(process.stderr);
   await main(commandLine);

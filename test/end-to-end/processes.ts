@@ -55,7 +55,13 @@ let asked = 0;
  */
 export async function command(
   commandLine: readonly string[],
-  options: { readonly endpoints?: string } = {},
+  options: {
+    readonly endpoints?: string;
+    /** where it runs; default: where the tests do */
+    readonly directory?: string;
+    /** what it finds of BALSA_…, instead of the endpoints */
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Finished> {
   runner ??= startRunner();
   const child = runner;
@@ -72,8 +78,12 @@ export async function command(
     };
     child.on("message", onMessage).once("exit", onExit);
   });
-  const endpoints = options.endpoints ?? "";
-  child.send({ number, commandLine, endpoints } satisfies CommandAsked);
+  const {
+    endpoints = "",
+    directory = process.cwd(),
+    environment = { BALSA_ENDPOINTS: endpoints },
+  } = options;
+  child.send({ number, commandLine, directory, environment } satisfies CommandAsked);
   return answered;
 }
 
