@@ -332,8 +332,8 @@ export const MUTATIONS = [
   [
     "the door forgets a command that came in two pieces",
     "doors/resp/parser.js",
-    "this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), ...this.#later]);",
-    "this.#bytes = Buffer.concat([...this.#later]);",
+    "this.#bytes = this.#later.takeBehind(this.#bytes.subarray(this.#at));",
+    "this.#bytes = this.#later.takeBehind(EMPTY);",
   ],
   // Watches
   [

@@ -10,11 +10,13 @@
  * by their bytes: `nextPlain` tells where key and value lie, and makes nothing.
  *
  * Every size is checked before anything waits for it or is made for it. Bytes are
- * joined only when what they belong to is complete, so that a large value that
- * comes in small pieces costs one copy. After a fault nothing more is read: where
+ * joined only when what they belong to is complete, so that a large value costs one
+ * copy, and are looked at once for the end of a line, so that what drips in costs no
+ * more than what comes at once (pieces.ts). After a fault nothing more is read: where
  * the next request would begin is not known.
  */
 import { splitInline } from "./inline.js";
+import { Pieces } from "./pieces.js";
 
 interface ParserLimits {
   /** bytes of one argument */
@@ -71,11 +73,12 @@ export class RequestParser {
   #bytes: Buffer = EMPTY;
   #at = 0;
   /** What came after `#bytes` and was not worth joining yet. */
-  #later: Buffer[] = [];
-  #laterSize = 0;
+  readonly #later = new Pieces();
   /** How many bytes from `#at` on are needed before it is worth looking again; 0: those to `#lineEnd`. */
   #needed = 1;
   #lineEnd = LF;
+  /** Whether `#lineEnd` is among what came later. */
+  #lineHasEnded = false;
   /** Arguments still to come of the multibulk under way; 0 when none is. */
   #argsLeft = 0;
   #args: Buffer[] = [];
@@ -99,19 +102,19 @@ export class RequestParser {
   }
 
   get #heldSize(): number {
-    return this.#bytes.length - this.#at + this.#laterSize;
+    return this.#bytes.length - this.#at + this.#later.size;
   }
 
   /** Adds bytes; views of them are handed out. */
   push(chunk: Buffer): void {
     if (this.#fault !== undefined) return;
-    if (this.#at === this.#bytes.length && this.#laterSize === 0) {
+    if (this.#at === this.#bytes.length && this.#later.size === 0) {
       this.#bytes = chunk;
       this.#at = 0;
       return;
     }
-    this.#later.push(chunk);
-    this.#laterSize += chunk.length;
+    if (this.#needed === 0) this.#lineHasEnded ||= chunk.includes(this.#lineEnd);
+    this.#later.add(chunk);
   }
 
   /** What the last `nextPlain` found; for as long as the chunk it came in. */
@@ -231,11 +234,9 @@ export class RequestParser {
       this.#at = 0;
     }
     if (this.#needed > 0 ? this.#heldSize < this.#needed : this.#lineIsOpen()) return false;
-    if (this.#laterSize > 0) {
-      this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), ...this.#later]);
+    if (this.#later.size > 0) {
+      this.#bytes = this.#later.takeBehind(this.#bytes.subarray(this.#at));
       this.#at = 0;
-      this.#later = [];
-      this.#laterSize = 0;
     }
     this.#needed = 1;
     return true;
@@ -243,9 +244,7 @@ export class RequestParser {
 
   /** Whether the line under way cannot have ended and is not yet too long. */
   #lineIsOpen(): boolean {
-    return (
-      this.#heldSize <= LINE_SIZE_MAX && !this.#later.some((chunk) => chunk.includes(this.#lineEnd))
-    );
+    return this.#heldSize <= LINE_SIZE_MAX && !this.#lineHasEnded;
   }
 
   #readStart(): ParserStep | undefined {
@@ -302,8 +301,7 @@ export class RequestParser {
     const end = this.#bytes.indexOf(LF, this.#at);
     if (end < 0) {
       if (this.#bytes.length - this.#at > LINE_SIZE_MAX) return fault("too big inline request");
-      this.#needed = 0;
-      this.#lineEnd = LF;
+      this.#awaitLine(LF);
       return MORE;
     }
     if (end - this.#at > LINE_SIZE_MAX) return fault("too big inline request");
@@ -321,20 +319,26 @@ export class RequestParser {
     const end = this.#bytes.indexOf(CR, start);
     if (end < 0 || end + 1 >= this.#bytes.length) {
       if (this.#bytes.length - start > LINE_SIZE_MAX) return "too-long";
-      this.#needed = end < 0 ? 0 : end + 2 - this.#at;
-      this.#lineEnd = CR;
+      if (end < 0) this.#awaitLine(CR);
+      else this.#needed = end + 2 - this.#at;
       return "more";
     }
     this.#at = end + 2;
     return this.#bytes.subarray(start, end);
   }
 
+  /** There is no use in looking again before this byte has come, or too many others. */
+  #awaitLine(end: number): void {
+    this.#needed = 0;
+    this.#lineEnd = end;
+    this.#lineHasEnded = false;
+  }
+
   #stop(step: ParserStep): void {
     this.#fault = step;
     this.#bytes = EMPTY;
     this.#at = 0;
-    this.#later = [];
-    this.#laterSize = 0;
+    this.#later.clear();
     this.#args = [];
     this.#argsLeft = 0;
   }

@@ -309,4 +309,76 @@ describe("the RESP parser", () => {
     }
     assert.ok(joined <= size + 3000, `${joined} bytes were joined`);
   });
+
+  it("keeps little more than the bytes of a value that drips in", () => {
+    const size = 300_000;
+    const bytes = encodeCommand([Buffer.alloc(size, "0123456789")]);
+    const parser = new RequestParser({ bulkSizeMax: size, requestSizeMax: size });
+    const allocate = Buffer.allocUnsafeSlow.bind(Buffer);
+    let [count, allocated] = [0, 0];
+    const drop = Buffer.alloc(1);
+    let requests: readonly Buffer[] = [];
+    try {
+      Buffer.allocUnsafeSlow = (sizeOfOne) => {
+        count += 1;
+        allocated += sizeOfOne;
+        return allocate(sizeOfOne);
+      };
+      const begun = bytes.indexOf("0123456789") + 1;
+      parser.push(bytes.subarray(0, begun));
+      assert.equal(parser.next().kind, "more");
+      // The same byte of memory again and again: a parser that kept what came would see it change.
+      for (const byte of bytes.subarray(begun)) {
+        drop[0] = byte;
+        parser.push(drop);
+        const step = parser.next();
+        if (step.kind === "request") requests = step.args;
+      }
+    } finally {
+      Buffer.allocUnsafeSlow = allocate;
+    }
+    assert.ok(requests[0]?.equals(Buffer.alloc(size, "0123456789")));
+    assert.ok(count < 30, `${count} buffers`);
+    assert.ok(allocated < 1.5 * size, `${allocated} bytes`);
+  });
+
+  for (const begin of ["", "*", "*1\r\n$"]) {
+    it(`looks once at what comes after ${JSON.stringify(begin)}, until the line ends`, () => {
+      const parser = new RequestParser(LIMITS);
+      let looks = 0;
+      const lookedAt = (byte: string): Buffer => {
+        const chunk = Buffer.from(byte);
+        const includes = chunk.includes.bind(chunk);
+        chunk.includes = (value: number) => {
+          looks += 1;
+          return includes(value);
+        };
+        return chunk;
+      };
+      parser.push(Buffer.from(`${begin}1`));
+      assert.equal(parser.next().kind, "more");
+      const count = 20_000;
+      for (let i = 0; i < count; i++) {
+        parser.push(lookedAt("1"));
+        assert.equal(parser.next().kind, "more");
+      }
+      assert.ok(looks <= count, `${looks} looks at ${count} bytes`);
+    });
+  }
+
+  it("joins small and large pieces in their order", () => {
+    const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 1100 }), fc.constant(1)), {
+      minLength: 1,
+      maxLength: 20,
+    });
+    const value = Buffer.from(Array.from({ length: 70_000 }, (_, i) => (i * 31) % 251));
+    const bytes = encodeCommand([value, "end"]);
+    const limits = { bulkSizeMax: value.length, requestSizeMax: value.length + 3 };
+    fc.assert(
+      fc.property(sizes, (each) => {
+        assert.deepEqual(parse(cut(bytes, each), limits), [[value.toString("latin1"), "end"]]);
+      }),
+      { numRuns: 30, seed: 4 },
+    );
+  });
 });
