@@ -1,32 +1,25 @@
-// Three at a time on two cores: tests of clusters wait for elections and for processes
-// that start. What takes long is begun first, so that nothing long is left alone at the end.
+// Three at a time on two cores, because tests of clusters wait for elections and for
+// processes that start. Folders of long files come first, so that nothing long is left
+// alone at the end, and by turns, so that who waits runs beside who computes.
 const { existsSync, readdirSync } = require("node:fs");
 const path = require("node:path");
 
 const ROOT = path.join(__dirname, "dist", "test");
-/** The longest first: who starts many processes, who compiles, who simulates. */
-const LONG = [
-  /^end-to-end\//,
-  /^simulation\/determinism\./,
-  /^cli\/.*\.e2e\./,
-  /^documentation\//,
-  /^cli\//,
-  /^simulation\//,
-  /^client\//,
-];
-
-function rank(file) {
-  const at = LONG.findIndex((name) => name.test(file));
-  return at === -1 ? LONG.length : at;
-}
+const LONG = ["end-to-end", "storage", "simulation", "cli", "documentation", "store", "client"];
 
 const files = (existsSync(ROOT) ? readdirSync(ROOT, { recursive: true }) : [])
   .map((file) => file.split(path.sep).join("/"))
   .filter((file) => file.endsWith(".test.js"))
-  .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+  .sort();
+const folders = LONG.map((name) => files.filter((file) => path.posix.dirname(file) === name));
+const turns = Math.max(...folders.map(({ length }) => length));
+const byTurns = Array.from({ length: turns }, (_, turn) =>
+  folders.flatMap((folder) => folder.slice(turn, turn + 1)),
+).flat();
+const ordered = [...byTurns, ...files.filter((file) => !byTurns.includes(file))];
 
 module.exports = {
-  spec: files.map((file) => `dist/test/${file}`),
+  spec: ordered.map((file) => `dist/test/${file}`),
   timeout: 20000,
   exit: false,
   reporter: "dot",
