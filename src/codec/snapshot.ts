@@ -79,12 +79,21 @@ export interface SnapshotHead {
 
 const SCHEMA_TEXT = JSON.stringify(SNAPSHOT_SCHEMA);
 
-/** Metadata by key, in its order. */
-function metadataOf(head: SnapshotHead): readonly (readonly [string, string])[] {
+/** By key, in its order. */
+type Metadata = readonly (readonly [key: string, value: string])[];
+
+/** What every header of this version begins with. */
+const CONSTANTS: Metadata = [
+  ["avro.schema", SCHEMA_TEXT],
+  ["avro.codec", "null"],
+  ["balsa.version", String(SNAPSHOT_SCHEMA_VERSION)],
+];
+/** How many keys follow them. */
+const OWN_COUNT = 8;
+
+/** What follows them of one head. */
+function ownMetadataOf(head: SnapshotHead): Metadata {
   return [
-    ["avro.schema", SCHEMA_TEXT],
-    ["avro.codec", "null"],
-    ["balsa.version", String(SNAPSHOT_SCHEMA_VERSION)],
     ["balsa.cluster", head.clusterId],
     ["balsa.index", String(head.index)],
     ["balsa.term", String(head.term)],
@@ -96,19 +105,35 @@ function metadataOf(head: SnapshotHead): readonly (readonly [string, string])[] 
   ];
 }
 
+/** The same as bytes, with what stands before it. */
+const HEADER_PREFIX = headerPrefix();
+
+function headerPrefix(): Uint8Array {
+  const start = Buffer.from("Obj\u0001", "latin1");
+  return Buffer.concat([start, longBytes(CONSTANTS.length + OWN_COUNT), entryBytes(CONSTANTS)]);
+}
+
+/** Those that were asked for before. */
+const markers = new WeakMap<SnapshotHead, Uint8Array>();
+
 /** What stands behind every block. */
 export function snapshotMarker(head: SnapshotHead): Uint8Array {
-  const hash = createHash("sha256").update("balsa snapshot\n");
-  for (const [, value] of metadataOf(head)) hash.update(`${value}\n`);
-  return new Uint8Array(hash.digest().subarray(0, SNAPSHOT_MARKER_SIZE));
+  return markers.get(head) ?? markerOf(head, ownMetadataOf(head));
+}
+
+function markerOf(head: SnapshotHead, own: Metadata): Uint8Array {
+  const words = [...CONSTANTS, ...own].map(([, value]) => `${value}\n`);
+  const hash = createHash("sha256").update(`balsa snapshot\n${words.join("")}`);
+  const marker = new Uint8Array(hash.digest().subarray(0, SNAPSHOT_MARKER_SIZE));
+  markers.set(head, marker);
+  return marker;
 }
 
 export function snapshotHeader(head: SnapshotHead): Uint8Array {
-  const metadata = metadataOf(head);
-  const parts: Uint8Array[] = [Buffer.from("Obj\u0001", "latin1"), longBytes(metadata.length)];
-  for (const [key, value] of metadata) parts.push(textBytes(key), textBytes(value));
-  parts.push(longBytes(0), snapshotMarker(head));
-  const header = Buffer.concat(parts);
+  const own = ownMetadataOf(head);
+  assert(own.length === OWN_COUNT, "a header has all its keys");
+  const marker = markers.get(head) ?? markerOf(head, own);
+  const header = Buffer.concat([HEADER_PREFIX, entryBytes(own), longBytes(0), marker]);
   assert(header.length <= SNAPSHOT_HEADER_SIZE_MAX, "a header fits its bound");
   return header;
 }
@@ -118,9 +143,15 @@ function longBytes(value: number): Uint8Array {
   return bytes.subarray(0, writeLong(bytes, 0, value));
 }
 
-function textBytes(text: string): Uint8Array {
-  const bytes = Buffer.from(text, "utf8");
-  return Buffer.concat([longBytes(bytes.length), bytes]);
+function entryBytes(entries: Metadata): Uint8Array {
+  const texts = entries.flat();
+  const bytes = Buffer.alloc(texts.reduce((sum, text) => sum + 3 * text.length + LONG_SIZE_MAX, 0));
+  let end = 0;
+  for (const text of texts) {
+    end = writeLong(bytes, end, Buffer.byteLength(text, "utf8"));
+    end += bytes.write(text, end, "utf8");
+  }
+  return bytes.subarray(0, end);
 }
 
 /**
@@ -148,19 +179,25 @@ export function readSnapshotHeader(bytes: Uint8Array): {
   return { head, size: wanted.length };
 }
 
+/** Those that every header of this version has are left out when they stand where they should. */
 function readMetadata(bytes: Uint8Array): ReadonlyMap<string, string> {
-  if (Buffer.from(bytes.subarray(0, 4)).toString("latin1") !== "Obj\u0001") {
+  const isOurs = Buffer.compare(bytes.subarray(0, HEADER_PREFIX.length), HEADER_PREFIX) === 0;
+  if (!isOurs && textOf(bytes.subarray(0, 4), "latin1") !== "Obj\u0001") {
     throw malformed("it does not begin with Obj 1");
   }
-  const reader = new RowReader(bytes, 4, bytes.length);
-  const count = reader.long();
+  const reader = new RowReader(bytes, isOurs ? HEADER_PREFIX.length : 4, bytes.length);
+  const count = isOurs ? OWN_COUNT : reader.long();
   if (count < 1 || count > 32) throw malformed("its header has no sensible number of entries");
   const values = new Map<string, string>();
   for (let i = 0; i < count; i += 1) {
-    const key = Buffer.from(reader.bytesView()).toString("latin1");
-    values.set(key, Buffer.from(reader.bytesView()).toString("utf8"));
+    const key = textOf(reader.bytesView(), "latin1");
+    values.set(key, textOf(reader.bytesView(), "utf8"));
   }
   return values;
+}
+
+function textOf(bytes: Uint8Array, encoding: "latin1" | "utf8"): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(encoding);
 }
 
 function headOf(values: ReadonlyMap<string, string>): SnapshotHead {

@@ -24,7 +24,7 @@ type Change = {
 
 /** A file's contents, apart from its names. */
 export class Inode {
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array = new Uint8Array(0);
   size = 0;
   /** oldest first */
   #changes: Change[] = [];
@@ -32,6 +32,26 @@ export class Inode {
   #sequence = 0;
   /** a datasync has failed: nothing becomes durable any more */
   broken = false;
+  /** whether others may read the same bytes: then they are copied before they are changed */
+  #shared = false;
+
+  /** One of its own with the same contents, all of them durable. */
+  copy(): Inode {
+    const copy = new Inode();
+    copy.replace(this.#bytes);
+    copy.size = this.size;
+    this.#shared = true;
+    return copy;
+  }
+
+  /** Its contents are `bytes` from now on, and durable; they are not written to. */
+  replace(bytes: Uint8Array): void {
+    this.#changes = [];
+    this.#journal.forgetBefore(undefined);
+    this.#bytes = bytes;
+    this.size = bytes.length;
+    this.#shared = true;
+  }
 
   get contents(): Uint8Array {
     return this.#bytes.subarray(0, this.size);
@@ -127,18 +147,28 @@ export class Inode {
     if (bytes.length === 0) return;
     const end = position + bytes.length;
     if (end > this.size) this.#resize(end);
+    this.#own();
     this.#bytes.set(bytes, position);
   }
 
   /** Bytes behind `size` are always zero, so growing needs no filling. */
   #resize(size: number): void {
-    if (size < this.size) this.#bytes.fill(0, size, this.size);
+    if (size < this.size) {
+      this.#own();
+      this.#bytes.fill(0, size, this.size);
+    }
     if (size > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(size, 2 * this.#bytes.length));
       grown.set(this.#bytes);
       this.#bytes = grown;
+      this.#shared = false;
     }
     this.size = size;
+  }
+
+  #own(): void {
+    if (this.#shared) this.#bytes = this.#bytes.slice();
+    this.#shared = false;
   }
 }
 
@@ -219,6 +249,14 @@ export class Directory {
   sync(): void {
     for (const change of this.#changes) applyNames(this.#durable, change);
     this.#changes = [];
+  }
+
+  /** One of its own with files of its own, all of it durable. */
+  copy(): Directory {
+    const copy = new Directory();
+    copy.apply([...this.names].map(([name, inode]) => [name, inode.copy()]));
+    copy.sync();
+    return copy;
   }
 
   crash(random: () => number): void {

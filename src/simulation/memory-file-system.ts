@@ -370,10 +370,15 @@ export class MemoryFileSystem implements FileSystem {
   /** Replaces a file's contents durably, past every failure: damage done by the medium. */
   damage(path: string, change: (contents: Uint8Array) => Uint8Array): void {
     const inode = this.#inode(path, "write");
-    const changed = change(inode.contents.slice());
-    inode.truncate(0);
-    inode.write(changed, 0);
-    inode.settle(inode.sequence);
+    inode.replace(change(inode.contents.slice()));
+  }
+
+  /** Another disk with the files of this one, past every failure; all of them durable, none open. */
+  copy(): MemoryFileSystem {
+    const copy = new MemoryFileSystem();
+    for (const [path, directory] of this.#directories)
+      copy.#directories.set(path, directory.copy());
+    return copy;
   }
 
   open(path: string, mode: OpenMode): File {

@@ -114,11 +114,13 @@ export class SegmentScanner {
   }
 }
 
+/** What a header is read into; nothing of it is kept. */
+const headerBytes = new Uint8Array(HEADER_SIZE_MAX);
+
 /** Reads the header of the segment in `file`. */
 export function readHeader(file: File): HeaderRead {
-  const bytes = new Uint8Array(HEADER_SIZE_MAX);
-  const count = file.read(bytes, 0);
-  return readSegmentHeader(bytes.subarray(0, count));
+  const count = file.read(headerBytes, 0);
+  return readSegmentHeader(headerBytes.subarray(0, count));
 }
 
 /** Where a segment's blocks stop being good. */

@@ -77,17 +77,24 @@ function markerOf(start: SegmentStart): Uint8Array {
 
 /** A segment's header, marker included. */
 export function segmentHeader(start: SegmentStart): Uint8Array {
-  const { clusterId, firstIndex, previousChecksum, previousTerm } = start;
-  const header = Buffer.alloc(HEADER_PREFIX.length + HEADER_REST_SIZE_MAX);
+  const rest = headerRest(start);
+  const header = new Uint8Array(HEADER_PREFIX.length + rest.length);
   header.set(HEADER_PREFIX);
-  let end = HEADER_PREFIX.length;
-  end = writeEntry(header, end, "balsa.cluster", clusterId);
-  end = writeEntry(header, end, "balsa.firstIndex", String(firstIndex));
-  end = writeEntry(header, end, "balsa.previousChecksum", checksumText(previousChecksum));
-  end = writeEntry(header, end, "balsa.previousTerm", String(previousTerm));
-  end = writeLong(header, end, 0);
-  header.set(syncMarker(start), end);
-  return new Uint8Array(header.subarray(0, end + MARKER_SIZE));
+  header.set(rest, HEADER_PREFIX.length);
+  return header;
+}
+
+/** What stands in a header behind its prefix. */
+function headerRest(start: SegmentStart): Uint8Array {
+  const { clusterId, firstIndex, previousChecksum, previousTerm } = start;
+  const rest = Buffer.alloc(HEADER_REST_SIZE_MAX);
+  let end = writeEntry(rest, 0, "balsa.cluster", clusterId);
+  end = writeEntry(rest, end, "balsa.firstIndex", String(firstIndex));
+  end = writeEntry(rest, end, "balsa.previousChecksum", checksumText(previousChecksum));
+  end = writeEntry(rest, end, "balsa.previousTerm", String(previousTerm));
+  end = writeLong(rest, end, 0);
+  rest.set(syncMarker(start), end);
+  return rest.subarray(0, end + MARKER_SIZE);
 }
 
 function checksumText(checksum: number): string {
@@ -109,11 +116,12 @@ function writeText(target: Buffer, offset: number, text: string): number {
   return start + target.write(text, start, "latin1");
 }
 
-/** bytes: of what stands in a header behind its prefix */
+/** bytes: of a header's rest */
 const HEADER_REST_SIZE_MAX = 512;
 
-/** What every header of this version begins with. */
+/** What every header of this version begins with, and how many of its keys. */
 const HEADER_PREFIX = headerPrefix();
+const PREFIX_KEY_COUNT = 3;
 
 function headerPrefix(): Uint8Array {
   const prefix = Buffer.alloc(HEADER_SIZE_MAX - HEADER_REST_SIZE_MAX);
@@ -148,26 +156,37 @@ export function readSegmentHeader(bytes: Uint8Array): HeaderRead {
   }
   const start = startOf(values);
   if (start === undefined) return { kind: "fault", reason: "its header does not name its start" };
-  const wanted = segmentHeader(start);
-  const found = bytes.subarray(0, wanted.length);
-  if (Buffer.compare(found, wanted) !== 0)
+  const wanted = headerRest(start);
+  const size = HEADER_PREFIX.length + wanted.length;
+  const found = bytes.subarray(HEADER_PREFIX.length, size);
+  if (!beginsWithPrefix(bytes) || Buffer.compare(found, wanted) !== 0)
     return { kind: "fault", reason: "its header is damaged" };
-  return { kind: "header", start, size: wanted.length };
+  return { kind: "header", start, size };
 }
 
+function beginsWithPrefix(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes.subarray(0, HEADER_PREFIX.length), HEADER_PREFIX) === 0;
+}
+
+/** Those in the prefix are left out when they are this version's. */
 function readMetadata(bytes: Uint8Array): ReadonlyMap<string, string> {
+  const isOurs = beginsWithPrefix(bytes);
   if (Buffer.compare(bytes.subarray(0, MAGIC.length), MAGIC) !== 0)
     throw new MalformedRow("malformed", "it does not begin with Obj 1");
-  const reader = new RowReader(bytes, MAGIC.length, bytes.length);
-  if (reader.long() !== KEYS.length)
+  const reader = new RowReader(bytes, isOurs ? HEADER_PREFIX.length : MAGIC.length, bytes.length);
+  if (!isOurs && reader.long() !== KEYS.length)
     throw new MalformedRow("malformed", `it does not have ${KEYS.length} entries`);
   const values = new Map<string, string>();
-  while (values.size < KEYS.length) {
-    const key = Buffer.from(reader.bytesView()).toString("latin1");
+  for (let left = KEYS.length - (isOurs ? PREFIX_KEY_COUNT : 0); left > 0; left -= 1) {
+    const key = latin1Of(reader.bytesView());
     if (values.has(key)) throw new MalformedRow("malformed", "it has an entry twice");
-    values.set(key, Buffer.from(reader.bytesView()).toString("latin1"));
+    values.set(key, latin1Of(reader.bytesView()));
   }
   return values;
+}
+
+function latin1Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 function startOf(values: ReadonlyMap<string, string>): SegmentStart | undefined {

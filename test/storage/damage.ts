@@ -48,30 +48,34 @@ export function damagedFiles(): readonly DamagedFile[] {
 }
 
 function damagedFilesOf(subject: Subject): readonly DamagedFile[] {
-  const whole = subject.read(diskOf(subject.files));
-  return [...subject.files].map(([path, bytes]) => ({
+  const disk = diskOf(subject.files);
+  const whole = subject.read(disk.copy());
+  return [...subject.files].map(([path, { length: size }]) => ({
     subject: subject.name,
     path,
-    size: bytes.length,
-    caseCount: bytes.length * CASES_PER_BYTE,
-    tryCase: (number) => tryCase(subject, whole, path, damage(bytes, number)),
+    size,
+    caseCount: size * CASES_PER_BYTE,
+    tryCase: (number) => {
+      const damaged = disk.copy();
+      damaged.damage(path, (contents) => damage(contents, number));
+      return outcomeOf(path, whole, () => subject.read(damaged));
+    },
   }));
 }
 
+/** Changes `bytes` in place. @returns what is left of them */
 function damage(bytes: Uint8Array, number: number): Uint8Array {
   const at = Math.floor(number / CASES_PER_BYTE);
   const which = number % CASES_PER_BYTE;
   if (which === 8) return bytes.subarray(0, at);
-  const damaged = bytes.slice();
-  damaged[at] = (damaged[at] ?? 0) ^ (1 << which);
-  return damaged;
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << which);
+  return bytes;
 }
 
-function tryCase(subject: Subject, whole: string, path: string, bytes: Uint8Array): DamageOutcome {
-  const files = new Map(subject.files).set(path, bytes);
+function outcomeOf(path: string, whole: string, read: () => string): DamageOutcome {
   let found;
   try {
-    found = subject.read(diskOf(files));
+    found = read();
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     assert.ok(error.code === "CORRUPTION" || error.code === "WRONG_DIRECTORY", error.message);
@@ -92,7 +96,8 @@ function diskOf(files: ReadonlyMap<string, Uint8Array>): MemoryFileSystem {
     file.write(bytes, 0);
     file.close();
   }
-  return fileSystem;
+  // what is there is durable in a copy
+  return fileSystem.copy();
 }
 
 function filesIn(fileSystem: MemoryFileSystem, directory: string): Map<string, Uint8Array> {
