@@ -116,6 +116,53 @@ export class Records {
     return this.compareKey(left, page.bytes, (unit << 3) + KEY_HEAD_SIZE, size);
   }
 
+  /**
+   * As `compareKey`, of the key's first `prefix` bytes, which it has, and as many of the others.
+   * @param same so many are known to be the same
+   */
+  comparePrefix(
+    key: number,
+    same: number,
+    prefix: number,
+    bytes: Uint8Array,
+    start: number,
+    size: number,
+  ): number {
+    const own = this.arena.page(key).bytes;
+    const first = (unitOf(key) << 3) + KEY_HEAD_SIZE;
+    const common = prefix < size ? prefix : size;
+    for (let i = same; i < common; i++) {
+      const difference = (own[first + i] ?? 0) - (bytes[start + i] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return prefix - common;
+  }
+
+  /** How many bytes two keys both begin with, counted up to `most`. */
+  commonSizeOf(left: number, right: number, most: number): number {
+    const own = this.arena.page(left).bytes;
+    const other = this.arena.page(right).bytes;
+    const ownFirst = (unitOf(left) << 3) + KEY_HEAD_SIZE;
+    const otherFirst = (unitOf(right) << 3) + KEY_HEAD_SIZE;
+    const end = Math.min(this.keySizeOf(left), this.keySizeOf(right), most);
+    let size = 0;
+    while (size < end && own[ownFirst + size] === other[otherFirst + size]) size += 1;
+    return size;
+  }
+
+  /** The hint of what stands in a key behind its first `skipped` bytes, which it has. */
+  hintOfKey(key: number, skipped: number): number {
+    const page = this.arena.page(key);
+    const unit = unitOf(key);
+    const size = (page.words[(unit << 1) + 1] ?? 0) >>> COUNT_BITS;
+    return hintOf(page.bytes, (unit << 3) + KEY_HEAD_SIZE + skipped, size - skipped);
+  }
+
+  /** Where the bytes of a key begin in its page. */
+  keyStartOf(key: number): number {
+    return (unitOf(key) << 3) + KEY_HEAD_SIZE;
+  }
+
   /** A copy. */
   keyOf(key: number): Uint8Array {
     return this.viewOfKey(key).slice();
@@ -360,6 +407,13 @@ export class Records {
     }
     return version;
   }
+}
+
+/** The first four bytes as a number that has their order: the first one highest, zeros behind the end. */
+export function hintOf(bytes: Uint8Array, start: number, size: number): number {
+  let hint = 0;
+  for (let i = 0; i < 4; i++) hint = (hint << 8) | (i < size ? (bytes[start + i] ?? 0) : 0);
+  return hint >>> 0;
 }
 
 function wideHeadSizeOf(parts: number): number {
