@@ -34,7 +34,7 @@ const FILL_BATCH = 1000;
 
 /** An entry of `count` puts behind `previous`, with keys numbered from `first`. */
 function entryOf(previous: Entry | undefined, first: number, count: number): Entry {
-  const requests = Array.from({ length: count }, (_, i) => ({
+  const writes = Array.from({ length: count }, (_, i) => ({
     id: NO_ID,
     commands: [
       {
@@ -50,7 +50,11 @@ function entryOf(previous: Entry | undefined, first: number, count: number): Ent
     term: Term(1),
     previousChecksum: previous?.checksum ?? 0,
   };
-  return sealCommands(position, 1_790_000_000_000, requests);
+  return sealCommands(
+    position,
+    1_790_000_000_000,
+    writes.map((request) => ({ request })),
+  );
 }
 
 function keyOf(number: number): string {

@@ -28,7 +28,7 @@ import type {
   EntrySealer,
   NoopEntry,
 } from "../raft/types.js";
-import type { Request } from "../store/command.js";
+import type { PutInPlace, Request } from "../store/command.js";
 import { encodeConfiguration, parseConfiguration } from "./configuration.js";
 import { RecentChecksums } from "./recent-checksums.js";
 import { checkRequestRows, readRequest } from "./request-reader.js";
@@ -83,22 +83,32 @@ function checksumOf(block: Uint8Array, dataOffset: number, previousChecksum: num
   return crc32(block.subarray(dataOffset + CHECKSUM_FIELD_SIZE), head);
 }
 
+/** What is to be sealed: a put where it lies, or else a request, which is looked at only then. */
+export interface Sealable {
+  readonly put?: PutInPlace;
+  readonly request: Request;
+}
+
 /**
  * Makes an entry of requests.
  *
  * @param time milliseconds since 1970, by the leader's clock
- * @param requests at least one; all their rows together fit BLOCK_SIZE_MAX
+ * @param writes at least one; all their rows together fit BLOCK_SIZE_MAX
  */
 export function sealCommands(
   position: EntryPosition,
   time: number,
-  requests: readonly Request[],
+  writes: readonly Sealable[],
 ): CommandsEntry {
-  assert(requests.length > 0, "an entry of commands holds at least one request");
+  assert(writes.length > 0, "an entry of commands holds at least one request");
   writer.reset(HEAD_SIZE_MAX);
-  requests.forEach((request, i) => {
-    writeRequest(writer, position, i === 0 ? time : undefined, request);
-  });
+  let stamp: number | undefined = time;
+  for (const write of writes) {
+    const { put } = write;
+    if (put === undefined) writeRequest(writer, position, stamp, write.request);
+    else writer.writePut(position, stamp, put);
+    stamp = undefined;
+  }
   const { index, term, previousChecksum } = position;
   return { kind: "commands", index, term, ...sealRows(previousChecksum) };
 }

@@ -13,6 +13,8 @@
  * different byte strings are never the same row.
  */
 import { assert } from "../assert.js";
+import { ByteCopy, type Memory } from "../store/byte-copy.js";
+import type { PutInPlace } from "../store/command.js";
 import { ROW_KINDS, type RowKind } from "./schema.js";
 
 /** bytes: a row's fields at their shortest */
@@ -73,12 +75,15 @@ const SCRATCH_SIZE_KEPT = 1024 * 1024;
  */
 export class RowWriter {
   #bytes = new Uint8Array(SCRATCH_SIZE_MIN);
+  /** the same, as copies are made into it */
+  #memory = memoryOf(this.#bytes);
   #size = 0;
   #rowCount = 0;
+  readonly #copy = new ByteCopy();
 
   /** Forgets everything written; `headSize` bytes are left free before the first row. */
   reset(headSize: number): void {
-    if (this.#bytes.length > SCRATCH_SIZE_KEPT) this.#bytes = new Uint8Array(SCRATCH_SIZE_MIN);
+    if (this.#bytes.length > SCRATCH_SIZE_KEPT) this.#replace(new Uint8Array(SCRATCH_SIZE_MIN));
     this.#size = headSize;
     this.#rowCount = 0;
   }
@@ -89,8 +94,19 @@ export class RowWriter {
     time: number | undefined,
     { kind, more, request, key, value }: RowFields,
   ): void {
-    const size = ROW_OVERHEAD_MAX + request.length + key.length + value.length;
-    if (this.#size + size > this.#bytes.length) this.#grow(size);
+    this.#makeRoom(ROW_OVERHEAD_MAX + request.length + key.length + value.length);
+    const bytes = this.#bytes;
+    let at = this.#writeFirst(position, time);
+    bytes[at++] = KIND_BYTES[kind];
+    bytes[at++] = more ? 1 : 0;
+    at = writeBytes(bytes, at, request);
+    at = writeBytes(bytes, at, key);
+    this.#size = writeBytes(bytes, at, value);
+    this.#rowCount += 1;
+  }
+
+  /** Writes the fields before a row's kind, room for the checksum among them. @returns the offset behind them */
+  #writeFirst({ index, term }: RowPosition, time: number | undefined): number {
     const bytes = this.#bytes;
     let at = this.#size;
     if (time === undefined) {
@@ -103,20 +119,39 @@ export class RowWriter {
       bytes[at++] = 2;
       at = writeLong(bytes, at, time);
     }
-    at = writeLong(bytes, at, position.index);
-    at = writeLong(bytes, at, position.term);
-    bytes[at++] = KIND_BYTES[kind];
-    bytes[at++] = more ? 1 : 0;
-    at = writeBytes(bytes, at, request);
-    at = writeBytes(bytes, at, key);
-    this.#size = writeBytes(bytes, at, value);
+    return writeLong(bytes, writeLong(bytes, at, index), term);
+  }
+
+  /** As `write` of a put that is a request without an id, without an object for it. */
+  writePut(
+    position: RowPosition,
+    time: number | undefined,
+    { bytes: source, keyStart, keySize, valueStart, valueSize }: PutInPlace,
+  ): void {
+    this.#makeRoom(ROW_OVERHEAD_MAX + keySize + valueSize);
+    const bytes = this.#bytes;
+    let at = this.#writeFirst(position, time);
+    bytes[at++] = KIND_BYTES.put;
+    bytes[at++] = 0;
+    bytes[at++] = 0;
+    at = writeLong(bytes, at, keySize);
+    this.#copy.into(this.#memory, at, source, keyStart, keySize);
+    at = writeLong(bytes, at + keySize, valueSize);
+    this.#copy.into(this.#memory, at, source, valueStart, valueSize);
+    this.#size = at + valueSize;
     this.#rowCount += 1;
   }
 
-  #grow(size: number): void {
+  #makeRoom(size: number): void {
+    if (this.#size + size <= this.#bytes.length) return;
     const grown = new Uint8Array(2 * (this.#size + size));
     grown.set(this.#bytes.subarray(0, this.#size));
-    this.#bytes = grown;
+    this.#replace(grown);
+  }
+
+  #replace(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#memory = memoryOf(bytes);
   }
 
   get rowCount(): number {
@@ -127,6 +162,10 @@ export class RowWriter {
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#size);
   }
+}
+
+function memoryOf(bytes: Uint8Array<ArrayBuffer>): Memory {
+  return { bytes, view: new DataView(bytes.buffer) };
 }
 
 /** Writes a length and as many bytes. @returns the offset behind them */

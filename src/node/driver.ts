@@ -366,8 +366,7 @@ export class Driver {
     if (hasRelayed) writes = this.#forwarding.withoutStale(writes);
     if (writes.length === 0) return true;
     const time = Math.floor(clock.wallTime());
-    const requests = writes.map(({ request }) => request);
-    const proposal = raft.propose((position) => sealCommands(position, time, requests));
+    const proposal = raft.propose((position) => sealCommands(position, time, writes));
     if (proposal.kind !== "accepted") {
       this.requests.putBack(writes);
       return false;
@@ -474,7 +473,8 @@ export class Driver {
         const revision = store.applyPut(
           row.bytes, keyStart, keySize, valueStart, valueSize, requestStart, requestSize, time,
         );
-        if (write !== undefined) result = { kind: "applied", revision, results: NO_RESULTS };
+        if (write?.put !== undefined) result = write.put.applied(revision);
+        else if (write !== undefined) result = { kind: "applied", revision, results: NO_RESULTS };
         commandCount += 1;
       } else {
         const request = cursor.take();

@@ -79,8 +79,13 @@ export class Forwarding {
 
   /** Named, so that it is recognised when the log brings it, whatever becomes of the leader. */
   #withRequestId(write: PendingWrite): PendingWrite {
-    if (write.request.id.length !== 0) return write;
-    return { ...write, request: { ...write.request, id: this.#parts.newRequestId() } };
+    const { request, size, deadline, needs, done, order, orderPlace } = write;
+    if (request.id.length !== 0) return write;
+    return {
+      ...{ size, deadline, needs, done },
+      ...(order === undefined || orderPlace === undefined ? {} : { order, orderPlace }),
+      request: { ...request, id: this.#parts.newRequestId() },
+    };
   }
 
   /** @param appliedIndex of this node */

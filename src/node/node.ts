@@ -10,13 +10,15 @@ import type { Term } from "../raft/types.js";
 import { LogIndex, type Entry, type NodeId } from "../raft/types.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import type { Limits, Request } from "../store/command.js";
-import { checkRequest, contentSize } from "../store/limits.js";
+import { checkPutSizes, checkRequest, contentSize } from "../store/limits.js";
 import type { Store } from "../store/store.js";
 import type { Transport, TransportHandler } from "../transport/transport.js";
 import { Administration } from "./administration.js";
 import type { Clock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { Members } from "./members.js";
+import type { PlainPut } from "./plain-put.js";
+import { settle } from "./requests.js";
 import type {
   AdminDone,
   ChangeDone,
@@ -128,6 +130,21 @@ export class Node implements NodeService, TransportHandler {
       done,
       ...(order === undefined ? {} : { order, orderPlace: order.next() }),
     });
+  }
+
+  put(put: PlainPut, timeoutMs: number): void {
+    const { clock, driver, limits } = this.#parts;
+    const refusal = this.#closed
+      ? new DatabaseError("CLOSED", "the node is stopping")
+      : (checkPutSizes(put.keySize, put.valueSize, limits) ?? this.#removed() ?? this.#overload());
+    if (refusal !== undefined) {
+      clock.defer(() => {
+        settle(put, refusal, undefined);
+      });
+      return;
+    }
+    put.begin(clock.now() + timeoutMs);
+    driver.write(put);
   }
 
   #removed(): DatabaseError | undefined {

@@ -17,6 +17,7 @@ import { assert } from "../assert.js";
 import { DatabaseError } from "../errors.js";
 import type { LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request, RequestResult } from "../store/command.js";
+import type { PlainPut } from "./plain-put.js";
 import type { ExecuteDone, Needs } from "./service.js";
 import { putBackInOrder, type Ordered } from "./write-order.js";
 
@@ -30,6 +31,8 @@ const REQUEST_ID_SIZE = 16;
 /** A write and whoever waits for it. */
 export interface PendingWrite extends Ordered {
   readonly request: Request;
+  /** the same, when it is a put that is used where it lies (plain-put.ts) */
+  readonly put?: PlainPut;
   /** bytes of keys and values, for the bounds */
   readonly size: number;
   /** by Clock.now */

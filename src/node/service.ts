@@ -9,6 +9,7 @@ import type { DatabaseError } from "../errors.js";
 import type { Entry, LogIndex, NodeId, Role, RoleReason, Term } from "../raft/types.js";
 import type { Limits, Request, RequestResult } from "../store/command.js";
 import type { Store } from "../store/store.js";
+import type { PlainPut } from "./plain-put.js";
 import type { WriteOrder } from "./write-order.js";
 
 /** The state machine as a reader sees it, at one moment. Use it only inside the callback it was given to. */
@@ -119,6 +120,11 @@ export interface NodeService {
     needs?: Needs,
     order?: WriteOrder,
   ): void;
+  /**
+   * As `execute` of a bare put that needs its revision alone: its own `done` gets it, and until
+   * then the put is the node's. For many of them, which need no object each.
+   */
+  put(put: PlainPut, timeoutMs: number): void;
   /** A linearizable read: `done` gets the store once it holds everything acknowledged before the call. */
   read(timeoutMs: number, done: ReadDone): void;
   /**

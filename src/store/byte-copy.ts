@@ -1,5 +1,5 @@
 /**
- * Copies of a few hundred bytes into and out of pages, without an object for each:
+ * Copies of a few hundred bytes into and out of pages and the like, without an object for each:
  * eight bytes a step, through views of whole buffers. A page has its view. On the
  * other side stands nearly always the buffer that stood there the last time, a
  * block's or an answer's: its view is kept, and with it that one buffer.
@@ -11,7 +11,7 @@ const SMALL_SIZE_MAX = 64;
 const STEPS_SIZE_MAX = 1024;
 
 /** Memory with its two faces, which begin together. */
-interface Memory {
+export interface Memory {
   readonly bytes: Uint8Array;
   readonly view: DataView;
 }

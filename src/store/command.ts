@@ -335,6 +335,15 @@ export interface Conflict {
   readonly currentRevision: number;
 }
 
+/** A bare put (`barePut`) whose request has no id: its key and value where they lie. */
+export interface PutInPlace {
+  readonly bytes: Uint8Array;
+  readonly keyStart: number;
+  readonly keySize: number;
+  readonly valueStart: number;
+  readonly valueSize: number;
+}
+
 /** What nearly every request is: one put without condition and expiry, and nothing else. undefined: it is not. */
 export function barePut(request: Request): Put | undefined {
   const { commands, session, mode, reads, compares, otherwise } = request;

@@ -55,6 +55,21 @@ function isPlain(request: Request, { keySizeMax, valueSizeMax }: Limits): boolea
   return keySize > 0 && keySize <= keySizeMax && put.value.length <= valueSizeMax;
 }
 
+/** As `checkRequest`, of a put whose key and value have these sizes. */
+export function checkPutSizes(
+  keySize: number,
+  valueSize: number,
+  limits: Limits,
+): DatabaseError | undefined {
+  if (keySize > 0 && keySize <= limits.keySizeMax && valueSize <= limits.valueSizeMax) {
+    return undefined;
+  }
+  const key = new Uint8Array(keySize);
+  const value = new Uint8Array(valueSize);
+  const commands: Request["commands"] = [{ kind: "put", key, value, condition: "none" }];
+  return checkRequest({ id: key.subarray(0, 0), commands }, limits);
+}
+
 /** Bytes that a request's commands and conditions hold: keys, values, ids. */
 export function contentSize(request: Request): number {
   const put = barePut(request);

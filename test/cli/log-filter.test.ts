@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { decodeRows, sealCommands, type Row } from "../../src/codec/block.js";
+import { decodeRows, type Row } from "../../src/codec/block.js";
 import { CommandError } from "../../src/console/failure.js";
 import { logFilterOf, parseSpan, type FilterFlags } from "../../src/console/log-filter.js";
 import { logLine, logText } from "../../src/console/log-lines.js";
 import { LogIndex, Term } from "../../src/raft/types.js";
 import type { Command, Request } from "../../src/store/command.js";
 import { bytes, del, deleteRange, increment, put, request } from "../store/requests.js";
+import { sealRequests } from "../codec/seal-requests.js";
 
 const NONE: FilterFlags = {
   ...{ index: undefined, from: undefined, to: undefined, term: undefined },
@@ -15,7 +16,7 @@ const NONE: FilterFlags = {
 
 function rowsOf(index: number, term: number, ...requests: readonly Request[]): readonly Row[] {
   const position = { index: LogIndex(index), term: Term(term), previousChecksum: 0 };
-  return decodeRows(sealCommands(position, 0, requests));
+  return decodeRows(sealRequests(position, 0, requests));
 }
 
 function isUsage(error: unknown): boolean {

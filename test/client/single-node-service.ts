@@ -3,7 +3,8 @@
  * disk or clock. What it does can be bent, so that clients meet a node that has
  * no leader, has too much to do, or is silent.
  */
-import { entrySealer, sealCommands } from "../../src/codec/block.js";
+import assert from "node:assert/strict";
+import { entrySealer } from "../../src/codec/block.js";
 import type { AdminAction } from "../../src/codec/admin-action.js";
 import { DatabaseError } from "../../src/errors.js";
 import type {
@@ -18,11 +19,13 @@ import type {
   SnapshotService,
   StatusDone,
 } from "../../src/node/service.js";
+import type { PlainPut } from "../../src/node/plain-put.js";
 import { RevisionWaits } from "../../src/node/revision-waits.js";
 import { type Entry, LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import { DEFAULT_LIMITS, type Limits, type Request } from "../../src/store/command.js";
 import { checkRequest } from "../../src/store/limits.js";
 import { Store } from "../../src/store/store.js";
+import { sealRequests } from "../codec/seal-requests.js";
 
 export type Mood =
   | "serving"
@@ -102,6 +105,11 @@ export class SingleNodeService implements NodeService {
         done(error, undefined);
       },
     });
+  }
+
+  put({ request, done }: PlainPut, timeoutMs: number): void {
+    assert(done !== undefined, "somebody waits for a put");
+    this.execute(request, timeoutMs, done);
   }
 
   read(timeoutMs: number, done: ReadDone): void {
@@ -321,7 +329,7 @@ export class SingleNodeService implements NodeService {
       term: TERM,
       previousChecksum: previous?.checksum ?? 0,
     };
-    this.#log.push(sealCommands(position, 0, [request]));
+    this.#log.push(sealRequests(position, 0, [request]));
   }
 }
 

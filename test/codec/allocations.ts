@@ -7,6 +7,9 @@
  */
 import process from "node:process";
 import { readBlock, RequestCursor, sealCommands } from "../../src/codec/block.js";
+import { PlainPut } from "../../src/node/plain-put.js";
+import { settle } from "../../src/node/requests.js";
+import { WriteOrder } from "../../src/node/write-order.js";
 import { LogIndex, Term, type CommandsEntry } from "../../src/raft/types.js";
 import type { Request } from "../../src/store/command.js";
 
@@ -20,12 +23,24 @@ const requests = Array.from({ length: PUTS }, (_, i): Request => {
   return { id: new Uint8Array(0), commands: [{ kind: "put", key, value, condition: "none" }] };
 });
 
+const writes = requests.map((request) => ({ request }));
+const command = {
+  bytes: Buffer.alloc(200, "b"),
+  ...{ keyStart: 8, keySize: 14, valueStart: 32, valueSize: 100 },
+};
+const order = new WriteOrder();
+const puts = requests.map(() => new PlainPut(order));
+let settledCount = 0;
+function waits(): void {
+  settledCount = (settledCount + 1) & 0xffff;
+}
+
 let entry: CommandsEntry | undefined;
 let sum = 0;
 
 const steps: Readonly<Record<string, () => void>> = {
   seal: () => {
-    entry = sealCommands(POSITION, 1_790_000_000_000, requests);
+    entry = sealCommands(POSITION, 1_790_000_000_000, writes);
   },
   check: () => {
     const read = readBlock(entry?.block ?? new Uint8Array(0), 0, 0);
@@ -40,6 +55,11 @@ const steps: Readonly<Record<string, () => void>> = {
       // Kept small: a large number would be an object on the heap itself.
       sum = (sum + row.keyStart + row.keySize + row.valueStart + row.valueSize) & 0xffff;
     }
+  },
+  sealPuts: () => {
+    for (const put of puts) put.take(command, waits);
+    entry = sealCommands(POSITION, 1_790_000_000_000, puts);
+    for (const put of puts) settle(put, undefined, put.applied(put.keySize));
   },
 };
 
@@ -56,4 +76,4 @@ function measure(step: () => void): number {
 const measured = Object.fromEntries(
   Object.entries(steps).map(([name, step]) => [name, measure(step)]),
 );
-process.stdout.write(JSON.stringify({ ...measured, sum }));
+process.stdout.write(JSON.stringify({ ...measured, sum, settledCount }));

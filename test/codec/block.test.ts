@@ -18,6 +18,7 @@ import { DatabaseError } from "../../src/errors.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import type { CommandsEntry, Entry, EntryPosition } from "../../src/raft/types.js";
 import type { Command, Request } from "../../src/store/command.js";
+import { sealRequests } from "./seal-requests.js";
 
 const SEED = { seed: 20_260_901 };
 const TIME = 1_790_000_000_000;
@@ -94,7 +95,7 @@ const samples: readonly { readonly name: string; readonly entry: Entry; readonly
     },
     {
       name: "commands",
-      entry: sealCommands(position(300, 70, 0xfedcba98), TIME, [
+      entry: sealRequests(position(300, 70, 0xfedcba98), TIME, [
         {
           id: new Uint8Array(16).fill(7),
           commands: [put("k", "v"), { kind: "delete", key: bytes("x") }],
@@ -112,10 +113,38 @@ describe("block", () => {
         anyPosition,
         fc.array(anyRequest, { minLength: 1, maxLength: 5 }),
         (at, requests) => {
-          const sealed = sealCommands(at, TIME, requests);
+          const sealed = sealRequests(at, TIME, requests);
           const entry = accepted(sealed.block, at.previousChecksum);
           assert.deepEqual(entry, sealed);
           assert.deepEqual(decodeRequests(entry), requests);
+        },
+      ),
+      SEED,
+    );
+  });
+
+  it("of puts where they lie is that of the same puts as requests", () => {
+    const anyBytes = fc.uint8Array({ maxLength: 2000 });
+    fc.assert(
+      fc.property(
+        anyPosition,
+        fc.array(fc.tuple(anyBytes, anyBytes, anyBytes), { minLength: 1, maxLength: 20 }),
+        (at, puts) => {
+          const lying = puts.map(([before, key, value]) => ({
+            bytes: Buffer.concat([before, key, value]),
+            ...{ keyStart: before.length, keySize: key.length },
+            ...{ valueStart: before.length + key.length, valueSize: value.length },
+          }));
+          const requests = puts.map(([, key, value]): Request => {
+            const commands = [{ kind: "put", key, value, condition: "none" }] as const;
+            return { id: new Uint8Array(0), commands };
+          });
+          const writes = requests.map((request, i) => {
+            const lyingPut = lying[i];
+            // Some of either kind together.
+            return i % 3 === 2 || lyingPut === undefined ? { request } : { request, put: lyingPut };
+          });
+          assert.deepEqual(sealCommands(at, TIME, writes), sealRequests(at, TIME, requests));
         },
       ),
       SEED,
@@ -128,7 +157,7 @@ describe("block", () => {
         anyPosition,
         fc.array(anyRequest, { minLength: 1, maxLength: 5 }),
         (at, requests) => {
-          const entry = sealCommands(at, TIME, requests);
+          const entry = sealRequests(at, TIME, requests);
           const head = readBlockHead(entry.block, 0);
           assert.ok(head !== undefined);
           const buffer = Buffer.from(entry.block);
@@ -196,7 +225,7 @@ describe("block", () => {
   }
 
   it("is a view of the bytes it was read from, at any offset", () => {
-    const entry = sealCommands(position(9), TIME, [
+    const entry = sealRequests(position(9), TIME, [
       { id: new Uint8Array(0), commands: [put("a", "b")] },
     ]);
     const around = Buffer.alloc(entry.block.length + 20, 0xaa);
@@ -213,7 +242,7 @@ describe("block", () => {
       id: new Uint8Array(0),
       commands: [put(`key-${String(i).padStart(10, "0")}`, "v".repeat(100))],
     }));
-    const { block } = sealCommands(position(1_000_000, 12), TIME, requests);
+    const { block } = sealRequests(position(1_000_000, 12), TIME, requests);
     const perPut = (block.length + 16) / 20;
     assert.ok(perPut <= 130, `${perPut} bytes a put`);
   });
@@ -226,14 +255,14 @@ describe("block", () => {
       value,
       condition: "none",
     }));
-    const entry = sealCommands(position(5), TIME, [{ id: new Uint8Array(0), commands }]);
+    const entry = sealRequests(position(5), TIME, [{ id: new Uint8Array(0), commands }]);
     assert.deepEqual(decodeRequests(accepted(entry.block, 0) as CommandsEntry), [
       { id: new Uint8Array(0), commands },
     ]);
   });
 
   it("refuses what only a writer gone wrong can have written", () => {
-    const { block } = sealCommands(position(2), TIME, [
+    const { block } = sealRequests(position(2), TIME, [
       { id: new Uint8Array(0), commands: [put("k", "v")] },
     ]);
     const cases: readonly { readonly bytes: readonly number[]; readonly fault: string }[] = [

@@ -1,9 +1,10 @@
 /** One message of every kind, with values at the edges, for whoever sends or stores them. */
-import { entrySealer, sealCommands } from "../../src/codec/block.js";
+import { entrySealer } from "../../src/codec/block.js";
 import type { PeerMessage } from "../../src/codec/peer-message.js";
 import type { AppendEntries } from "../../src/raft/message.js";
 import { LogIndex, NodeId, Term, type Entry } from "../../src/raft/types.js";
 import type { Request } from "../../src/store/command.js";
+import { sealRequests } from "./seal-requests.js";
 
 const LONGEST_ID = NodeId("n".repeat(64));
 /** the greatest number the wire carries */
@@ -42,7 +43,7 @@ export function appendOf(from: NodeId, valueSize = 10): AppendEntries {
     { voters: [NodeId("n1"), NodeId("n2")], learners: [NodeId("n3")] },
   );
   const value = new Uint8Array(valueSize).fill(65);
-  const commands = sealCommands(
+  const commands = sealRequests(
     { index: LogIndex(9), term: Term(4), previousChecksum: configuration.checksum },
     1_700_000_000_001,
     [

@@ -2,18 +2,13 @@ import assert from "node:assert/strict";
 import avsc from "avsc";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import {
-  decodeRequest,
-  decodeRequests,
-  encodeRequest,
-  readBlock,
-  sealCommands,
-} from "../../src/codec/block.js";
+import { decodeRequest, decodeRequests, encodeRequest, readBlock } from "../../src/codec/block.js";
 import { ROW_SCHEMA } from "../../src/codec/schema.js";
 import { DatabaseError } from "../../src/errors.js";
 import { LogIndex, Term } from "../../src/raft/types.js";
 import type { Request } from "../../src/store/command.js";
 import { anyWholeRequest } from "../store/any-request.js";
+import { sealRequests } from "./seal-requests.js";
 
 const AT = { index: LogIndex(7), term: Term(3), previousChecksum: 5 };
 const TIME = 1_790_000_000_000;
@@ -54,7 +49,7 @@ describe("the rows of a request", () => {
     fc.assert(
       fc.property(fc.array(anyRequest, { minLength: 1, maxLength: 6 }), (requests) => {
         for (const each of requests) assert.deepEqual(decodeRequest(encodeRequest(each)), each);
-        const { block } = sealCommands(AT, TIME, requests);
+        const { block } = sealRequests(AT, TIME, requests);
         const read = readBlock(block, 0, AT.previousChecksum);
         assert.ok(read.kind === "entry" && read.entry.kind === "commands");
         assert.deepEqual(decodeRequests(read.entry), requests);

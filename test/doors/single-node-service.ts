@@ -3,6 +3,7 @@
  * Answers come in later turns of the loop, as a node's do; what fails, and when,
  * is set from outside.
  */
+import assert from "node:assert/strict";
 import type { AdminAction } from "../../src/codec/admin-action.js";
 import { DatabaseError } from "../../src/errors.js";
 import type {
@@ -17,6 +18,7 @@ import type {
   SnapshotService,
   StatusDone,
 } from "../../src/node/service.js";
+import type { PlainPut } from "../../src/node/plain-put.js";
 import { RevisionWaits } from "../../src/node/revision-waits.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import type { Entry } from "../../src/raft/types.js";
@@ -55,6 +57,11 @@ export class SingleNodeService implements NodeService {
       else done(undefined, this.store.apply(request, this.time));
       this.#waits.serve(this.store);
     });
+  }
+
+  put({ request, done }: PlainPut, timeoutMs: number): void {
+    assert(done !== undefined, "somebody waits for a put");
+    this.execute(request, timeoutMs, done);
   }
 
   read(_timeoutMs: number, done: ReadDone): void {

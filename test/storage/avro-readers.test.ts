@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import avsc from "avsc";
 import { after, before, describe, it } from "mocha";
-import { decodeRows, sealCommands } from "../../src/codec/block.js";
+import { decodeRows } from "../../src/codec/block.js";
 import { LogIndex, Term } from "../../src/raft/types.js";
 import type { Entry } from "../../src/raft/types.js";
 import { NodeFileSystem } from "../../src/storage/node-file-system.js";
@@ -49,6 +49,7 @@ for name in sys.argv[1:]:
         kinds = [row["kind"] for row in rows]
         print(json.dumps([rows.meta["avro.codec"].decode(), kinds]))
 `;
+import { sealRequests } from "../codec/seal-requests.js";
 
 /** Whether Debian's reader is here; says so when it is not. */
 function hasPython(): boolean {
@@ -91,7 +92,7 @@ describe("a stopped node's segments", () => {
   before(() => {
     directory = mkdtempSync(join(tmpdir(), "balsa-avro-"));
     const start = configurationEntry(NOTHING);
-    const several = sealCommands(
+    const several = sealRequests(
       { index: LogIndex(2), term: Term(1), previousChecksum: start.checksum },
       1_790_000_000_000,
       [

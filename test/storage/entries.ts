@@ -1,7 +1,8 @@
 /** Entries for the storage tests: chained, of chosen sizes, the same for the same seed. */
-import { entrySealer, sealCommands } from "../../src/codec/block.js";
+import { entrySealer } from "../../src/codec/block.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import type { Entry } from "../../src/raft/types.js";
+import { sealRequests } from "../codec/seal-requests.js";
 
 export const CLUSTER_ID = "00112233445566778899aabbccddeeff";
 const TIME = 1_790_000_000_000;
@@ -38,7 +39,7 @@ export function putEntry(
     previousChecksum: previous.checksum,
   };
   const key = new TextEncoder().encode(`key-${previous.index + 1}`);
-  return sealCommands(position, TIME, [
+  return sealRequests(position, TIME, [
     { id: new Uint8Array(0), commands: [{ kind: "put", key, value, condition: "none" }] },
   ]);
 }

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import path from "node:path";
-import { decodeRequests, entrySealer, entryTime, sealCommands } from "../../src/codec/block.js";
+import { decodeRequests, entrySealer, entryTime } from "../../src/codec/block.js";
 import { restoreNewest } from "../../src/node/restore.js";
 import { LogIndex, NodeId, Term, type Entry, type EntryPosition } from "../../src/raft/types.js";
 import { MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
@@ -19,6 +19,7 @@ import { SnapshotDirectory } from "../../src/storage/snapshot-directory.js";
 import type { Command, Request } from "../../src/store/command.js";
 import { Store } from "../../src/store/store.js";
 import { CLUSTER_ID } from "./entries.js";
+import { sealRequests } from "../codec/seal-requests.js";
 
 export const GOLDEN_DIRECTORY = path.resolve(
   import.meta.dirname,
@@ -79,7 +80,7 @@ function entryAt(position: EntryPosition): Entry {
   if (index === 2) return sealer.noop(position);
   const id = index % 5 === 0 ? new Uint8Array(16).fill(index) : new Uint8Array(0);
   const request: Request = { id, commands: commandsOf(index) };
-  return sealCommands(position, TIME + index, [
+  return sealRequests(position, TIME + index, [
     request,
     {
       id: new Uint8Array(0),

@@ -6,11 +6,12 @@
  */
 import { assert } from "../../assert.js";
 import type { DatabaseError } from "../../errors.js";
+import type { PlainPut } from "../../node/plain-put.js";
 import type { ExecuteDone } from "../../node/service.js";
 import type { RequestResult } from "../../store/command.js";
 import type { Plan } from "./command.js";
 
-/** GET of a key and SET of a key to a value: where both lie is in the slot. */
+/** GET of a key and SET of a key to a value: where they lie is in the slot. */
 export type SlotPlan = Plan | { readonly kind: "get" } | { readonly kind: "set" };
 
 export const PLAIN_GET: SlotPlan = { kind: "get" };
@@ -26,21 +27,23 @@ export class Slot {
   plan: SlotPlan = FREE;
   /** bytes of the request's arguments */
   size = 0;
-  /** of a plain command: the chunk it came in */
+  /** of a plain GET: its key, in the chunk it came in */
   bytes: Buffer = NO_BYTES;
   keyStart = 0;
   keySize = 0;
-  valueStart = 0;
-  valueSize = 0;
+  /** of a plain SET; made when the slot holds its first one */
+  put: PlainPut | undefined;
   /** of a write, once it is answered: one of the two */
   error: DatabaseError | undefined;
   result: RequestResult | undefined;
   /** takes a write's answer; made when the slot holds its first write */
   done: ExecuteDone | undefined;
 
+  /** It is answered: nobody else holds any of it. */
   clear(): void {
     this.plan = FREE;
     this.bytes = NO_BYTES;
+    this.put?.release();
     this.error = undefined;
     this.result = undefined;
   }

@@ -17,7 +17,8 @@
 import { assert } from "../../assert.js";
 import type { DatabaseError } from "../../errors.js";
 import type { ExecuteDone, NodeService, ReadDone, StoreView } from "../../node/service.js";
-import type { Request } from "../../store/command.js";
+import type { PutInPlace } from "../../store/command.js";
+import { PlainPut } from "../../node/plain-put.js";
 import { WriteOrder } from "../../node/write-order.js";
 import { requestOf } from "./command.js";
 import type { Plan, StepsPlan } from "./command.js";
@@ -39,17 +40,11 @@ export interface PipelineOptions {
 }
 
 /** A GET or SET as it came: what it names lies in `bytes`, which nobody changes any more. */
-export interface PlainCommand {
+export interface PlainCommand extends PutInPlace {
   readonly bytes: Buffer;
-  readonly keyStart: number;
-  readonly keySize: number;
-  readonly valueStart: number;
-  readonly valueSize: number;
   /** bytes of its arguments */
   readonly plainSize: number;
 }
-
-const NO_ID = new Uint8Array(0);
 
 export class Pipeline {
   readonly #options: PipelineOptions;
@@ -102,12 +97,15 @@ export class Pipeline {
     if (this.#sealed) return;
     const size = command.plainSize;
     const slot = this.#slots.push(kind === "get" ? PLAIN_GET : PLAIN_SET, size);
+    this.#size += size;
+    if (kind === "set") {
+      slot.put ??= new PlainPut(this.#order);
+      slot.put.take(command, (slot.done ??= this.#doneOf(slot)));
+      return;
+    }
     slot.bytes = command.bytes;
     slot.keyStart = command.keyStart;
     slot.keySize = command.keySize;
-    slot.valueStart = command.valueStart;
-    slot.valueSize = command.valueSize;
-    this.#size += size;
   }
 
   /** Begins what may begin. */
@@ -147,10 +145,13 @@ export class Pipeline {
   #beginWrite(slot: Slot, plan: SlotPlan & { readonly kind: "write" | "set" }): void {
     this.#writesUnderWay++;
     const { service, timeoutMs } = this.#options;
+    if (plan.kind === "set") {
+      assert(slot.put !== undefined, "the slot of a SET holds it");
+      service.put(slot.put, timeoutMs);
+      return;
+    }
     const done = (slot.done ??= this.#doneOf(slot));
-    if (plan.kind === "set")
-      service.execute(setRequest(slot), timeoutMs, done, "revision", this.#order);
-    else service.execute(requestOf(plan), timeoutMs, done, "result", this.#order);
+    service.execute(requestOf(plan), timeoutMs, done, "result", this.#order);
   }
 
   /** A slot is used again when its write is answered, and not before. */
@@ -285,12 +286,6 @@ export class Pipeline {
   #isStopped(): boolean {
     return this.#stopped;
   }
-}
-
-function setRequest({ bytes, keyStart, keySize, valueStart, valueSize }: Slot): Request {
-  const key = bytes.subarray(keyStart, keyStart + keySize);
-  const value = bytes.subarray(valueStart, valueStart + valueSize);
-  return { id: NO_ID, commands: [{ kind: "put", key, value, condition: "none" }] };
 }
 
 function isRead(plan: SlotPlan): plan is SlotPlan & { readonly kind: "read" | "get" } {
