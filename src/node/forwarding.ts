@@ -82,7 +82,10 @@ export class Forwarding {
     const { request, size, deadline, needs, done, order, orderPlace } = write;
     if (request.id.length !== 0) return write;
     return {
-      ...{ size, deadline, needs, done },
+      size,
+      deadline,
+      needs,
+      done,
       ...(order === undefined || orderPlace === undefined ? {} : { order, orderPlace }),
       request: { ...request, id: this.#parts.newRequestId() },
     };

@@ -25,7 +25,9 @@ export class PlainPut implements PendingWrite, PutInPlace {
   deadline = 0;
   done: ExecuteDone | undefined;
   readonly #result: { kind: "applied"; revision: number; results: readonly [] } = {
-    ...{ kind: "applied", revision: 0, results: [] },
+    kind: "applied",
+    revision: 0,
+    results: [],
   };
 
   /** @param order of all puts that it will be */
