@@ -276,7 +276,7 @@ export const MUTATIONS = [
   [
     "what a request has read is not compared",
     "store/store.js",
-    'if (conflicts.length > 0)\n                return { ...rejected(this.#state, "conflict"), conflicts };',
+    'if (conflicts.length > 0)\n                return { conflicts, ...rejected(this.#state, "conflict") };',
     "",
   ],
   [
