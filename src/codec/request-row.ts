@@ -74,9 +74,9 @@ export function writeRequest(
   const parts = partsOf(request);
   parts.forEach((part, i) => {
     writer.write(position, i === 0 ? time : undefined, {
-      ...part,
       more: i + 1 < parts.length,
       request: i === 0 ? id : EMPTY,
+      ...part,
     });
   });
 }

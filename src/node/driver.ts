@@ -79,8 +79,8 @@ export class Driver {
     this.#parts = parts;
     const { clusterId, raft, log, store, clock, notice } = parts;
     this.#snapshots = new Snapshots({
-      ...{ clusterId, raft, log, store, clock, notice },
-      ...{ directory: parts.snapshots, rule: parts.snapshotRule },
+      rule: parts.snapshotRule,
+      ...{ clusterId, raft, log, store, clock, notice, directory: parts.snapshots },
       onInstalled: (head) => {
         this.#onInstalled(head);
       },
@@ -92,7 +92,7 @@ export class Driver {
       },
     });
     this.#persistence = this.#makePersistence();
-    this.#forwarding = new Forwarding({ ...parts, requests: this.requests });
+    this.#forwarding = new Forwarding({ requests: this.requests, ...parts });
     const index = (this.#appliedIndex = parts.raft.status().appliedIndex);
     this.#lastApplied = { index, term: log.term(index), checksum: log.checksum(index) };
   }
@@ -100,8 +100,8 @@ export class Driver {
   #makePersistence(): Persistence {
     const { id, raft, log, hardState, clock, flushesOnLoop, notice } = this.#parts;
     return new Persistence({
-      ...{ id, raft, log, hardState, clock, flushesOnLoop, notice },
       isLone: () => !this.requests.hasMoreOpenThan(LONE_WRITES_MAX),
+      ...{ id, raft, log, hardState, clock, flushesOnLoop, notice },
       onFlushed: () => {
         if (this.#inTurn) this.#scheduleTurn();
         else this.#turn();
