@@ -244,7 +244,6 @@ export class Driver {
         this.#carryOutAll();
         this.#parts.transport.flush();
       }
-      this.#parts.log.noteFlushed();
       this.#persistence.lookForRoom();
       this.#parts.members.follow(this.#parts.raft, this.#isMembersDue);
       this.#isMembersDue = false;

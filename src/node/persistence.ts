@@ -80,6 +80,8 @@ export class Persistence {
 
   /** With every tick. */
   tick(): void {
+    // Once a tick, not once a flush: it is a third write beside the block and its record.
+    this.#parts.log.noteFlushed();
     if (!this.#fullDisk.isRetryDue(this.#parts.clock.now())) return;
     this.#isFlushHeld = false;
     this.#parts.raft.resumeWriting();

@@ -240,22 +240,31 @@ export class Directory {
   readonly names = new Map<string, Inode>();
   readonly #durable = new Map<string, Inode>();
   #changes: NameChange[] = [];
+  /** how many changes came before them */
+  #settledCount = 0;
+
+  /** How many changes there were so far. */
+  get sequence(): number {
+    return this.#settledCount + this.#changes.length;
+  }
 
   apply(change: NameChange): void {
     this.#changes.push(change);
     applyNames(this.names, change);
   }
 
-  sync(): void {
-    for (const change of this.#changes) applyNames(this.#durable, change);
-    this.#changes = [];
+  /** The first `sequence` changes of all are durable. */
+  sync(sequence: number): void {
+    const settled = this.#changes.splice(0, Math.max(0, sequence - this.#settledCount));
+    for (const change of settled) applyNames(this.#durable, change);
+    this.#settledCount += settled.length;
   }
 
   /** One of its own with files of its own, all of it durable. */
   copy(): Directory {
     const copy = new Directory();
     copy.apply([...this.names].map(([name, inode]) => [name, inode.copy()]));
-    copy.sync();
+    copy.sync(1);
     return copy;
   }
 

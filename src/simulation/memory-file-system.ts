@@ -460,7 +460,18 @@ export class MemoryFileSystem implements FileSystem {
 
   syncDirectory(directory: string): void {
     this.#enter("syncDirectory", directory);
-    this.#directory(normalize(directory), "fsync", directory).sync();
+    const found = this.#directory(normalize(directory), "fsync", directory);
+    found.sync(found.sequence);
+  }
+
+  syncDirectoryLater(directory: string, done: (error: Error | undefined) => void): void {
+    const found = this.#directories.get(normalize(directory));
+    const sequence = found?.sequence ?? 0;
+    const enter = (): void => {
+      this.#enter("syncDirectory", directory);
+      if (found === undefined) throw systemError("ENOENT", "open", directory);
+    };
+    later(this.#host, enter, () => found?.sync(sequence), done);
   }
 
   #enter(kind: OperationKind, path: string, short?: () => void): void {

@@ -48,4 +48,6 @@ export interface FileSystem {
   removeLater(path: string, done: (error: Error | undefined) => void): void;
   /** Makes creations, renames and removals in `directory` durable. */
   syncDirectory(directory: string): void;
+  /** The same beside the event loop, of what was done before the call. */
+  syncDirectoryLater(directory: string, done: (error: Error | undefined) => void): void;
 }

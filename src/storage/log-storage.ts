@@ -34,8 +34,8 @@ export interface LogStorage extends LogReader {
   flushLater(done: (error: Error | undefined) => void): void;
   /**
    * Leaves a note for recovery of what the last flush has made durable. To be
-   * called when those who waited for the flush have been answered; cheap when
-   * there is nothing to note, and nothing rests on it.
+   * called now and then, not with every flush; cheap when there is nothing to
+   * note, and nothing rests on it.
    */
   noteFlushed(): void;
   /**

@@ -13,9 +13,11 @@ import {
   fdatasync,
   fdatasyncSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
+  open,
   openSync,
   readdirSync,
   readSync,
@@ -145,8 +147,10 @@ class NodeFile implements File {
   }
 }
 
+const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
+
 function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const descriptor = openSync(directory, DIRECTORY_FLAGS);
   try {
     fsyncSync(descriptor);
   } finally {
@@ -188,6 +192,19 @@ export class NodeFileSystem implements FileSystem {
 
   syncDirectory(directory: string): void {
     syncDirectory(directory);
+  }
+
+  syncDirectoryLater(directory: string, done: (error: Error | undefined) => void): void {
+    open(directory, DIRECTORY_FLAGS, (openError, descriptor) => {
+      if (openError !== null) {
+        done(openError);
+        return;
+      }
+      fsync(descriptor, (error) => {
+        closeSync(descriptor);
+        done(error ?? undefined);
+      });
+    });
   }
 }
 

@@ -207,11 +207,10 @@ export class OpenSegment {
     this.#sealed = true;
   }
 
-  /** Cuts the file to its log, durably: only once its name says how long that is. */
+  /** Cuts the file to its log: only once its name says how long that is. For the caller to make durable. */
   cutToLog(): void {
     assert(this.#sealed, "only a sealed segment is cut to its log");
     this.file.truncate(this.#end);
-    this.file.datasync();
   }
 
   /** Gives the file away; a flush under way completes without a word to the witness. */

@@ -7,7 +7,8 @@
  *   `*.tmp`                       made ahead, half made or needless: removed
  *   F.open                        the tail of a node that did not stop cleanly
  *   F-L.avro, zeros and a witness behind L
- *                                 F was being sealed: it is cut to its log
+ *                                 F was being sealed: it is cut to its log, whether or
+ *                                 not others follow it
  *   F.open and F-L.avro           F-L was being opened again, and L's name was not
  *                                 gone yet, so nothing was written to F.open: it
  *                                 is removed
@@ -214,11 +215,7 @@ export function recoverSegments(options: RecoverOptions): RecoveredSegments {
     if (name.kind === "open" && name !== names.at(-1))
       throw damaged(name.name, { ...fault, reason: "an open segment is the last one" }, "");
     if (segment.damage?.torn === false) throw damaged(name.name, segment.damage, "");
-    if (segment.isUncut) {
-      const reason = "it has more than its entries, and is not the last one";
-      if (name !== names.at(-1)) throw damaged(name.name, { ...fault, reason }, "");
-      cutToLog(fileSystem, `${directory}/${name.name}`, segment.index.end);
-    }
+    if (segment.isUncut) cutToLog(fileSystem, `${directory}/${name.name}`, segment.index.end);
     segments.push(segment);
     const { lastIndex, lastChecksum: checksum, lastTerm: term } = segment.index;
     predecessor = { clusterId, lastIndex, checksum, term };

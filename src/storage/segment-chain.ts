@@ -8,7 +8,9 @@
  * How the files change, each step durable before the next:
  *
  *   new      fresh file: header, witness, datasync; rename to F.open; sync directory
- *   seal     flush; rename to F-L.avro; sync directory; cut the file to its log, datasync
+ *   seal     flush; rename to F-L.avro; sync directory; cut the file to its log, datasync:
+ *            beside the event loop when another one follows, which may be written to
+ *            and sealed meanwhile
  *   reopen   fresh file: the sealed content up to where it is wanted, witness,
  *            datasync; rename to F.open; sync directory; remove F-L.avro; sync directory
  *   recover  the same from an open segment that was left behind, over its own name:
@@ -80,6 +82,10 @@ export class SegmentChain {
   readonly #needless: NeedlessFiles;
   /** names were changed, and that is not durable yet */
   #isDirectorySyncDue = false;
+  /** names of sealed segments that were cut, and that is not durable yet */
+  readonly #cutting = new Set<string>();
+  /** what came of one of them */
+  #cutFailure: Error | undefined;
 
   constructor(options: SegmentChainOptions) {
     const { fileSystem, directory, retention } = options;
@@ -211,7 +217,7 @@ export class SegmentChain {
   /** Sees to it that the next block, of `size` bytes with its marker, has an open segment to go to. */
   makeRoom(size: number): void {
     const tail = this.#segments.at(-1);
-    if (tail !== undefined && tail.sealedName === undefined) this.seal();
+    if (tail !== undefined && tail.sealedName === undefined) this.#sealBeside();
     const last = this.#segments.at(-1);
     if (last?.sealedName !== undefined && last.index.end + size <= this.#options.segmentSize) {
       this.#reopen(last, last.sealedName, last.index.end);
@@ -269,10 +275,26 @@ export class SegmentChain {
     }
   }
 
-  /** Seals the last segment if it is open. */
+  /** Seals the last segment if it is open, durably. */
   seal(): void {
+    this.#seal()?.file.datasync();
+  }
+
+  /** The same, without waiting for what no later step rests on. */
+  #sealBeside(): void {
+    const sealed = this.#seal();
+    if (sealed === undefined) return;
+    this.#cutting.add(sealed.name);
+    sealed.file.datasyncLater((error) => {
+      this.#cutting.delete(sealed.name);
+      this.#cutFailure ??= error;
+    });
+  }
+
+  /** Seals the last segment if it is open. @returns its file, cut and not synced since */
+  #seal(): { readonly name: string; readonly file: File } | undefined {
     const segment = this.#segments.at(-1);
-    if (segment === undefined || segment.sealedName !== undefined) return;
+    if (segment === undefined || segment.sealedName !== undefined) return undefined;
     const open = this.#openSegment();
     const { index } = segment;
     const sealedName = sealedSegmentName(index.firstIndex, index.lastIndex);
@@ -288,7 +310,9 @@ export class SegmentChain {
     index.shrink();
     this.#segments[this.#segments.length - 1] = { index, marker: segment.marker, sealedName };
     this.#open = undefined;
-    this.#files.add(sealedName, open.release());
+    const file = open.release();
+    this.#files.add(sealedName, file);
+    return { name: sealedName, file };
   }
 
   /** Makes the sealed last segment the open one again, with its content up to `end`. */
@@ -331,6 +355,8 @@ export class SegmentChain {
     for (let next = this.#segments[1]; isNeedless(next); next = this.#segments[1]) {
       const { sealedName } = this.#segments[0] ?? {};
       assert(sealedName !== undefined, "only the last segment is open");
+      // an archive holds whole segments and nothing else, whatever comes: the next time
+      if (this.#cutting.has(sealedName)) break;
       this.#files.forget(sealedName);
       this.#archive.take(sealedName);
       this.#segments.shift();
@@ -377,7 +403,9 @@ export class SegmentChain {
     this.#isDirectorySyncDue = false;
   }
 
-  settleDirectory(): void {
+  /** Sees to what is owed from earlier steps. @throws why one of them has failed since */
+  settle(): void {
+    if (this.#cutFailure !== undefined) throw this.#cutFailure;
     if (this.#isDirectorySyncDue) this.#syncDirectory();
   }
 

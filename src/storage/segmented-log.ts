@@ -157,7 +157,7 @@ export class SegmentedLog implements LogStorage {
   append(entries: readonly Entry[]): void {
     this.#guard.run("writing", () => {
       const chain = this.#chain;
-      chain.settleDirectory();
+      chain.settle();
       let staged: Entry[] = [];
       let stagedSize = 0;
       for (const entry of entries) {
@@ -209,14 +209,14 @@ export class SegmentedLog implements LogStorage {
   truncateSuffix(from: LogIndex): void {
     assert(from >= this.firstIndex, "only what is held is truncated");
     this.#guard.run("truncating", () => {
-      this.#chain.settleDirectory();
+      this.#chain.settle();
       if (from <= this.lastIndex) this.#chain.truncate(from);
     });
   }
 
   compactTo(index: LogIndex): void {
     this.#guard.run("compacting", () => {
-      this.#chain.settleDirectory();
+      this.#chain.settle();
       this.#chain.compact(index);
     });
   }
@@ -234,7 +234,7 @@ export class SegmentedLog implements LogStorage {
 
   flush(): void {
     this.#guard.run("flushing", () => {
-      this.#chain.settleDirectory();
+      this.#chain.settle();
       this.#chain.open?.flush();
     });
   }
@@ -242,7 +242,7 @@ export class SegmentedLog implements LogStorage {
   flushLater(done: (error: Error | undefined) => void): void {
     try {
       this.#guard.run("flushing", () => {
-        this.#chain.settleDirectory();
+        this.#chain.settle();
         const { open } = this.#chain;
         if (open === undefined) this.#flushed(undefined, done);
         else

@@ -189,7 +189,7 @@ export class SnapshotDirectory implements SnapshotSource {
     this.#receiver = undefined;
   }
 
-  /** Makes a written file durable, beside the loop, and gives it its name. On a shortage it keeps the one it has. */
+  /** Makes a written file durable, and then its name, beside the loop. On a shortage it keeps the name it has. */
   #keep(
     file: File,
     path: string,
@@ -197,30 +197,34 @@ export class SnapshotDirectory implements SnapshotSource {
     done: Done,
     syncFailure: () => Error | undefined = () => undefined,
   ): void {
+    const name = `${this.#directory}/${fileName(snapshot.index, snapshot.term)}`;
+    const fail = (cause: unknown): void => {
+      const doing = `writing a snapshot in ${this.#directory}`;
+      done(shortage(cause, doing) ?? failure("writing", this.#directory, cause), undefined);
+    };
     file.datasyncLater((error) => {
-      try {
+      const unnamed = errorOf(() => {
         file.close();
-        const failure = error ?? syncFailure();
-        if (failure !== undefined) throw failure;
-        this.#giveName(path, `${this.#directory}/${fileName(snapshot.index, snapshot.term)}`);
-      } catch (cause) {
-        const doing = `writing a snapshot in ${this.#directory}`;
-        done(shortage(cause, doing) ?? failure("writing", this.#directory, cause), undefined);
+        const failed = error ?? syncFailure();
+        if (failed !== undefined) throw failed;
+        this.#fileSystem.rename(path, name);
+      });
+      if (unnamed !== undefined) {
+        fail(unnamed);
         return;
       }
-      this.#noteNewest(snapshot);
-      done(undefined, snapshot);
+      this.#fileSystem.syncDirectoryLater(this.#directory, (syncError) => {
+        if (syncError === undefined) {
+          this.#noteNewest(snapshot);
+          done(undefined, snapshot);
+          return;
+        }
+        const unchanged = errorOf(() => {
+          this.#fileSystem.rename(name, path);
+        });
+        fail(unchanged ?? syncError);
+      });
     });
-  }
-
-  #giveName(from: string, to: string): void {
-    this.#fileSystem.rename(from, to);
-    try {
-      this.#fileSystem.syncDirectory(this.#directory);
-    } catch (error) {
-      this.#fileSystem.rename(to, from);
-      throw error;
-    }
   }
 
   #noteNewest(snapshot: SnapshotInfo): SnapshotInfo {
@@ -383,6 +387,15 @@ class SnapshotReceiver {
       this.#file.read(chunk, position);
       this.#checksum = crc32(chunk, this.#checksum);
     }
+  }
+}
+
+function errorOf(work: () => void): unknown {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 

@@ -10,9 +10,9 @@
  *
  * `crc32` is seeded with that of the segment's marker. A flush writes a record
  * before its datasync (this batch reaches from `durableEnd` to `batchEnd`, and
- * the pieces that sectors hold of it end in so many zeros in all, by nature), and
- * another one after it, unsynced (all up to `durableEnd` is durable). The two
- * slots take turns so that the last synced record is never being overwritten.
+ * the pieces that sectors hold of it end in so many zeros in all, by nature). Now
+ * and then another one follows, unsynced (all up to `durableEnd` is durable). The
+ * two slots take turns so that the last synced record is never being overwritten.
  *
  * The region ahead of the last block is zeros on disk. So at the first thing
  * that is not a good block (offset X, nothing good before it missing):

@@ -208,6 +208,18 @@ export function fileSystemContract(makeSubject: () => ContractSubject): void {
     assert.equal((again as NodeJS.ErrnoException | undefined)?.code, "ENOENT");
   });
 
+  it("a directory is synced later, if it is there", async () => {
+    create("a").close();
+    const synced = await complete((done) => {
+      fileSystem.syncDirectoryLater(subject.directory, done);
+    });
+    assert.equal(synced, undefined);
+    const missed = await complete((done) => {
+      fileSystem.syncDirectoryLater(at("no"), done);
+    });
+    assert.equal((missed as NodeJS.ErrnoException | undefined)?.code, "ENOENT");
+  });
+
   it("a file closed while a later call is under way still completes it", async () => {
     const file = create("a");
     const written = await complete((done) => {

@@ -235,6 +235,7 @@ describe("a log behind a snapshot", () => {
     const log = open(fileSystem, options);
     log.append(entries);
     log.flush();
+    fileSystem.pump();
     return log;
   }
 
@@ -255,6 +256,49 @@ describe("a log behind a snapshot", () => {
     assert.ok(at !== undefined);
     const again = open(fileSystem, { base: at });
     assert.deepEqual([again.firstIndex, again.lastIndex], [firstIndex, 400]);
+  });
+
+  it("goes when its cut is durable, not before", () => {
+    const fileSystem = new MemoryFileSystem();
+    const log = open(fileSystem);
+    log.append(entries);
+    log.flush();
+    log.compactTo(LogIndex(200));
+    assert.equal(log.firstIndex, 1);
+    fileSystem.pump();
+    log.compactTo(LogIndex(200));
+    assert.ok(log.firstIndex > 1);
+  });
+
+  it("is out of use when its cut does not become durable", () => {
+    const fileSystem = new MemoryFileSystem();
+    const log = open(fileSystem);
+    fileSystem.fail(({ kind }) => (kind === "datasyncLater" ? "EIO" : undefined));
+    log.append(entries);
+    fileSystem.pump();
+    for (const operation of [log.flush.bind(log), log.compactTo.bind(log, LogIndex(9))])
+      assert.throws(operation, { code: "STORAGE_FAILED" });
+  });
+
+  it("is cut by the next start wherever it stands, should the power go before", () => {
+    for (let seed = 0; seed < 40; seed += 1) {
+      const fileSystem = new MemoryFileSystem();
+      const log = open(fileSystem);
+      log.append(entries);
+      log.flush();
+      fileSystem.crash(randomOf(seed));
+      const again = open(fileSystem);
+      assert.deepEqual(again.read(LogIndex(1), LogIndex(400), Infinity), entries);
+      again.close();
+      for (const name of fileSystem.list(LOG)) {
+        if (!name.endsWith(".avro")) continue;
+        assert.notEqual(
+          fileSystem.contents(`${LOG}/${name}`).at(-1),
+          0,
+          `${name} ends with a marker`,
+        );
+      }
+    }
   });
 
   it("without its snapshot is missing entries, and says so", () => {
