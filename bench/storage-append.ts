@@ -73,6 +73,9 @@ function timeOf(work: () => void): number {
   return performance.now() - startedAt;
 }
 
+/** Rounds that are not counted: what was never run is not compiled yet, and a node writes more than that. */
+const WARM_UP_ROUNDS = 200;
+
 class Times {
   readonly bare: number[] = [];
   readonly witness: number[] = [];
@@ -81,6 +84,11 @@ class Times {
   /** append and flush in units of the bare write, round by round */
   readonly logRatios: number[] = [];
   readonly witnessRatios: number[] = [];
+
+  clear(): void {
+    const { bare, witness, log, encoding, logRatios, witnessRatios } = this;
+    for (const times of [bare, witness, log, encoding, logRatios, witnessRatios]) times.length = 0;
+  }
 
   lineOf(batchSize: number, size: number): string {
     const micros = (times: readonly number[]): string => (median(times) * 1000).toFixed(0);
@@ -106,7 +114,8 @@ function measure(options: AppendOptions, batchSize: number): string {
   const witness = new Bare(path.join(root, "witness"), true);
   const times = new Times();
   let previous: Entry | undefined;
-  for (let round = 0; round < appendCount; round += 1) {
+  for (let round = 0; round < WARM_UP_ROUNDS + appendCount; round += 1) {
+    if (round === WARM_UP_ROUNDS) times.clear();
     const encoded: Entry[] = [];
     times.encoding.push(
       timeOf(() => encoded.push(entryOf(previous, round * batchSize, batchSize))),

@@ -137,7 +137,8 @@ function benchSnapshot(root: string, keyCount: number): void {
 async function hold(directory: string, keyCount: number, load: string): Promise<void> {
   const value = "v".repeat(VALUE_SIZE);
   const underLoad = load === "writes";
-  print(`  ${await measureHold({ directory, keyCount, underLoad, key: keyOf, value })}`);
+  const lines = await measureHold({ directory, keyCount, underLoad, key: keyOf, value });
+  for (const line of lines) print(`  ${line}`);
 }
 
 /** In a process of its own: open, read one key, tell. */
