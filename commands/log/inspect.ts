@@ -48,7 +48,7 @@ export default class LogInspect extends ConnectedCommand {
       description: "only commands of these kinds: put, delete, config, …",
       multiple: true,
       multipleNonGreedy: true,
-      helpValue: "KIND,…",
+      helpValue: "KIND,",
     }),
     request: string({
       description: "only the commands of the request with this id",

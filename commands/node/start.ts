@@ -33,7 +33,7 @@ export default class NodeStart extends BaseCommand {
       required: true,
       multiple: true,
       multipleNonGreedy: true,
-      helpValue: "ID=H:P,…",
+      helpValue: "ID=H:P,",
     }),
     join: string({
       description:

@@ -14,11 +14,9 @@ export default class SnapshotRestore extends BaseCommand {
   static override examples = [
     {
       description: "Three nodes of one backup",
-      command: [
-        "for id in n1 n2 n3; do",
-        "  <%= config.bin %> <%= command.id %> backup.avro --data data/$id --id $id --cluster n1=10.0.0.1:13141,n2=10.0.0.2:13141,n3=10.0.0.3:13141",
-        "done",
-      ].join("\n"),
+      // One line: help wraps it as a shell reads it.
+      command:
+        "for id in n1 n2 n3; do <%= config.bin %> <%= command.id %> backup.avro --data data/$id --id $id --cluster n1=10.0.0.1:13141,n2=10.0.0.2:13141,n3=10.0.0.3:13141; done",
     },
   ];
   static override args = {
@@ -39,7 +37,7 @@ export default class SnapshotRestore extends BaseCommand {
       required: true,
       multiple: true,
       multipleNonGreedy: true,
-      helpValue: "ID=H:P,…",
+      helpValue: "ID=H:P,",
     }),
     "bump-revision": integer({
       description: "raise the store's revision by so much [default: 1000000000]",

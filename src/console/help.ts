@@ -7,6 +7,12 @@ class ExamplesFirst extends CommandHelp {
     const isExamples = ({ header }: { header: string }): boolean => header === "EXAMPLES";
     return [...sections.filter(isExamples), ...sections.filter((section) => !isExamples(section))];
   }
+
+  /** Without the summary, which is the first line of all. */
+  protected override description(): string | undefined {
+    const { description } = this.command;
+    return description === undefined ? undefined : this.wrap(description);
+  }
 }
 
 export default class BalsaHelp extends Help {

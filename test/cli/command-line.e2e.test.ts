@@ -65,6 +65,7 @@ describe("the command line", () => {
     assert.equal(status, 0);
     assert.ok(stdout.indexOf("EXAMPLES") > 0);
     assert.ok(stdout.indexOf("EXAMPLES") < stdout.indexOf("USAGE"));
+    assert.equal(stdout.split("set a key\n").length, 2, "the summary is said once");
     const topics = balsa([]);
     assert.equal(topics.status, 0);
     for (const topic of ["bench", "cluster", "dev", "kv", "log", "node"]) {
