@@ -6,6 +6,7 @@
  * or I/O but what comes in as input, so that term, vote, role and log change in
  * one place at a time (hashicorp/raft#695).
  *
+ *   receive.ts      who is heard
  *   election.ts     who leads             §5.2, §5.4.1, thesis §9.6
  *   heartbeat.ts    who lives             §5.2, thesis §6.2
  *   replication.ts  what is in the log    §5.3, §5.4.2
@@ -14,22 +15,12 @@
  *   transfer.ts                           handing over            thesis §3.10
  *   install-snapshot.ts                   what was compacted      §7
  */
-import { assert, unreachable } from "../assert.js";
-import {
-  askForVotes,
-  onPreVote,
-  onPreVoteResult,
-  onRequestVote,
-  onRequestVoteResult,
-  onTimeoutNow,
-  tickElection,
-} from "./election.js";
-import { announceCommit, beat, onHeartbeat, onHeartbeatResult, tickLeader } from "./heartbeat.js";
+import { assert } from "../assert.js";
+import { askForVotes, tickElection } from "./election.js";
+import { announceCommit, beat, tickLeader } from "./heartbeat.js";
 import {
   announceInstalled,
   canSendSnapshot,
-  onInstallSnapshot,
-  onInstallSnapshotResult,
   onSnapshotInstalled,
   onSnapshotStored,
   sendSnapshots,
@@ -37,24 +28,11 @@ import {
 import { assertInvariants } from "./invariants.js";
 import { onIncarnation, proposeChange } from "./membership-change.js";
 import { assertOptions } from "./options.js";
-import {
-  advanceReads,
-  canAdvanceReads,
-  confirmReads,
-  onReadIndex,
-  onReadIndexResult,
-} from "./read-index.js";
-import {
-  advanceCommit,
-  canSendAppend,
-  isLeaving,
-  onAppendEntries,
-  onAppendEntriesResult,
-  propose,
-  sendAppends,
-} from "./replication.js";
+import { advanceReads, canAdvanceReads, confirmReads } from "./read-index.js";
+import { onLogMoved, receive } from "./receive.js";
+import { advanceCommit, canSendAppend, isLeaving, propose, sendAppends } from "./replication.js";
 import { createState, currentTerm, knownLeader } from "./state.js";
-import { advanceTransfer, handOver, resignIfRemoved, transferLeadership } from "./transfer.js";
+import { handOver, transferLeadership } from "./transfer.js";
 import { LogIndex, Ticks } from "./types.js";
 import type { Message } from "./message.js";
 import type { RaftOptions } from "./options.js";
@@ -79,9 +57,6 @@ import type {
   Term,
 } from "./types.js";
 
-/** Terms beyond are not believed: a term must leave room to grow. */
-const TERM_MAX = 2 ** 50;
-
 export class Raft {
   readonly #state: RaftState;
   #persistId = 0;
@@ -102,67 +77,9 @@ export class Raft {
     else tickElection(state);
   }
 
-  /**
-   * A message from a peer. Requests are heard from anybody, for a server that was
-   * away may know neither the leader nor the members of today (thesis §4.1); but
-   * not what an emptied disk or a removed server says about elections
-   * (docs/decisions/0005).
-   */
+  /** A message from a peer. */
   step(message: Message): void {
-    const state = this.#state;
-    if (this.#isStopped || message.from === state.id || message.term > TERM_MAX) return;
-    if (
-      isAboutElection(message) &&
-      !state.membership.mayTakePart(message.from, state.commitIndex)
-    ) {
-      return;
-    }
-    switch (message.kind) {
-      case "preVote":
-        onPreVote(state, message);
-        return;
-      case "preVoteResult":
-        onPreVoteResult(state, message);
-        return;
-      case "requestVote":
-        onRequestVote(state, message);
-        return;
-      case "requestVoteResult":
-        onRequestVoteResult(state, message);
-        return;
-      case "appendEntries":
-        onAppendEntries(state, message);
-        return;
-      case "appendEntriesResult":
-        onAppendEntriesResult(state, message);
-        this.#onLogMoved();
-        return;
-      case "heartbeat":
-        onHeartbeat(state, message);
-        return;
-      case "heartbeatResult":
-        onHeartbeatResult(state, message);
-        confirmReads(state);
-        return;
-      case "readIndex":
-        onReadIndex(state, message);
-        return;
-      case "readIndexResult":
-        onReadIndexResult(state, message);
-        return;
-      case "installSnapshot":
-        onInstallSnapshot(state, message);
-        return;
-      case "installSnapshotResult":
-        onInstallSnapshotResult(state, message);
-        this.#onLogMoved();
-        return;
-      case "timeoutNow":
-        onTimeoutNow(state, message);
-        return;
-      default:
-        unreachable(message);
-    }
+    if (!this.#isStopped) receive(this.#state, message);
   }
 
   /** The connection to a peer was lost: pipelined appends are gone, probe it again. */
@@ -304,7 +221,7 @@ export class Raft {
     state.outbox.persisted(persistId, state.log.flushedIndex);
     askForVotes(state);
     if (state.role.role === "leader") advanceCommit(state, state.role);
-    this.#onLogMoved();
+    onLogMoved(state);
   }
 
   /**
@@ -470,13 +387,6 @@ export class Raft {
     return this.#state.divergence !== undefined;
   }
 
-  /** Something was flushed here or at a follower: a hand-over may go on, a removed leader may go. */
-  #onLogMoved(): void {
-    const state = this.#state;
-    if (state.role.role === "leader") advanceTransfer(state, state.role);
-    if (state.role.role === "leader") resignIfRemoved(state, state.role);
-  }
-
   #canSendAppend(): boolean {
     const state = this.#state;
     if (state.role.role !== "leader") return false;
@@ -528,17 +438,5 @@ export class Raft {
       snapshotChunks: [],
       divergence,
     };
-  }
-}
-
-function isAboutElection({ kind }: Message): boolean {
-  switch (kind) {
-    case "preVote":
-    case "preVoteResult":
-    case "requestVote":
-    case "requestVoteResult":
-      return true;
-    default:
-      return false;
   }
 }
