@@ -14,6 +14,8 @@ import type { Folded } from "./committed-log.js";
 const STEP_MS_MAX = 10_000;
 /** Of the log's time under one leader. Milliseconds. */
 const LATE_MS_MAX = 1000;
+/** A leader that was stopped is told from one that forgets: what is between two requests counts so much at most. */
+const PAUSE_MS_MAX = 400;
 
 interface Lease {
   readonly ttl: number;
@@ -37,8 +39,8 @@ export class LeaseLedger {
   readonly #mayBeLate: boolean;
   #runTime = 0;
   #stamp = 0;
-  /** since when something that has run out is there, and under whom */
-  #overdue: { readonly term: number; readonly runTime: number } | undefined;
+  /** under whom something that has run out is there, and for how long: milliseconds of the log's time */
+  #overdue: { readonly term: number; readonly lateMs: number } | undefined;
   #endedCount = 0;
 
   /** @param mayBeLate leaders may find no room for the entry that ends what has run out */
@@ -53,6 +55,7 @@ export class LeaseLedger {
 
   /** The next request of the log. @throws {Error} */
   note(folded: Folded): void {
+    const before = this.#runTime;
     this.#advance(folded.time);
     const { request, result } = folded;
     if (result.kind === "applied") {
@@ -65,7 +68,7 @@ export class LeaseLedger {
       if (current?.lease === undefined) this.#keys.delete(key);
       else this.#keys.set(key, { ...current, lease: current.lease });
     }
-    this.#checkOverdue(folded);
+    this.#checkOverdue(folded, Math.min(this.#runTime - before, PAUSE_MS_MAX));
   }
 
   #advance(stamp: number): void {
@@ -108,7 +111,8 @@ export class LeaseLedger {
     this.#endedCount += 1;
   }
 
-  #checkOverdue({ request, term }: Folded): void {
+  /** @param elapsedMs since the request before */
+  #checkOverdue({ request, term }: Folded, elapsedMs: number): void {
     const overdue = [...this.#keys].find(
       ([, { lease }]) => (this.#leases.get(lease)?.deadline ?? Infinity) <= this.#runTime,
     );
@@ -119,8 +123,8 @@ export class LeaseLedger {
     const [key] = overdue;
     if (request.commands[0]?.kind === "expire")
       throw new Error(`lease: ${key} is there behind the entry that ends what has run out`);
-    if (this.#overdue?.term !== term) this.#overdue = { term, runTime: this.#runTime };
-    const lateMs = this.#runTime - this.#overdue.runTime;
+    const lateMs = this.#overdue?.term === term ? this.#overdue.lateMs + elapsedMs : 0;
+    this.#overdue = { term, lateMs };
     if (lateMs > LATE_MS_MAX && !this.#mayBeLate)
       throw new Error(
         `lease: ${key} is there ${lateMs} ms too long under the leader of term ${term}`,
