@@ -12,6 +12,9 @@
  *
  * A page begins small and is copied into larger memory as it fills, so that a small
  * database has small pages: views of a page's memory are of one moment, places stay.
+ * All pages of small cells that are full grown have memory of the same size, which the
+ * next one gets when one is given back: values that change their sizes for ever would
+ * otherwise leave the allocator holes of every size.
  */
 import { assert } from "../assert.js";
 
@@ -20,11 +23,16 @@ const UNIT_SIZE: number = 1 << UNIT_SHIFT;
 const PAGE_SHIFT = 15;
 const PAGE_UNITS: number = 1 << PAGE_SHIFT;
 const UNIT_MASK: number = PAGE_UNITS - 1;
+const PAGE_SIZE: number = PAGE_UNITS << UNIT_SHIFT;
 /** 32 GiB in full pages. */
 const PAGE_COUNT_MAX: number = 1 << (32 - PAGE_SHIFT);
 /** units; a larger cell has a page of its own */
 const CLASS_UNITS_MAX: number = PAGE_UNITS / 4;
 const FIRST_PAGE_UNITS = 64;
+/** units; pages of cells up to it waste at most a 32nd of memory that fits them all */
+const SHARED_UNITS_MAX: number = PAGE_UNITS / 32;
+/** Memory that is kept for the next pages; the rest the allocator has, and finds again. */
+const SPARE_COUNT_MAX = 8;
 /** A new page of a class has room for this part of the cells that the class has. */
 const GROWTH_PART = 8;
 
@@ -34,7 +42,7 @@ class Page {
   readonly cellUnits: number;
   /** cells it may grow to */
   readonly capacity: number;
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
   words: Uint32Array;
   doubles: Float64Array;
   view: DataView;
@@ -48,12 +56,11 @@ class Page {
   before: Page | undefined;
   behind: Page | undefined;
 
-  constructor(number: number, cellUnits: number, cellCount: number) {
+  constructor(number: number, cellUnits: number, cellCount: number, memory: ArrayBuffer) {
     this.number = number;
     this.cellUnits = cellUnits;
-    this.capacity = Math.max(1, Math.floor(PAGE_UNITS / cellUnits));
-    this.cellCount = Math.min(Math.max(cellCount, 1), this.capacity);
-    const memory = new ArrayBuffer(this.cellCount * cellUnits * UNIT_SIZE);
+    this.capacity = capacityOf(cellUnits);
+    this.cellCount = cellCount;
     this.bytes = new Uint8Array(memory);
     this.words = new Uint32Array(memory);
     this.doubles = new Float64Array(memory);
@@ -64,7 +71,12 @@ class Page {
     return this.usedCount === this.capacity;
   }
 
-  /** A cell that is not in use: its unit. The page is not full. */
+  /** Whether its memory has to grow before a cell is taken. */
+  get isExhausted(): boolean {
+    return this.firstFree === 0 && this.begunCount === this.cellCount;
+  }
+
+  /** A cell that is not in use: its unit. The page is not full and has memory for it. */
   take(): number {
     this.usedCount += 1;
     if (this.firstFree !== 0) {
@@ -72,7 +84,6 @@ class Page {
       this.firstFree = this.words[unit << 1] ?? 0;
       return unit;
     }
-    if (this.begunCount === this.cellCount) this.#grow();
     this.begunCount += 1;
     return (this.begunCount - 1) * this.cellUnits;
   }
@@ -83,15 +94,21 @@ class Page {
     this.firstFree = unit + 1;
   }
 
-  #grow(): void {
-    this.cellCount = Math.min(2 * this.cellCount, this.capacity);
-    const bytes = new Uint8Array(this.cellCount * this.cellUnits * UNIT_SIZE);
+  /** Moves into memory with room for so many cells. */
+  moveInto(memory: ArrayBuffer, cellCount: number): void {
+    const bytes = new Uint8Array(memory);
     bytes.set(this.bytes);
+    this.cellCount = cellCount;
     this.bytes = bytes;
-    this.words = new Uint32Array(bytes.buffer);
-    this.doubles = new Float64Array(bytes.buffer);
-    this.view = new DataView(bytes.buffer);
+    this.words = new Uint32Array(memory);
+    this.doubles = new Float64Array(memory);
+    this.view = new DataView(memory);
   }
+}
+
+/** How many cells a page has when it is full grown. */
+function capacityOf(cellUnits: number): number {
+  return Math.max(1, Math.floor(PAGE_UNITS / cellUnits));
 }
 
 /** The first unit of a cell within its page; its words begin at twice, its bytes at eight times that. */
@@ -101,8 +118,10 @@ export function unitOf(place: number): number {
 
 export class Arena {
   /** by number; the first stands for no page */
-  readonly #pages: Page[] = [new Page(0, 1, 1)];
+  readonly #pages: Page[] = [new Page(0, 1, 1, new ArrayBuffer(UNIT_SIZE))];
   readonly #freeNumbers: number[] = [];
+  /** memory of pages that were given back, for the next ones */
+  readonly #spare: ArrayBuffer[] = [];
   /** by class, the first page that has room */
   readonly #withRoom: (Page | undefined)[] = [];
   /** by class, cells in use */
@@ -135,10 +154,8 @@ export class Arena {
     const shift = shiftOf(units);
     const sizeClass = classOf(units, shift);
     const page = this.#withRoom[sizeClass] ?? this.#openPage(sizeClass, roundedUp(units, shift));
-    const memory = page.cellCount;
+    if (page.isExhausted) this.#grow(page);
     const unit = page.take();
-    if (page.cellCount !== memory)
-      this.#size += (page.cellCount - memory) * page.cellUnits * UNIT_SIZE;
     this.#usedCounts[sizeClass] = (this.#usedCounts[sizeClass] ?? 0) + 1;
     if (page.isFull) this.#unlink(page, sizeClass);
     return ((page.number << PAGE_SHIFT) | unit) >>> 0;
@@ -175,10 +192,25 @@ export class Arena {
   #newPage(cellUnits: number, cellCount: number): Page {
     const number = this.#freeNumbers.pop() ?? this.#pages.length;
     assert(number < PAGE_COUNT_MAX, "the table holds 32 GiB at most");
-    const page = new Page(number, cellUnits, cellCount);
+    const count = Math.min(Math.max(cellCount, 1), capacityOf(cellUnits));
+    const page = new Page(number, cellUnits, count, this.#memoryFor(cellUnits, count));
     this.#pages[number] = page;
     this.#size += page.bytes.length;
     return page;
+  }
+
+  #grow(page: Page): void {
+    const { cellUnits, cellCount, capacity } = page;
+    this.#size -= page.bytes.length;
+    const grown = Math.min(2 * cellCount, capacity);
+    page.moveInto(this.#memoryFor(cellUnits, grown), grown);
+    this.#size += page.bytes.length;
+  }
+
+  #memoryFor(cellUnits: number, cellCount: number): ArrayBuffer {
+    const isShared = cellUnits <= SHARED_UNITS_MAX && cellCount === capacityOf(cellUnits);
+    if (!isShared) return new ArrayBuffer(cellCount * cellUnits * UNIT_SIZE);
+    return this.#spare.pop() ?? new ArrayBuffer(PAGE_SIZE);
   }
 
   #drop(page: Page): void {
@@ -186,7 +218,10 @@ export class Arena {
     assert(nothing !== undefined, "the first page stands for none");
     this.#pages[page.number] = nothing;
     this.#freeNumbers.push(page.number);
-    this.#size -= page.bytes.length;
+    const { buffer, length } = page.bytes;
+    this.#size -= length;
+    if (page.cellUnits > SHARED_UNITS_MAX || length !== PAGE_SIZE) return;
+    if (this.#spare.length < SPARE_COUNT_MAX) this.#spare.push(buffer);
   }
 
   #link(page: Page, sizeClass: number): void {

@@ -15,6 +15,8 @@ const SIZE_MASK = 0x7fff_ffff;
 
 export class ChangeLog {
   #pieces: Uint32Array[] = [];
+  /** one that was dropped: the next */
+  #spare: Uint32Array | undefined;
   /** the number of the first change of the first piece; a multiple of PIECE_COUNT */
   #base = 0;
   #start = 0;
@@ -60,8 +62,7 @@ export class ChangeLog {
     const at = FIELD_COUNT * (offset % PIECE_COUNT);
     let piece = this.#pieces[Math.floor(offset / PIECE_COUNT)];
     if (piece === undefined) {
-      const count = this.#pieces.length === 0 ? FIRST_PIECE_COUNT : PIECE_COUNT;
-      piece = new Uint32Array(FIELD_COUNT * count);
+      piece = this.#newPiece();
       this.#pieces.push(piece);
     } else if (at === piece.length) {
       const grown = new Uint32Array(2 * at);
@@ -75,11 +76,19 @@ export class ChangeLog {
     this.#end += 1;
   }
 
+  #newPiece(): Uint32Array {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare !== undefined) return spare;
+    const count = this.#pieces.length === 0 ? FIRST_PIECE_COUNT : PIECE_COUNT;
+    return new Uint32Array(FIELD_COUNT * count);
+  }
+
   /** Drops the first change. */
   shift(): void {
     this.#start += 1;
     if (this.#start - this.#base < PIECE_COUNT) return;
-    this.#pieces.shift();
+    this.#spare = this.#pieces.shift();
     this.#base += PIECE_COUNT;
   }
 }

@@ -24,6 +24,8 @@ export type RequestOutcome =
  */
 class OutcomeGeneration {
   #count = 0;
+  /** Whether somebody may be reading it who is not asked when it is forgotten. */
+  isShown = false;
   /** all ids, one behind another, and where each ends */
   #bytes: Uint8Array;
   #ends: Uint32Array;
@@ -44,6 +46,12 @@ class OutcomeGeneration {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Forgets all ids; their memory is for the next ones. */
+  clear(): void {
+    this.#count = 0;
+    this.#slots.fill(0);
   }
 
   /** 0: it was rejected. undefined: it is not here */
@@ -139,9 +147,9 @@ export class Outcomes {
     if (this.#young.count >= GENERATION_COUNT) {
       // The first outcome counts; and a view that is open may be at this entry.
       if (this.#young.revisionOf(bytes, start, size) !== undefined) return;
+      const forgotten = this.#old;
       this.#old = this.#young;
-      // Where so many ids came as many come again: it need not grow.
-      this.#young = new OutcomeGeneration(GENERATION_COUNT);
+      this.#young = emptied(forgotten);
     }
     this.#young.add(bytes, start, size, revision);
   }
@@ -158,11 +166,24 @@ export class Outcomes {
     readonly generation: OutcomeGeneration;
     readonly count: number;
   }[] {
-    return [this.#old, this.#young].map((generation) => ({ generation, count: generation.count }));
+    return [this.#old, this.#young].map((generation) => {
+      generation.isShown = true;
+      return { generation, count: generation.count };
+    });
   }
 
   /** @param young whether it belongs to the young generation */
   restore(id: Uint8Array, revision: number, young: boolean): void {
     (young ? this.#young : this.#old).add(id, 0, id.length, revision);
   }
+}
+
+/** A megabyte of arrays for every generation would wait for the collector, and leave holes when it came. */
+function emptied(forgotten: OutcomeGeneration): OutcomeGeneration {
+  // Where so many ids came as many come again: it need not grow.
+  if (forgotten.isShown || forgotten.count < GENERATION_COUNT) {
+    return new OutcomeGeneration(GENERATION_COUNT);
+  }
+  forgotten.clear();
+  return forgotten;
 }

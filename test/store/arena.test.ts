@@ -89,6 +89,26 @@ describe("the arena", () => {
     assert.ok(arena.size < 2_000_000, `${arena.size} bytes are left`);
   });
 
+  it("gives the memory of a page that is given back to the next, of whatever size its cells are", () => {
+    const arena = new Arena();
+    const memories = new Set<ArrayBuffer>();
+    for (const [round, size] of [100, 24, 2000, 120, 8000].entries()) {
+      const places = Array.from({ length: Math.floor(1_500_000 / size) }, () =>
+        arena.allocate(size),
+      );
+      const full = new Set(
+        places
+          .map((place) => arena.page(place).bytes.buffer)
+          .filter(({ byteLength }) => byteLength === 256 * 1024),
+      );
+      const known = [...full].filter((memory) => memories.has(memory)).length;
+      assert.ok(full.size >= 5, `${full.size} full pages of ${size}`);
+      assert.ok(round === 0 || known >= full.size - 1, `${known} of ${full.size} for ${size}`);
+      for (const memory of full) memories.add(memory);
+      for (const place of places) arena.free(place);
+    }
+  });
+
   it("never uses the memory of a large cell again", () => {
     const arena = new Arena();
     const place = arena.allocate(100_000);

@@ -32,4 +32,21 @@ describe("what became of requests", () => {
     assert.equal(outcomes.of(idOf(1)), undefined);
     assert.equal(outcomes.of(new Uint8Array(15)), undefined);
   });
+
+  it("stays as it was for whoever reads it, however many requests come meanwhile", () => {
+    const outcomes = new Outcomes();
+    const count = 50_000;
+    for (let number = 1; number <= count; number++) note(outcomes, number, number + 1);
+    const shown = outcomes.generations;
+    for (let number = count + 1; number <= 5 * count; number++) note(outcomes, number, number + 1);
+    let number = 0;
+    for (const { generation, count: shownCount } of shown) {
+      for (let i = 0; i < shownCount; i++) {
+        number += 1;
+        assert.deepEqual(generation.idAt(i), idOf(number));
+        assert.equal(generation.revisionAt(i), number + 1);
+      }
+    }
+    assert.equal(number, count);
+  });
 });
