@@ -8,7 +8,8 @@
 // the like (Emphasis in src/simulation/nemesis.ts).
 import process from "node:process";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
-import { valuesOrUsage } from "../dist/bench/command-words.js";
+import { endWith, UsageError, valuesOrUsage } from "../dist/bench/command-words.js";
+import { EMPHASES } from "../dist/src/simulation/nemesis.js";
 import { replayCommand, shrink } from "../dist/src/simulation/shrink.js";
 import { simulate } from "../dist/src/simulation/simulation.js";
 
@@ -40,6 +41,19 @@ const values = valuesOrUsage(
   },
   ["seeds", "from", "minutes", "hours", "workers", "duration", "clients"],
 );
+
+checkWords();
+
+function checkWords() {
+  for (const name of ["seeds", "from", "workers"]) {
+    if (Number.isInteger(Number(values[name]))) continue;
+    endWith(new UsageError(`--${name} ${values[name]} is not a whole number`), USAGE);
+  }
+  for (const name of values.with?.split(",") ?? []) {
+    if (EMPHASES.includes(name)) continue;
+    endWith(new UsageError(`--with ${name} is none of ${EMPHASES.join(", ")}`), USAGE);
+  }
+}
 
 function optionsOf(seed) {
   return {

@@ -4,8 +4,10 @@
  * two good answers around it counts. The same load for both systems, with their
  * defaults.
  */
+import { connect } from "node:net";
 import { median } from "../environment.js";
 import { loadSystem, measureApart } from "../peers/start.js";
+import { until } from "../systems/server-process.js";
 import type { System } from "../systems/system.js";
 import type { FigurePart } from "./figure.js";
 
@@ -78,7 +80,23 @@ async function gapsOf(
     await killed;
     gaps.push(measured.gapMaxMs);
     await system.startAt(leader);
+    // The next kill's clients come to it too.
+    await until("the node that was killed", () => listensAt(leader));
     await system.leaderPort();
   }
   return gaps;
+}
+
+/** @returns true, or undefined while nobody listens there */
+function listensAt(port: number): Promise<true | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => {
+      resolve(undefined);
+    });
+  });
 }

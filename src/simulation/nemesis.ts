@@ -35,37 +35,40 @@ export interface Faults {
   readonly electionCrash: boolean;
 }
 
-/** What a life can be told to have, beside what its seed says: to hunt for something in particular. */
-export type Emphasis =
-  | "crash"
-  | "power"
-  | "pause"
-  | "partition"
-  | "oneWay"
-  | "slowDisk"
-  | "fullDisk"
-  | "administration"
-  | "wipe"
-  | "electionCrash"
-  | "loss"
+/** What lives can be told to have. */
+export const EMPHASES = [
+  "crash",
+  "power",
+  "pause",
+  "partition",
+  "oneWay",
+  "slowDisk",
+  "fullDisk",
+  "administration",
+  "wipe",
+  "electionCrash",
+  "loss",
   /** many deeds in a short time */
-  | "dense"
+  "dense",
   /** reads under leases */
-  | "leases"
+  "leases",
   /** snapshots after every few commands */
-  | "snapshots"
+  "snapshots",
   /** one key that everybody uses */
-  | "contention"
+  "contention",
   /** clients that hardly pause */
-  | "busy"
+  "busy",
   /** clients that speak RESP */
-  | "resp"
+  "resp",
   /** clients that watch */
-  | "watches"
+  "watches",
   /** keys that end by themselves */
-  | "expiry"
+  "expiry",
   /** transactions that look at all lists, one after another, and write nothing */
-  | "lookers";
+  "lookers",
+] as const;
+/** What a life can be told to have, beside what its seed says: to hunt for something in particular. */
+export type Emphasis = (typeof EMPHASES)[number];
 
 /** What the nemesis may do next. */
 type Deed =

@@ -7,6 +7,8 @@ import { numberOf, UsageError, valuesOf } from "../../bench/command-words.js";
 
 const PROGRAMS: readonly { readonly file: string; readonly words: readonly string[] }[] = [
   { file: "scripts/simulate.js", words: ["--sedes", "5"] },
+  { file: "scripts/simulate.js", words: ["--with", "nonsense"] },
+  { file: "scripts/simulate.js", words: ["--workers", "0.5"] },
   { file: "scripts/damage.js", words: ["--all"] },
   { file: "scripts/model.js", words: ["100"] },
   { file: "scripts/mutations/run.js", words: ["--only", "no such bug"] },
