@@ -189,11 +189,11 @@ export class Snapshots {
 
   #writeSlice(taking: Taking, until: number): void {
     const { clock } = this.#parts;
-    if (taking.writer.isSyncDue) {
-      this.#sync(taking);
-      return;
-    }
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
+      if (!taking.writer.isReady) {
+        this.#waitForDisk(taking);
+        return;
+      }
       if (!taking.view.read(ROWS_SIZE, taking.add)) {
         taking.stage = "written";
         taking.view.close();
@@ -205,9 +205,9 @@ export class Snapshots {
     this.#scheduleSlice();
   }
 
-  /** What was written goes to the disk; the next slice waits for it. */
-  #sync(taking: Taking): void {
-    taking.writer.syncLater((error) => {
+  /** What there is goes to the disk; the next slice waits for it. */
+  #waitForDisk(taking: Taking): void {
+    taking.writer.whenReady((error) => {
       if (this.#closed || this.#taking !== taking) return;
       this.#guard(() => {
         if (error !== undefined) throw error;
@@ -264,8 +264,7 @@ export class Snapshots {
     if (taking === undefined) return;
     this.#taking = undefined;
     taking.view.close();
-    // One that is being synced goes its way alone.
-    if (taking.stage !== "syncing") taking.writer.abort();
+    taking.writer.abort();
   }
 
   // ---- installing -------------------------------------------------------------

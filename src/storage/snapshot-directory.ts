@@ -6,7 +6,7 @@
  *   <data>/snapshots/….<size>-<checksum>.part                          being received
  *
  * How a snapshot comes to be, each step durable before the next: written under a
- * temporary name, with a datasync beside the event loop every few mebibytes and one
+ * temporary name, beside the event loop, with a datasync every few mebibytes and one
  * at the end; renamed; directory synced. So a
  * name that ends in `.avro` is a whole snapshot. A part that a leader sent outlives
  * a restart, and is checked as a whole before it gets its name.
@@ -21,6 +21,7 @@ import type { File, FileSystem } from "./file-system.js";
 import { NeedlessFiles, removeLeftovers } from "./needless-files.js";
 import { shortage } from "./shortage.js";
 import { SnapshotBody, SnapshotReader } from "./snapshot-file.js";
+import { WriteBehind } from "./write-behind.js";
 
 /** Snapshots kept at least: should one be damaged, the log goes back to the other. */
 export const SNAPSHOTS_KEPT_MIN = 2;
@@ -118,23 +119,23 @@ export class SnapshotDirectory implements SnapshotSource {
     }
   }
 
-  /** Begins to write one of the own state. At most one at a time. @throws Node's own errors, and leaves nothing then */
+  /** Begins to write one of the own state. At most one at a time. @throws Node's own errors */
   begin(head: SnapshotHead): SnapshotWriter {
     const path = `${this.#directory}/${fileName(head.index, head.term)}.tmp`;
     const file = this.#fileSystem.open(path, "create");
-    const keep = (_: File, info: SnapshotInfo, done: Done): void => {
-      this.#keep(file, path, info, done);
-    };
-    const remove = (): void => {
-      this.#fileSystem.remove(path);
-    };
-    try {
-      return new SnapshotWriter(file, head, keep, remove);
-    } catch (error) {
-      file.close();
-      remove();
-      throw error;
-    }
+    return new SnapshotWriter({
+      file,
+      head,
+      keep: (info, done) => {
+        this.#keep(file, path, info, done);
+      },
+      refuse: (error, done) => {
+        this.#refuse(error, done);
+      },
+      remove: () => {
+        this.#fileSystem.remove(path);
+      },
+    });
   }
 
   /** What is received of `snapshot`: what there is of it already, or an empty beginning. */
@@ -198,10 +199,6 @@ export class SnapshotDirectory implements SnapshotSource {
     syncFailure: () => Error | undefined = () => undefined,
   ): void {
     const name = `${this.#directory}/${fileName(snapshot.index, snapshot.term)}`;
-    const fail = (cause: unknown): void => {
-      const doing = `writing a snapshot in ${this.#directory}`;
-      done(shortage(cause, doing) ?? failure("writing", this.#directory, cause), undefined);
-    };
     file.datasyncLater((error) => {
       const unnamed = errorOf(() => {
         file.close();
@@ -210,7 +207,7 @@ export class SnapshotDirectory implements SnapshotSource {
         this.#fileSystem.rename(path, name);
       });
       if (unnamed !== undefined) {
-        fail(unnamed);
+        this.#refuse(unnamed, done);
         return;
       }
       this.#fileSystem.syncDirectoryLater(this.#directory, (syncError) => {
@@ -222,9 +219,14 @@ export class SnapshotDirectory implements SnapshotSource {
         const unchanged = errorOf(() => {
           this.#fileSystem.rename(name, path);
         });
-        fail(unchanged ?? syncError);
+        this.#refuse(unchanged ?? syncError, done);
       });
     });
+  }
+
+  #refuse(cause: unknown, done: Done): void {
+    const doing = `writing a snapshot in ${this.#directory}`;
+    done(shortage(cause, doing) ?? failure("writing", this.#directory, cause), undefined);
   }
 
   #noteNewest(snapshot: SnapshotInfo): SnapshotInfo {
@@ -238,28 +240,35 @@ export class SnapshotDirectory implements SnapshotSource {
   }
 }
 
-/** The own state on its way to the disk. */
-export class SnapshotWriter {
+interface WriterParts {
+  readonly file: File;
   readonly head: SnapshotHead;
-  readonly #file: File;
-  readonly #body: SnapshotBody;
-  readonly #keep: (file: File, snapshot: SnapshotInfo, done: Done) => void;
-  readonly #remove: () => void;
-  #syncedSize = 0;
+  /** All is written. */
+  readonly keep: (snapshot: SnapshotInfo, done: Done) => void;
+  /** It could not be. */
+  readonly refuse: (error: Error, done: Done) => void;
+  readonly remove: () => void;
+}
 
-  constructor(
-    file: File,
-    head: SnapshotHead,
-    keep: (file: File, snapshot: SnapshotInfo, done: Done) => void,
-    remove: () => void,
-  ) {
-    this.head = head;
-    this.#file = file;
-    this.#body = new SnapshotBody(file, head);
-    this.#keep = keep;
-    this.#remove = remove;
+/** The own state on its way to the disk, beside the event loop. */
+export class SnapshotWriter {
+  readonly #parts: WriterParts;
+  readonly #behind: WriteBehind;
+  readonly #body: SnapshotBody;
+  #syncedSize = 0;
+  #isBeingKept = false;
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts;
+    this.#behind = new WriteBehind(parts.file);
+    this.#body = new SnapshotBody(this.#behind, parts.head);
   }
 
+  get head(): SnapshotHead {
+    return this.#parts.head;
+  }
+
+  /** @throws Node's own errors: what an earlier row has met, too */
   add(row: StateRow): void {
     this.#body.add(row);
   }
@@ -268,15 +277,25 @@ export class SnapshotWriter {
     for (const row of rows) this.add(row);
   }
 
-  /** Whether so much was written that it should go to the disk before more is. */
-  get isSyncDue(): boolean {
+  /** Whether the disk keeps up: no more than it should is written and not synced, or not yet written. */
+  get isReady(): boolean {
+    return !this.#behind.isFull && !this.#isSyncDue;
+  }
+
+  get #isSyncDue(): boolean {
     return this.#body.size - this.#syncedSize >= SYNC_SIZE;
   }
 
-  /** Sends what was written to the disk, beside the event loop. */
-  syncLater(done: (error: Error | undefined) => void): void {
-    this.#syncedSize = this.#body.size;
-    this.#file.datasyncLater(done);
+  /** Calls `done` when it is ready again, or cannot be: when all was written, and synced if that is due. */
+  whenReady(done: (error: Error | undefined) => void): void {
+    this.#behind.drain((error) => {
+      if (error !== undefined || !this.#isSyncDue) {
+        done(error);
+        return;
+      }
+      this.#syncedSize = this.#body.size;
+      this.#parts.file.datasyncLater(done);
+    });
   }
 
   /** All rows are there. `done` is called when the snapshot is durable and has its name. */
@@ -284,12 +303,24 @@ export class SnapshotWriter {
     this.#body.end();
     const { index, term, checksum } = this.head;
     const { size, checksum: fileChecksum } = this.#body;
-    this.#keep(this.#file, { index, term, checksum, size, fileChecksum }, done);
+    this.#behind.drain((error) => {
+      if (error !== undefined) {
+        this.#parts.refuse(error, done);
+        return;
+      }
+      this.#isBeingKept = true;
+      this.#parts.keep({ index, term, checksum, size, fileChecksum }, (refusal, snapshot) => {
+        this.#isBeingKept = false;
+        done(refusal, snapshot);
+      });
+    });
   }
 
+  /** Leaves nothing. One that is written as a whole, and being synced and named, goes its way alone. */
   abort(): void {
-    this.#file.close();
-    this.#remove();
+    if (this.#isBeingKept) return;
+    this.#behind.close();
+    this.#parts.remove();
   }
 }
 

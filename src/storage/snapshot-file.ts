@@ -24,12 +24,12 @@ const HEAD_SIZE = 20;
 
 /** Writes rows to a file of its owner's. Nothing is durable before the owner syncs it. */
 export class SnapshotBody {
-  readonly #file: File;
+  readonly #file: Pick<File, "write">;
   readonly #encoder: SnapshotEncoder;
   #size = 0;
   #checksum = 0;
 
-  constructor(file: File, head: SnapshotHead) {
+  constructor(file: Pick<File, "write">, head: SnapshotHead) {
     this.#file = file;
     this.#encoder = new SnapshotEncoder(head);
     this.#write(snapshotHeader(head));

@@ -329,7 +329,7 @@ const CASES: Readonly<Record<FaultName, () => Reaction>> = {
       running("EIO", ["datasync", "datasyncLater"]),
       running("ENOSPC", ["datasync", "datasyncLater"]),
     ),
-  writeFails: () => both(running("EIO", ["write"]), running("EROFS", ["write"])),
+  writeFails: () => both(running("EIO", ["write", "writeLater"]), running("EROFS", ["write"])),
   readFailsAtStart: () => recoveringWith("EIO", ["read"]),
   diskFull: () => both(running("ENOSPC", ["write", "writeLater"]), running("EDQUOT", ["write"])),
   tooManyFiles: () => running("EMFILE", ["open", "syncDirectory"]),

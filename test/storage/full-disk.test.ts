@@ -264,6 +264,38 @@ describe("a node whose disk fails", () => {
     });
   }
 
+  for (const [code, outcome] of [
+    ["EIO", "stops the node"],
+    ["ENOSPC", "gives it up, and the next one is taken"],
+  ] as const) {
+    it(`at a write of a snapshot with ${code} ${outcome}`, () => {
+      const world = new World({ nodeCount: 1, snapshotEntries: 10 });
+      const node = world.anyLeader();
+      const snapshots = (): readonly string[] => node.fileSystem.list("/data/snapshots");
+      const put = (): void => {
+        for (let i = 0; i < 12; i += 1) {
+          world.put(node, `key ${i}`);
+          world.run(20);
+        }
+      };
+      node.fileSystem.fail(({ kind, path }) =>
+        kind === "writeLater" && path.includes("snapshots") ? code : undefined,
+      );
+      put();
+      assert.ok(snapshots().every((name) => !name.endsWith(".avro")));
+      assert.equal(world.failures.has(node.id), code === "EIO");
+      if (code === "EIO") return;
+      assert.deepEqual(snapshots(), []);
+      assert.equal(
+        world.notices.some((line) => line.includes("is given up")),
+        true,
+      );
+      node.fileSystem.fail(undefined);
+      put();
+      assert.ok(snapshots().some((name) => name.endsWith(".avro")));
+    });
+  }
+
   it("tries again when too many files are open", () => {
     const world = new World({ nodeCount: 1 });
     const node = world.anyLeader();

@@ -143,6 +143,31 @@ describe("a snapshot", () => {
     }
   });
 
+  it("given up amid a write leaves nothing, whenever that is, and is not heard of again", () => {
+    const rows = rowsOf(3000, 300);
+    for (let pumped = 0; ; pumped += 1) {
+      const fileSystem = new MemoryFileSystem();
+      const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
+      const writer = directory.begin(headOf(9));
+      writer.append(rows);
+      const told: unknown[] = [];
+      writer.finish((error) => told.push(error));
+      fileSystem.pump(pumped);
+      writer.abort();
+      fileSystem.pump();
+      assert.equal(fileSystem.openCount, 0);
+      assert.deepEqual(
+        fileSystem.list(DIRECTORY).map((name) => name.endsWith(".avro")),
+        told.length > 0 ? [true] : [],
+      );
+      if (told.length > 0) {
+        assert.ok(pumped > 1, "it takes more than one write");
+        return;
+      }
+      assert.ok(pumped < 10, "it is written as a whole in the end");
+    }
+  });
+
   it("is kept beside another one, and goes when there are newer ones, unless it is being sent", () => {
     const fileSystem = new MemoryFileSystem();
     const directory = new SnapshotDirectory(fileSystem, DIRECTORY);
