@@ -324,7 +324,10 @@ export class Snapshots {
     const { directory, store } = this.#parts;
     const { index, term } = installing.snapshot;
     const name = directory.names.find((one) => one.index === index && one.term === term);
-    if (name === undefined) return;
+    if (name === undefined) {
+      this.#installing = undefined;
+      return;
+    }
     // It takes the place of what one would have been taken of.
     this.#abortTaking();
     installing.reader = directory.open(name);
@@ -372,7 +375,9 @@ export class Snapshots {
     this.#slices.schedule((until) => {
       if (this.#closed) return;
       this.#guard(() => {
-        if (this.#installing !== undefined) this.#restoreSlice(this.#installing, until);
+        // One that came and is not checked yet may still be put off: what is being taken goes on.
+        const installing = this.#installing;
+        if (installing?.reader !== undefined) this.#restoreSlice(installing, until);
         else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking, until);
       }, this.#giveUpTaking);
     });
