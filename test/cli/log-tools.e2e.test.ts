@@ -59,6 +59,21 @@ describe("log tools beside a live cluster", function () {
     }
   }
 
+  /** Both at a time when no snapshot that was still under way has the log compacted between them. */
+  async function inspected(
+    { client, directory }: { readonly client: string; readonly directory: string },
+    filter: readonly string[],
+  ): Promise<{ readonly online: string; readonly offline: string }> {
+    const words = ["log", "inspect", "--json", ...filter];
+    let online = await commandOk(words, { endpoints: client });
+    for (;;) {
+      const offline = await commandOk(["log", "inspect", directory, "--json", ...filter]);
+      const again = await commandOk(words, { endpoints: client });
+      if (again === online) return { online, offline };
+      online = again;
+    }
+  }
+
   it("a node's log and its directory's are the same, filter by filter", async () => {
     const [node] = cluster.nodes;
     assert.ok(node !== undefined);
@@ -69,10 +84,7 @@ describe("log tools beside a live cluster", function () {
       ["--term", "1", "--limit", "5"],
     ];
     for (const filter of filters) {
-      const online = await commandOk(["log", "inspect", "--json", ...filter], {
-        endpoints: node.client,
-      });
-      const offline = await commandOk(["log", "inspect", node.directory, "--json", ...filter]);
+      const { online, offline } = await inspected(node, filter);
       assert.equal(online, offline, filter.join(" "));
     }
     const found = linesOf(
