@@ -28,7 +28,8 @@ import { Reads } from "./reads.js";
 import { RevisionWaits } from "./revision-waits.js";
 import { TICK_MS } from "./settings.js";
 import { Forwarding } from "./forwarding.js";
-import { isRelayed, Requests, settle, type PendingWrite } from "./requests.js";
+import { isRelayed, type PendingWrite, settle } from "./pending-write.js";
+import { Requests } from "./requests.js";
 
 /** Requests of one block: no more than a loop applies in a few milliseconds. */
 const BLOCK_REQUESTS_MAX = 4096;

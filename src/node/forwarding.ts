@@ -16,8 +16,8 @@ import type { LogIndex, NodeId, Term } from "../raft/types.js";
 import { contentSize } from "../store/limits.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
-import type { PendingWrite, Relay, RelayedWrite, Requests } from "./requests.js";
-import { isRelayed } from "./requests.js";
+import { isRelayed, type PendingWrite, type Relay, type RelayedWrite } from "./pending-write.js";
+import type { Requests } from "./requests.js";
 
 interface ForwardingParts {
   readonly id: NodeId;

@@ -18,7 +18,7 @@ import type { Clock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { Members } from "./members.js";
 import type { PlainPut } from "./plain-put.js";
-import { settle } from "./requests.js";
+import { settle } from "./pending-write.js";
 import type {
   AdminDone,
   ChangeDone,

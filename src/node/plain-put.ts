@@ -6,14 +6,14 @@
  *   free ── take ──▶ asked for ── settled ──▶ free
  */
 import type { PutInPlace, Request, RequestResult } from "../store/command.js";
-import type { PendingWrite } from "./requests.js";
+import type { LyingPut, PendingWrite } from "./pending-write.js";
 import type { ExecuteDone, Needs } from "./service.js";
 import type { WriteOrder } from "./write-order.js";
 
 const NO_ID = new Uint8Array(0);
 const NO_BYTES = new Uint8Array(0);
 
-export class PlainPut implements PendingWrite, PutInPlace {
+export class PlainPut implements PendingWrite, LyingPut {
   readonly needs: Needs = "revision";
   readonly order: WriteOrder;
   orderPlace = 0;

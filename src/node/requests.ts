@@ -15,11 +15,10 @@
  */
 import { assert } from "../assert.js";
 import { DatabaseError } from "../errors.js";
-import type { LogIndex, NodeId, Term } from "../raft/types.js";
-import type { Request, RequestResult } from "../store/command.js";
-import type { PlainPut } from "./plain-put.js";
-import type { ExecuteDone, Needs } from "./service.js";
-import { putBackInOrder, type Ordered } from "./write-order.js";
+import type { LogIndex, Term } from "../raft/types.js";
+import type { RequestResult } from "../store/command.js";
+import { type PendingWrite, settle } from "./pending-write.js";
+import { putBackInOrder } from "./write-order.js";
 
 /** Writes that were taken from the queue's array before it is made anew. */
 const QUEUE_DEAD_MAX = 4096;
@@ -27,45 +26,6 @@ const QUEUE_DEAD_MAX = 4096;
 const HASH_MASK = 0x3fffffff;
 /** Bytes; a request without an id has 0. */
 const REQUEST_ID_SIZE = 16;
-
-/** A write and whoever waits for it. */
-export interface PendingWrite extends Ordered {
-  readonly request: Request;
-  /** the same, when it is a put that is used where it lies (plain-put.ts) */
-  readonly put?: PlainPut;
-  /** bytes of keys and values, for the bounds */
-  readonly size: number;
-  /** by Clock.now */
-  readonly deadline: number;
-  /** of the result; what a relayed write needs is its own node's affair */
-  readonly needs: Needs;
-  /** undefined once it was called, and of a relayed write: the peer watches the log itself */
-  done: ExecuteDone | undefined;
-  /** of a write that a peer forwarded */
-  readonly relay?: Relay;
-}
-
-/** A forwarding of a peer's, and what we have to tell it. */
-export interface Relay {
-  readonly from: NodeId;
-  /** the peer's number for it */
-  readonly id: number;
-  /** it may be placed in this term only */
-  readonly term: Term;
-  /** There was no room for this one of them in time. */
-  readonly onUnplaced: (write: RelayedWrite) => void;
-}
-
-/** A write that a peer forwarded to us: we only say where we put it. */
-export interface RelayedWrite extends PendingWrite {
-  readonly relay: Relay;
-  /** which of the forwarding's requests, from 0 */
-  readonly place: number;
-}
-
-export function isRelayed(write: PendingWrite): write is RelayedWrite {
-  return write.relay !== undefined;
-}
 
 /** Writes that were sent to a leader in one message. */
 interface Forwarded {
@@ -445,23 +405,6 @@ export class Requests {
     }
     return open > count;
   }
-}
-
-/** Tells the waiter, once. */
-export function settle(
-  write: PendingWrite,
-  error: DatabaseError | undefined,
-  result: RequestResult | undefined,
-): void {
-  if (isRelayed(write)) {
-    write.relay.onUnplaced(write);
-    return;
-  }
-  const done = write.done;
-  if (done === undefined) return;
-  write.done = undefined;
-  assert(error !== undefined || result !== undefined, "a settled write has an outcome");
-  done(error, result);
 }
 
 /** Of the 16 bytes at `offset`; the last ones are those that count up. */

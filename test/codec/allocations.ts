@@ -8,7 +8,7 @@
 import process from "node:process";
 import { readBlock, RequestCursor, sealCommands } from "../../src/codec/block.js";
 import { PlainPut } from "../../src/node/plain-put.js";
-import { settle } from "../../src/node/requests.js";
+import { settle } from "../../src/node/pending-write.js";
 import { WriteOrder } from "../../src/node/write-order.js";
 import { LogIndex, Term, type CommandsEntry } from "../../src/raft/types.js";
 import type { Request } from "../../src/store/command.js";

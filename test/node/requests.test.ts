@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "mocha";
 import type { DatabaseError } from "../../src/errors.js";
-import { Requests, type PendingWrite } from "../../src/node/requests.js";
+import type { PendingWrite } from "../../src/node/pending-write.js";
+import { Requests } from "../../src/node/requests.js";
 import { LogIndex, Term } from "../../src/raft/types.js";
 import type { RequestResult } from "../../src/store/command.js";
 

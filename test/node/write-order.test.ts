@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { LogIndex, Term } from "../../src/raft/types.js";
-import { Requests, type PendingWrite } from "../../src/node/requests.js";
+import type { PendingWrite } from "../../src/node/pending-write.js";
+import { Requests } from "../../src/node/requests.js";
 import { WriteOrder } from "../../src/node/write-order.js";
 
 describe("writes of one connection", () => {

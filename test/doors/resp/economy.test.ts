@@ -14,7 +14,7 @@ import { OutputArena } from "../../../src/doors/output.js";
 import { RespDoor } from "../../../src/doors/resp/resp-door.js";
 import type { ExecuteDone, ReadDone } from "../../../src/node/service.js";
 import type { PlainPut } from "../../../src/node/plain-put.js";
-import { settle } from "../../../src/node/requests.js";
+import { settle } from "../../../src/node/pending-write.js";
 import { SingleNodeService } from "../single-node-service.js";
 import { encodeCommand } from "./resp-client.js";
 
