@@ -41,6 +41,11 @@ describe("log tools beside a live cluster", function () {
     await cluster.leader(10_000);
     database = connect({ endpoints: cluster.endpoints.split(","), timeoutMs: 10_000 });
     await write(0, 2000);
+    await cluster.until(60_000, "a segment of the first node's archive", async () => {
+      if (logNames().some((name) => name.startsWith("archive-"))) return true;
+      await write(1000, 300);
+      return undefined;
+    });
     await cluster.caughtUp(20_000);
   });
   after(async () => {
@@ -48,7 +53,14 @@ describe("log tools beside a live cluster", function () {
     await cluster[Symbol.asyncDispose]();
   });
 
-  /** Large enough for several segments, and so for an archive. */
+  function logNames(): readonly string[] {
+    return readdirSync(path.join(cluster.nodes[0]?.directory ?? "", "log"));
+  }
+
+  /**
+   * Large enough for several segments. Whether they make an archive already is the disk's matter: the log is
+   * kept back to the older of two snapshots, and a slow one may have been taken before the first roll.
+   */
   async function write(first: number, count: number): Promise<void> {
     for (let i = first; i < first + count; i += 50) {
       await Promise.all(
@@ -113,7 +125,7 @@ describe("log tools beside a live cluster", function () {
 
   it("an export from the archive on is the whole history", async () => {
     const [node] = cluster.nodes;
-    const names = readdirSync(path.join(node?.directory ?? "", "log"));
+    const names = logNames();
     assert.ok(
       names.some((name) => name.startsWith("archive-")),
       names.join(),
