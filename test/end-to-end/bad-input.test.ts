@@ -6,7 +6,15 @@ import net from "node:net";
 import path from "node:path";
 import { after, before, describe, it } from "mocha";
 import { CLIENT_PREAMBLE } from "../../src/codec/client-message.js";
-import { balsa, balsaOk, command, commandOk, ClusterProcesses, NodeProcess } from "./processes.js";
+import {
+  balsa,
+  balsaOk,
+  command,
+  commandOk,
+  ClusterProcesses,
+  NodeProcess,
+  STEADY,
+} from "./processes.js";
 
 const BASE_PORT = 13341;
 
@@ -56,13 +64,13 @@ const hostile: readonly { readonly what: string; readonly pieces: readonly Uint8
 ];
 
 describe("bad input", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let cluster: ClusterProcesses;
 
   before(async () => {
-    cluster = new ClusterProcesses(3, BASE_PORT);
+    cluster = new ClusterProcesses(3, BASE_PORT, STEADY);
     await cluster.start();
-    await cluster.leader(10_000);
+    await cluster.leader();
     await commandOk(["kv", "put", "kept", "as it was"], { endpoints: cluster.endpoints });
   });
   after(async () => {
@@ -71,9 +79,9 @@ describe("bad input", function () {
 
   /** The cluster is what it was: all nodes alive, the same data, no entry but new leaders' first ones. */
   async function unharmed(task: () => Promise<void>): Promise<void> {
-    const calm = await cluster.caughtUp(10_000);
+    const calm = await cluster.caughtUp();
     await task();
-    const then = await cluster.caughtUp(10_000);
+    const then = await cluster.caughtUp();
     assert.equal(then.nodes.filter(({ alive }) => alive).length, 3);
     // On a busy machine there may have been an election: each term begins with at most one no-op.
     const added = (then.nodes[0]?.lastIndex ?? Infinity) - (calm.nodes[0]?.lastIndex ?? 0);
@@ -269,7 +277,7 @@ describe("bad input", function () {
         }),
       );
       await intruder.node.start();
-      await cluster.until(10_000, "a refusal in both logs", async () =>
+      await cluster.until("a refusal in both logs", async () =>
         /wrong-cluster|another cluster|unknown/i.test(intruder.node.log) &&
         /wrong-cluster|another cluster|unknown/i.test(first.log)
           ? true

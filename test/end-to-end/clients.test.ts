@@ -12,7 +12,7 @@ import { after, before, describe, it } from "mocha";
 import { createClient } from "redis";
 import { connect, open } from "../../src/index.js";
 import { describeDatabaseContract } from "../database-contract.js";
-import { ClusterProcesses, type NodeProcess } from "./processes.js";
+import { ClusterProcesses, PATIENCE_MS, STEADY, type NodeProcess } from "./processes.js";
 
 const BASE_PORT = 13641;
 
@@ -21,15 +21,15 @@ function portOf(node: NodeProcess): number {
 }
 
 describe("a real cluster", function () {
-  this.timeout(60_000);
+  this.timeout(600_000);
   let cluster: ClusterProcesses;
   let leader: NodeProcess;
   let followers: readonly NodeProcess[];
 
   before(async () => {
-    cluster = new ClusterProcesses(3, BASE_PORT);
+    cluster = new ClusterProcesses(3, BASE_PORT, STEADY);
     await cluster.start();
-    leader = await cluster.leader(10_000);
+    leader = await cluster.leader();
     followers = cluster.nodes.filter((node) => node !== leader);
   });
   after(async () => {
@@ -45,7 +45,7 @@ describe("a real cluster", function () {
       const first = cluster.nodes[turn % 3];
       const endpoints = [first, ...cluster.nodes].flatMap((node) => node?.client ?? []);
       return Promise.resolve({
-        database: connect({ endpoints }),
+        database: connect({ endpoints, timeoutMs: PATIENCE_MS }),
         cleanUp: () => Promise.resolve(),
       });
     },

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -14,6 +14,21 @@ import type { CommandAnswered, CommandAsked } from "./command-runner.js";
 
 const ROOT = path.resolve(import.meta.dirname, "../../..");
 const BALSA = path.join(ROOT, "bin", "balsa.js");
+/** Commands have as much time as the tests: how fast a disk is, is no fact of theirs. */
+const CONFIGURATION = path.join(ROOT, "test", "end-to-end", "patient.config.json");
+
+/**
+ * How long anything is waited for, in milliseconds: only so long that a test which waits in
+ * vain says what for. No fact is about it; a disk may stand still for seconds at any moment.
+ */
+export const PATIENCE_MS = 60_000;
+
+/**
+ * Flags of clusters of which a test needs that their leader stays: a command at a shell
+ * does not know what became of a write under a leader that was lost. With the usual 150 ms
+ * a busy machine or a slow disk has elections when it likes.
+ */
+export const STEADY: readonly string[] = ["--election-timeout", "3s"];
 
 export interface Finished {
   readonly code: number | null;
@@ -27,7 +42,12 @@ export async function balsa(
   options: { readonly stdin?: Uint8Array; readonly endpoints?: string } = {},
 ): Promise<Finished> {
   const child = spawn(process.execPath, [BALSA, ...commandLine], {
-    env: { ...process.env, BALSA_ENDPOINTS: options.endpoints ?? "", NO_COLOR: "1" },
+    env: {
+      ...process.env,
+      BALSA_ENDPOINTS: options.endpoints ?? "",
+      BALSA_CONFIG: CONFIGURATION,
+      NO_COLOR: "1",
+    },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const stdout = collect(child, "stdout");
@@ -81,7 +101,7 @@ export async function command(
   const {
     endpoints = "",
     directory = process.cwd(),
-    environment = { BALSA_ENDPOINTS: endpoints },
+    environment = { BALSA_ENDPOINTS: endpoints, BALSA_CONFIG: CONFIGURATION },
   } = options;
   child.send({ number, commandLine, directory, environment } satisfies CommandAsked);
   return answered;
@@ -120,6 +140,11 @@ function collect(child: ChildProcess, stream: "stdout" | "stderr"): { text: () =
   const chunks: Buffer[] = [];
   child[stream]?.on("data", (chunk: Buffer) => chunks.push(chunk));
   return { text: () => Buffer.concat(chunks).toString() };
+}
+
+/** @param file a thread's "stat": number, name in parentheses, state */
+function isStopped(file: string): boolean {
+  return /^.*\) [Tt] /s.test(readFileSync(file, "utf8"));
 }
 
 /** One node of a cluster under test. */
@@ -193,8 +218,18 @@ export class NodeProcess {
     });
   }
 
-  signal(signal: NodeJS.Signals): void {
-    process.kill(this.pid, signal);
+  /** Stops it, as Ctrl-Z does: it goes on with `thaw`. Resolves when no thread of it does anything any more. */
+  async freeze(): Promise<void> {
+    process.kill(this.pid, "SIGSTOP");
+    const threads = `/proc/${this.pid}/task`;
+    // Where this cannot be seen, it is stopped soon enough.
+    if (!existsSync(threads)) return;
+    while (!readdirSync(threads).every((thread) => isStopped(path.join(threads, thread, "stat"))))
+      await pause(1);
+  }
+
+  thaw(): void {
+    process.kill(this.pid, "SIGCONT");
   }
 
   /** Ends the process and waits for it; @returns its exit code, or null after a signal. */
@@ -262,8 +297,8 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   /** Waits until the running nodes have a leader among them. */
-  async leader(withinMs: number): Promise<NodeProcess> {
-    const status = await this.until(withinMs, "a leader", async () => {
+  async leader(): Promise<NodeProcess> {
+    const status = await this.until("a leader", async () => {
       const seen = await this.status();
       return seen?.leader != null && this.node(seen.leader).running ? seen : undefined;
     });
@@ -271,8 +306,8 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   /** Waits until every running node has applied the same last entry. */
-  async caughtUp(withinMs: number): Promise<ClusterStatus> {
-    return this.until(withinMs, "every replica caught up", async () => {
+  async caughtUp(): Promise<ClusterStatus> {
+    return this.until("every replica caught up", async () => {
       const status = await this.status();
       const alive = status?.nodes.filter((node) => node.alive) ?? [];
       if (alive.length !== this.running.length) return undefined;
@@ -282,8 +317,8 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   /** Waits until the leader knows one node to be alive and to have all it has. */
-  async caughtUpTo(id: string, withinMs: number): Promise<void> {
-    await this.until(withinMs, `${id} caught up`, async () => {
+  async caughtUpTo(id: string): Promise<void> {
+    await this.until(`${id} caught up`, async () => {
       const status = await this.status();
       const node = status?.nodes.find((one) => one.id === id);
       // Under load its match is always a little behind.
@@ -292,14 +327,14 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   /** Asks again and again until there is an answer. */
-  async until<T>(withinMs: number, what: string, ask: () => Promise<T | undefined>): Promise<T> {
-    const deadline = performance.now() + withinMs;
+  async until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+    const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       const answer = await ask();
       if (answer !== undefined) return answer;
       if (performance.now() > deadline) {
         const logs = this.nodes.map((node) => `--- ${node.id}\n${node.log}`).join("\n");
-        assert.fail(`no sign of ${what} within ${withinMs} ms\n${logs}`);
+        assert.fail(`no sign of ${what} within ${PATIENCE_MS} ms\n${logs}`);
       }
       await pause(20);
     }
@@ -307,6 +342,23 @@ export class ClusterProcesses implements AsyncDisposable {
 
   async stop(): Promise<void> {
     await Promise.all(this.running.map((node) => node.end("SIGTERM")));
+  }
+
+  /**
+   * Stops all nodes, and their logs are equal. Whoever stops first may lack the first entry
+   * of a leader who came after; then they start once more. Never is one log another.
+   */
+  async stopAlike(): Promise<void> {
+    const directories = this.nodes.map(({ directory }) => directory);
+    await this.until("equal logs", async () => {
+      await this.caughtUp();
+      await this.stop();
+      const { code, stdout } = await command(["log", "compare", ...directories, "--json"]);
+      const { kind } = JSON.parse(stdout) as { kind: string };
+      if (kind !== "lag") assert.deepEqual([code, kind], [0, "equal"], stdout);
+      else await this.start();
+      return kind === "lag" ? undefined : true;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { describe, it } from "mocha";
 import { connect } from "../../src/index.js";
-import { balsa, balsaOk, ClusterProcesses } from "./processes.js";
+import { balsa, balsaOk, ClusterProcesses, PATIENCE_MS, STEADY } from "./processes.js";
 
 const BASE_PORT = 13441;
 const COUNT = 50_000;
@@ -31,7 +31,7 @@ function places(): Map<string, string> {
 }
 
 describe("a real data set", function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
 
   it(`of ${COUNT} entries loads, and every value reads back byte for byte from every node`, async () => {
     const entries = places();
@@ -39,9 +39,9 @@ describe("a real data set", function () {
     const multiByte = [...entries.keys()].filter((key) => Buffer.byteLength(key) > key.length);
     assert.ok(multiByte.length > 1000, `${multiByte.length} keys are not ASCII`);
 
-    await using cluster = new ClusterProcesses(3, BASE_PORT);
+    await using cluster = new ClusterProcesses(3, BASE_PORT, STEADY);
     await cluster.start();
-    await cluster.leader(10_000);
+    await cluster.leader();
     const file = path.join(cluster.directory, "places.ndjson");
     const lines = [...entries].map(([key, value]) => JSON.stringify({ key, value }));
     writeFileSync(file, `${lines.join("\n")}\n`);
@@ -49,9 +49,9 @@ describe("a real data set", function () {
     assert.equal(loaded.code, 0, loaded.stderr);
     assert.match(loaded.stdout, /keys a second|keys\/s/);
 
-    await cluster.caughtUp(10_000);
+    await cluster.caughtUp();
     for (const node of cluster.nodes) {
-      await using database = connect({ endpoints: [node.client] });
+      await using database = connect({ endpoints: [node.client], timeoutMs: PATIENCE_MS });
       let count = 0;
       let last: Buffer | undefined;
       for await (const { key, value } of database.list()) {

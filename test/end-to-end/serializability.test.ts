@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { connect, type Database, type KeyRecord } from "../../src/index.js";
-import { ClusterProcesses } from "./processes.js";
+import { ClusterProcesses, PATIENCE_MS } from "./processes.js";
 
 const ACCOUNTS = 8;
 const START_BALANCE = 100;
@@ -30,7 +30,7 @@ class Teller {
 
   constructor(endpoints: readonly string[], index: number) {
     const turned = [...endpoints.slice(index % 3), ...endpoints.slice(0, index % 3)];
-    this.#db = connect({ endpoints: turned, timeoutMs: 20_000, exactlyOnce: true });
+    this.#db = connect({ endpoints: turned, timeoutMs: PATIENCE_MS, exactlyOnce: true });
     this.#own = `teller/${index}`;
     this.#random = index + 1;
     this.ended = this.#run();
@@ -98,14 +98,14 @@ async function audit(db: Database, from: number): Promise<number> {
 }
 
 describe("serializability", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it("money moved while leaders are killed is neither made nor lost, and no transfer is done twice", async () => {
     await using cluster = new ClusterProcesses(3, 14061);
     await cluster.start();
-    await cluster.leader(10_000);
+    await cluster.leader();
     const endpoints = cluster.nodes.map(({ client }) => client);
-    await using db = connect({ endpoints, timeoutMs: 20_000 });
+    await using db = connect({ endpoints, timeoutMs: PATIENCE_MS, exactlyOnce: true });
     const { revision } = await db.batch(
       Array.from({ length: ACCOUNTS }, (_, account) => ({
         kind: "put" as const,
@@ -118,14 +118,14 @@ describe("serializability", function () {
     const transfers = (): number => tellers.reduce((sum, teller) => sum + teller.transfers, 0);
     for (let kill = 0; kill < KILLS; kill += 1) {
       const target = transfers() + 100;
-      await cluster.until(30_000, "a hundred more transfers", async () => {
+      await cluster.until("a hundred more transfers", async () => {
         await new Promise((resolve) => setImmediate(resolve));
         return transfers() >= target ? true : undefined;
       });
-      const leader = await cluster.leader(10_000);
+      const leader = await cluster.leader();
       await leader.end("SIGKILL");
       await leader.start();
-      await cluster.caughtUpTo(leader.id, 20_000);
+      await cluster.caughtUpTo(leader.id);
     }
     for (const teller of tellers) teller.stop();
     await Promise.all(tellers.map(({ ended }) => ended));

@@ -5,17 +5,17 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "mocha";
-import { balsa, command, commandOk, ClusterProcesses } from "./processes.js";
+import { balsa, command, commandOk, ClusterProcesses, STEADY } from "./processes.js";
 
 const UNKNOWN_ID = "00".repeat(16);
 
 describe("the command line of history, transactions and leases", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let cluster: ClusterProcesses;
   before(async () => {
-    cluster = new ClusterProcesses(3, 14071);
+    cluster = new ClusterProcesses(3, 14071, STEADY);
     await cluster.start();
-    await cluster.leader(10_000);
+    await cluster.leader();
   });
   after(async () => {
     await cluster[Symbol.asyncDispose]();
@@ -43,7 +43,7 @@ describe("the command line of history, transactions and leases", function () {
     const id = String(begun?.["id"]);
     assert.match(id, /^[0-9a-f]{32}$/);
     assert.equal(typeof begun?.["readRevision"], "number");
-    const leader = await cluster.leader(10_000);
+    const leader = await cluster.leader();
     const [one, other] = cluster.nodes.filter(({ id: node }) => node !== leader.id);
     assert.ok(one !== undefined && other !== undefined);
     const at = (node: { readonly client: string }, ...words: string[]): Promise<string> =>
@@ -61,7 +61,7 @@ describe("the command line of history, transactions and leases", function () {
     assert.deepEqual(JSON.parse(await at(one, "tx", "commit", id, "--json")), committed);
     assert.equal(await at(one, "kv", "get", "t/a"), "one");
     await leader.start();
-    await cluster.caughtUpTo(leader.id, 20_000);
+    await cluster.caughtUpTo(leader.id);
   });
 
   it("a conflict exits 4, with the keys, and changes nothing", async () => {
@@ -179,7 +179,7 @@ describe("the command line of history, transactions and leases", function () {
       }),
     );
     const idle = (await run("tx", "begin", "--idle", "1ms")).trim();
-    await cluster.until(10_000, "its end", async () =>
+    await cluster.until("its end", async () =>
       (await json("tx", "status", idle))[0]?.["status"] === "expired" ? true : undefined,
     );
     assert.equal((await failure(3, "tx", "put", idle, "k", "v"))["code"], "TRANSACTION_GONE");
