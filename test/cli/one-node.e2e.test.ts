@@ -3,23 +3,15 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "mocha";
 import { command, type Finished } from "../end-to-end/processes.js";
+import { reservePort } from "../ports.js";
 
 const executable = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 describe("one node and the commands", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "balsa-cli-"));
@@ -60,8 +52,8 @@ describe("one node and the commands", () => {
   }
 
   before(async () => {
-    const peer = `127.0.0.1:${await freePort()}`;
-    endpoint = `127.0.0.1:${await freePort()}`;
+    const peer = `127.0.0.1:${await reservePort()}`;
+    endpoint = `127.0.0.1:${await reservePort()}`;
     words = [
       "node",
       "start",

@@ -7,6 +7,7 @@ import {
 } from "../../src/client/remote-database.js";
 import { ClientDoor, type ConnectionLimits } from "../../src/doors/door.js";
 import { nativeProtocol } from "../../src/doors/native/native-door.js";
+import { reservePort } from "../ports.js";
 import { Gate } from "./gate.js";
 import { SingleNodeService } from "./single-node-service.js";
 
@@ -66,10 +67,7 @@ export class RemoteScene {
 
 /** An endpoint where nobody listens. */
 export async function nobodysEndpoint(): Promise<string> {
-  const server = createServer();
-  const port = await listen(server, 0);
-  await closed(server);
-  return `127.0.0.1:${port}`;
+  return `127.0.0.1:${await reservePort()}`;
 }
 
 async function listen(server: Server, port: number): Promise<number> {

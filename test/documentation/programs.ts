@@ -9,7 +9,6 @@
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { format } from "node:util";
@@ -18,6 +17,7 @@ import type { Database } from "../../src/database.js";
 import { databaseOver } from "../../src/embedded.js";
 import { startNode } from "../../src/server.js";
 import { SingleNodeService } from "../client/single-node-service.js";
+import { reservePorts } from "../ports.js";
 import { ROOT } from "./public-names.js";
 
 export interface Program {
@@ -105,7 +105,7 @@ async function runFile(program: Program, file: string, directory: string): Promi
   }
   const place = mkdtempSync(path.join(directory, "place-"));
   mkdirSync(path.join(place, "data"));
-  const ports = await freePorts(6);
+  const ports = await reservePorts(6);
   const source = ts.sys.readFile(file) ?? "";
   const moved = source.replaceAll(
     /127\.0\.0\.1:1([34])14([1-3])/g,
@@ -152,17 +152,4 @@ async function checkPrinted(
   });
   const said = [...text.matchAll(/console\.log\(.*\);\s*\/\/ (.+)$/gm)].map(([, what]) => what);
   assert.deepEqual(printed, said, "it prints what its comments say");
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

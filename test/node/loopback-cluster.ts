@@ -12,7 +12,7 @@ import { NodeId } from "../../src/raft/types.js";
 import type { File, FileSystem, OpenMode } from "../../src/storage/file-system.js";
 import { NodeFileSystem } from "../../src/storage/node-file-system.js";
 import { TcpTransport } from "../../src/transport/tcp.js";
-import { reservePorts } from "../transport/tcp-world.js";
+import { reservePorts } from "../ports.js";
 
 const IDS = ["n1", "n2", "n3"].map(NodeId);
 

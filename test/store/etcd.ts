@@ -2,25 +2,14 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { reservePort } from "../ports.js";
 
 /** The version that is installed; undefined when none is. */
 export function etcdVersion(): string | undefined {
   const { stdout, status } = spawnSync("etcd", ["--version"], { encoding: "utf8" });
   return status === 0 ? /etcd Version: (\S+)/.exec(stdout)?.[1] : undefined;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
 
 export class Etcd implements AsyncDisposable {
@@ -36,8 +25,8 @@ export class Etcd implements AsyncDisposable {
 
   static async start(): Promise<Etcd> {
     const directory = mkdtempSync(join(tmpdir(), "balsa-etcd-"));
-    const url = `http://127.0.0.1:${await freePort()}`;
-    const peer = `http://127.0.0.1:${await freePort()}`;
+    const url = `http://127.0.0.1:${await reservePort()}`;
+    const peer = `http://127.0.0.1:${await reservePort()}`;
     const addresses = ["--listen-client-urls", url, "--advertise-client-urls", url];
     const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer];
     const process = spawn(
@@ -48,8 +37,10 @@ export class Etcd implements AsyncDisposable {
     const etcd = new Etcd(process, directory, url);
     // Read to the end: etcd dies of a closed pipe.
     await new Promise<void>((resolve, reject) => {
-      process.stderr.on("data", (chunk: Buffer) => {
-        if (chunk.includes("ready to serve client requests")) resolve();
+      let said = "";
+      process.stderr.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+        if (said.includes("ready to serve client requests")) resolve();
       });
       process.once("exit", (code) => {
         reject(new Error(`etcd ended with ${String(code)}`));

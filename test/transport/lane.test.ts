@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import { encodeFrame } from "../../src/codec/frame.js";
 import { Lane } from "../../src/transport/lane.js";
 import { Happenings } from "./happenings.js";
-import { reservePorts } from "./tcp-world.js";
+import { reservePort } from "../ports.js";
 import { N1 } from "./transport-contract.js";
 import { FakeListener, HELLO, welcomeAs, welcomeFrame, type Called } from "./wire.js";
 
@@ -21,7 +21,7 @@ describe("lane", () => {
   beforeEach(async () => {
     happenings = new Happenings();
     events = [];
-    [port = 0] = await reservePorts(1);
+    port = await reservePort();
   });
   afterEach(async () => {
     lane.close("the test is over");

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import sinon from "sinon";
 import { PeerLink } from "../../src/transport/peer-link.js";
 import { Happenings } from "./happenings.js";
-import { reservePorts } from "./tcp-world.js";
+import { reservePort } from "../ports.js";
 import { heartbeat, N1, N3 } from "./transport-contract.js";
 import { FakeListener, HELLO, welcomeAs, welcomeFrame, type Called } from "./wire.js";
 
@@ -22,7 +22,7 @@ describe("peer link", () => {
   let events: string[];
 
   beforeEach(async () => {
-    [port = 0] = await reservePorts(1);
+    port = await reservePort();
     // Sockets have timers of their own: these are the link's and its lanes'.
     clock = sinon.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     happenings = new Happenings();

@@ -1,30 +1,11 @@
-/** Nodes over real sockets on this machine, on ports the system chooses. */
-import { once } from "node:events";
-import net from "node:net";
+/** Nodes over real sockets on this machine, on ports of their own. */
 import type { NodeId } from "../../src/raft/types.js";
 import { randomStream } from "../../src/simulation/random.js";
 import { TcpTransport, type TcpTransportOptions } from "../../src/transport/tcp.js";
+import { reservePorts } from "../ports.js";
 import { Happenings, Recorder } from "./happenings.js";
 
 export const CLUSTER_ID = "c1".repeat(16);
-
-/** Ports nobody listened on a moment ago, all different. */
-export async function reservePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen({ host: "127.0.0.1", port: 0 });
-    await once(server, "listening");
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("no port");
-    ports.push(address.port);
-  }
-  for (const server of servers) {
-    server.close();
-    await once(server, "close");
-  }
-  return ports;
-}
 
 /** 32 hex digits of a number. */
 export function hexId(n: number): string {

@@ -1,10 +1,9 @@
 /** A real redis-server for the length of some tests, to say the same to it and to our door. */
-import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
+import { reservePort } from "../../ports.js";
 import { RespClient } from "./resp-client.js";
 import { withDoor } from "./serve.js";
 import type { Served } from "./serve.js";
@@ -46,7 +45,7 @@ export class RedisServer {
       console.log(`      SKIPPED: no ${PATH}; install redis-server to compare with it`);
       return false;
     }
-    this.#port = await freePort();
+    this.#port = await reservePort();
     const args = ["--port", String(this.#port), "--bind", "127.0.0.1", "--dir", tmpdir()];
     this.#child = spawn(PATH, [...args, "--save", "", "--appendonly", "no"], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -89,17 +88,6 @@ export class RedisServer {
       }
     });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(typeof address === "object" && address !== null);
-  return address.port;
 }
 
 /** Waits until the child has printed `text`. */
