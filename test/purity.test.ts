@@ -31,7 +31,7 @@ const impurities: readonly { readonly what: string; readonly code: string }[] = 
 describe("the lint of the pure core", () => {
   let lint: ESLint;
   before(function () {
-    this.timeout(60_000);
+    this.timeout(600_000);
     // Types are not needed to see an impurity; without them a text needs no file.
     lint = new ESLint({
       cwd: ROOT,

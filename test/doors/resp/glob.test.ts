@@ -62,8 +62,7 @@ describe("a glob", () => {
     );
   });
 
-  it("of many stars takes no more than pattern times text", function () {
-    this.timeout(2000);
+  it("of many stars takes no more than pattern times text", () => {
     const glob = new Glob(Buffer.from(`${"a*".repeat(2000)}b`));
     assert.equal(glob.matches(Buffer.alloc(8192, "a")), false);
   });
