@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import process from "node:process";
 import { Writable } from "node:stream";
 import { string as argument } from "@oclif/core/args";
@@ -7,7 +6,7 @@ import { BaseCommand } from "../../src/console/base-command.js";
 import { exportLog, EXPORT_FORMATS, isExportFormat } from "../../src/console/export-log.js";
 import { usageError } from "../../src/console/failure.js";
 import { Output } from "../../src/console/output.js";
-import { orNothing } from "../../src/console/unfinished-file.js";
+import { beginFile, orNothing } from "../../src/console/unfinished-file.js";
 import type { WholeFile } from "../../src/storage/whole-file.js";
 
 export default class LogExport extends BaseCommand {
@@ -51,11 +50,7 @@ export default class LogExport extends BaseCommand {
       await exportLog(args.dir, format, this.output, note);
       return;
     }
-    if (!flags.force && existsSync(out)) {
-      throw usageError(`${out} is there already`, "another name, or --force to replace it");
-    }
-    const { WholeFile } = await import("../../src/storage/whole-file.js");
-    const file = WholeFile.create(out, flags.force);
+    const file = await beginFile(out, flags.force);
     const { entryCount, firstIndex, lastIndex } = await orNothing(file, async () => {
       const summary = await exportLog(args.dir, format, new Output(streamInto(file)), note);
       file.finish();

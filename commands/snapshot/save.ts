@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { string as argument } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
 import { ConnectedCommand } from "../../src/console/base-command.js";
@@ -6,7 +5,7 @@ import { usageError } from "../../src/console/failure.js";
 import { startProgress } from "../../src/console/progress.js";
 import { copyNewest, fetchSnapshot } from "../../src/console/save-snapshot.js";
 import { snapshotJson, snapshotLines } from "../../src/console/snapshot-report.js";
-import { orNothing } from "../../src/console/unfinished-file.js";
+import { beginFile, orNothing } from "../../src/console/unfinished-file.js";
 import type { SnapshotSummary } from "../../src/storage/kept-snapshot.js";
 
 /** What stands for "no node is asked". */
@@ -53,11 +52,7 @@ export default class SnapshotSave extends ConnectedCommand {
     if (flags.data !== undefined && this.given("endpoints") && !isOffline) {
       throw usageError("--data and --endpoints exclude each other", `--endpoints ${NO_ENDPOINTS}`);
     }
-    if (!flags.force && existsSync(args.file)) {
-      throw usageError(`${args.file} is there already`, "another name, or --force to replace it");
-    }
-    const { WholeFile } = await import("../../src/storage/whole-file.js");
-    const writer = WholeFile.create(args.file, flags.force);
+    const writer = await beginFile(args.file, flags.force);
     const progress = await startProgress("saving", 1);
     const onProgress = (done: number, all: number): void => {
       progress.update(done / Math.max(1, all), "");

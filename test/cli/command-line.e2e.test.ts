@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { createServer } from "node:net";
 import path from "node:path";
 import process from "node:process";
 import { before, describe, it } from "mocha";
 import { Command } from "@oclif/core/command";
 import { command } from "../end-to-end/processes.js";
+import { reservePort } from "../ports.js";
 
 const root = path.resolve(import.meta.dirname, "../../..");
 const executable = path.join(root, "bin/balsa.js");
@@ -33,6 +33,14 @@ describe("the command line", () => {
     { words: ["node", "start", "--id", "n2", "--cluster", "n1=h:1"], message: /not a member/ },
     { words: ["log", "inspect", "--endpoints", "h:1,h:2"], message: /names several/ },
     { words: ["log", "inspect", "d", "--request", "xyz"], message: /32 hex digits/ },
+    {
+      words: ["log", "export", "d", "--out", "/none/x"],
+      message: /x cannot .* \/none is not there/,
+    },
+    { words: ["log", "export", "d", "--out", "/proc/x/y"], message: /\/proc\/x is not there/ },
+    { words: ["log", "export", "d", "--out", "/", "--force"], message: /\/ is a directory/ },
+    { words: ["snapshot", "save", "/none/x"], message: /\/none is not there/ },
+    { words: ["snapshot", "save", `${executable}/x`], message: /balsa\.js is no directory/ },
     { words: ["log", "compare"], message: /needs two replicas/ },
     { words: ["dev", "--nodes", "0"], message: /--nodes 0/ },
     { words: ["bench", "run", "--seconds", "0"], message: /seconds|integer/ },
@@ -94,11 +102,7 @@ describe("the command line", () => {
 describe("a command without a cluster", () => {
   let port = 0;
   before(async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = server.address();
-    port = typeof address === "object" && address !== null ? address.port : 0;
-    await new Promise((resolve) => server.close(resolve));
+    port = await reservePort();
   });
 
   for (const words of [
