@@ -76,7 +76,10 @@ export class ClientDoor implements AsyncDisposable {
     });
     this.#sweep = setInterval(() => {
       const now = this.#host.now();
-      for (const connection of this.#connections.keys()) connection.cutOffIfStalled(now);
+      // Behind the sockets: what has come while this process was busy counts as come.
+      setImmediate(() => {
+        for (const connection of this.#connections.keys()) connection.cutOffIfStalled(now);
+      });
     }, limits.stallTimeoutMs / 4);
     this.#sweep.unref();
   }

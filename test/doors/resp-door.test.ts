@@ -186,6 +186,20 @@ describe("the client door", () => {
     );
   });
 
+  it("keeps a client that went on while nobody here looked", async () => {
+    await withDoor(
+      async ({ client }) => {
+        client.send("PING\r\nPI");
+        assert.equal(await client.reply(), "+PONG\r\n");
+        // This whole process stands still for longer than a client may.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+        client.send("NG\r\n");
+        assert.equal(await client.reply(), "+PONG\r\n");
+      },
+      { connectionLimits: { stallTimeoutMs: 100 } },
+    );
+  });
+
   it("cuts off a client that asks and does not take the replies", async () => {
     await withDoor(
       async ({ client, door, port }) => {
