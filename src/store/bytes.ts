@@ -49,8 +49,9 @@ export class ByteReader {
   readonly #bytes: Uint8Array;
   #offset = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+  /** @param bytes of a Buffer too: its `slice` would be a view, and what is read here is a copy */
+  constructor({ buffer, byteOffset, length }: Uint8Array) {
+    this.#bytes = new Uint8Array(buffer, byteOffset, length);
   }
 
   get done(): boolean {
