@@ -129,12 +129,29 @@ export class Driver {
 
   // ---- inputs -------------------------------------------------------------
 
+  /** Whether nothing is started any more. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   write(write: PendingWrite): void {
+    if (this.#stopped) {
+      this.#parts.clock.defer(() => {
+        settle(write, stoppingError(), undefined);
+      });
+      return;
+    }
     this.requests.enqueue(write);
     this.#scheduleTurn();
   }
 
   read(deadline: number, done: Parameters<Reads["add"]>[1]): void {
+    if (this.#stopped) {
+      this.#parts.clock.defer(() => {
+        done(stoppingError(), undefined);
+      });
+      return;
+    }
     this.reads.add(deadline, done);
     this.#scheduleTurn();
   }
@@ -217,8 +234,11 @@ export class Driver {
   /** The one way out for everything that must stop the node. */
   fail(error: Error): void {
     if (this.#stopped) return;
-    this.stop();
-    this.#parts.onFailure(error);
+    try {
+      this.stop();
+    } finally {
+      this.#parts.onFailure(error);
+    }
   }
 
   // ---- the turn -----------------------------------------------------------
@@ -442,7 +462,7 @@ export class Driver {
     const dead = this.requests.applied(entry.index, entry.term, results);
     if (entry.term > this.#appliedTerm) {
       this.#appliedTerm = entry.term;
-      dead.push(...this.requests.supersededBy(entry.index, entry.term));
+      for (const write of this.requests.supersededBy(entry.index, entry.term)) dead.push(write);
     }
     // They came before whatever is queued now.
     this.requests.putBack(dead);
@@ -492,4 +512,9 @@ export class Driver {
     if (row.requestSize === 0 || this.requests.forwardedCount === 0) return undefined;
     return this.requests.takeForwarded(row.bytes, row.requestStart);
   }
+}
+
+/** What is asked of a node that stops. */
+function stoppingError(): DatabaseError {
+  return new DatabaseError("CLOSED", "the node is stopping");
 }

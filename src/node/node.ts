@@ -181,7 +181,7 @@ export class Node implements NodeService, TransportHandler {
 
   whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void {
     const { clock, driver, store } = this.#parts;
-    if (!this.#closed && store.revision < revision) {
+    if (!this.#isStopping && store.revision < revision) {
       return driver.revisionWaits.add(revision, clock.now() + timeoutMs, done);
     }
     return this.#soon(done);
@@ -190,7 +190,7 @@ export class Node implements NodeService, TransportHandler {
   whenChanged(range: KeyRange, since: number, timeoutMs: number, done: ChangeDone): () => void {
     const { clock, driver, store } = this.#parts;
     const { revision } = store;
-    if (!this.#closed && revision < since) {
+    if (!this.#isStopping && revision < since) {
       const deadline = clock.now() + timeoutMs;
       return driver.revisionWaits.changes.add(range, since, revision, deadline, done);
     }
@@ -199,13 +199,18 @@ export class Node implements NodeService, TransportHandler {
     });
   }
 
+  /** Being closed, or about to be: its disk has failed. */
+  get #isStopping(): boolean {
+    return this.#closed || this.#parts.driver.stopped;
+  }
+
   /** Tells `done` of the store as it is, not before the caller has returned. */
   #soon(done: ReadDone): () => void {
     const { clock, store } = this.#parts;
     let wanted = true;
     clock.defer(() => {
       if (!wanted) return;
-      if (this.#closed) done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+      if (this.#isStopping) done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
       else done(undefined, store);
     });
     return () => {

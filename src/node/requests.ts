@@ -289,7 +289,7 @@ export class Requests {
     for (const forwarded of this.#forwarded.values()) {
       // Whatever became of it there, it is not below `index`, or it would have been recognised.
       if (forwarded.term >= term) continue;
-      dead.push(...this.#takeAll(forwarded));
+      for (const write of this.#takeAll(forwarded)) dead.push(write);
     }
     for (const [placedIndex, placements] of this.#placed) {
       if (placedIndex <= index) continue;
@@ -374,10 +374,13 @@ export class Requests {
     this.#queue = [];
     this.#queueHead = 0;
     this.#queuedSize = 0;
+    const due: PendingWrite[] = [];
     for (const write of queued) {
       if (write.deadline > now) this.enqueue(write);
-      else settle(write, notApplied(leaderKnown), undefined);
+      else due.push(write);
     }
+    // Whoever is told may write at once, and comes behind all who wait already.
+    for (const write of due) settle(write, notApplied(leaderKnown), undefined);
   }
 
   /** The node is going down: queued writes were never sent; the others may live on. */

@@ -69,4 +69,33 @@ describe("a node that forwards", () => {
     until(() => told.length === 66);
     assert.equal(told.at(-1), undefined);
   });
+
+  it("keeps 200,000 writes that its leader took to the grave for the next one", () => {
+    const { network, nodes, until } = simulatedCluster();
+    until(() => nodes.some(({ parts }) => parts?.raft.role === "leader"));
+    const leader = nodes.find(({ parts }) => parts?.raft.role === "leader");
+    const follower = nodes.find(({ parts }) => parts?.raft.role === "follower");
+    assert.ok(leader !== undefined && follower !== undefined);
+    until(() => follower.parts?.raft.leader !== undefined);
+    network.losesForwards = true;
+    const key = Buffer.from("k");
+    const told = new Map<string | undefined, number>();
+    let count = 0;
+    for (let i = 0; i < 200_000; i += 1) {
+      follower.parts?.node.execute(
+        { id: new Uint8Array(0), commands: [{ kind: "put", key, value: key, condition: "none" }] },
+        15_000,
+        (error) => {
+          told.set(error?.code, (told.get(error?.code) ?? 0) + 1);
+          count += 1;
+        },
+        "revision",
+      );
+    }
+    until(() => network.forwardedCount === 200_000);
+    network.losesForwards = false;
+    leader.crash("kill");
+    until(() => count === 200_000);
+    assert.deepEqual([...told], [[undefined, 200_000]]);
+  }).timeout(60_000);
 });

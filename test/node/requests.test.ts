@@ -199,6 +199,19 @@ describe("requests on their way", () => {
     assert.equal(requests.hasMoreOpenThan(0), false);
   });
 
+  it("that are written by whoever is told of an expiry come behind those that wait", () => {
+    const expired = write("expired", { deadline: 5 });
+    requests.enqueue({
+      ...expired,
+      done: () => {
+        requests.enqueue(write("next"));
+      },
+    });
+    requests.enqueue(write("waiting"));
+    requests.expire(10, true);
+    assert.deepEqual(requests.take(9, 9).map(name), ["waiting", "next"]);
+  });
+
   it("that expired are not told twice when the log decides after all", () => {
     requests.placed(LogIndex(3), Term(1), [write("late", { deadline: 10 })]);
     requests.expire(10, true);
