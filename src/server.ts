@@ -99,8 +99,11 @@ async function serve(opened: OpenedNode, options: NodeOptions): Promise<RunningN
     closing ??= (async (): Promise<void> => {
       await handOver(opened.service);
       await door.retire(RETIRE_MS_MAX);
-      await opened.close();
-      await door.close();
+      try {
+        await opened.close();
+      } finally {
+        await door.close();
+      }
     })();
     return closing;
   };

@@ -174,8 +174,11 @@ export function assembleNode(
       clock.stop();
       node.close();
       // After a failed write the disk is not touched again.
-      if (!failed) log.close();
-      hardState.close();
+      try {
+        if (!failed) log.close();
+      } finally {
+        hardState.close();
+      }
     },
   };
 }

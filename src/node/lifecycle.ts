@@ -52,9 +52,16 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenedNode> {
   let assembled: AssembledNode | undefined;
   let transport: Transport | undefined;
   const close = closeOnce(async () => {
-    await transport?.close();
-    assembled?.close();
-    await directory.close();
+    // A disk that fails as the log is sealed keeps no directory from whoever opens it next.
+    try {
+      await transport?.close();
+    } finally {
+      try {
+        assembled?.close();
+      } finally {
+        await directory.close();
+      }
+    }
   });
   try {
     transport = makeTransport(directory.identity);

@@ -133,7 +133,11 @@ export class SnapshotDirectory implements SnapshotSource {
         this.#refuse(error, done);
       },
       remove: () => {
-        this.#fileSystem.remove(path);
+        try {
+          this.#fileSystem.remove(path);
+        } catch {
+          // what remains is only space, and goes with the next start
+        }
       },
     });
   }
