@@ -84,7 +84,7 @@ const WELCOME = new RecordFormat(0xb1, "Welcome", {
 const REFUSED = new RecordFormat(0xb2, "Refused", { reason: "string", text: "string" });
 
 export function encodeHello(hello: Hello): Buffer {
-  const body = HELLO.encode({ ...hello, isBulk: hello.lane === "bulk" });
+  const body = HELLO.encode({ isBulk: hello.lane === "bulk", ...hello });
   assert(body.length <= HANDSHAKE_SIZE_MAX, "a hello fits HANDSHAKE_SIZE_MAX");
   return body;
 }

@@ -237,8 +237,9 @@ function recordOf(message: Exclude<PeerMessage, ReplicationMessage>): object {
       return { requests: encodeRequests(requests), ...rest };
     }
     case "administer": {
-      const [action, node, address] = adminTexts(message.action);
-      return { ...message, action, node, address };
+      const { action: asked, ...rest } = message;
+      const [action, node, address] = adminTexts(asked);
+      return { action, node, address, ...rest };
     }
     case "forwardRefused":
       return { isBusy: message.reason === "busy", ...message };

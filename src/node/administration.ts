@@ -185,7 +185,8 @@ export class Administration {
       stage.refusal = "address-in-use";
     } else {
       const result = raft.proposeChange(action);
-      if (result.kind === "accepted") one.stage = { ...result, kind: "placed" };
+      if (result.kind === "accepted")
+        one.stage = { kind: "placed", index: result.index, term: result.term };
       else if (result.kind === "refused") stage.refusal = result.reason;
     }
     this.#parts.onProposed();

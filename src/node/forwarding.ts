@@ -80,14 +80,15 @@ export class Forwarding {
   /** Named, so that it is recognised when the log brings it, whatever becomes of the leader. */
   #withRequestId(write: PendingWrite): PendingWrite {
     const { request, size, deadline, needs, done, order, orderPlace } = write;
-    if (request.id.length !== 0) return write;
+    const { id, ...rest } = request;
+    if (id.length !== 0) return write;
     return {
       size,
       deadline,
       needs,
       done,
       ...(order === undefined || orderPlace === undefined ? {} : { order, orderPlace }),
-      request: { ...request, id: this.#parts.newRequestId() },
+      request: { id: this.#parts.newRequestId(), ...rest },
     };
   }
 

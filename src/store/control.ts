@@ -69,9 +69,13 @@ function applied(state: State, detail?: ResultDetail, deletedCount = 0): Request
   return { kind: "applied", revision: state.map.revision, results };
 }
 
-export function rejected(state: State, reason: RejectReason): RejectedRequest {
-  const { revision } = state.map;
-  return { kind: "rejected", reason, commandIndex: 0, revision, current: undefined };
+export function rejected(
+  state: State,
+  reason: RejectReason,
+  commandIndex = 0,
+  current?: RejectedRequest["current"],
+): RejectedRequest {
+  return { kind: "rejected", reason, commandIndex, revision: state.map.revision, current };
 }
 
 // ---- leases ----------------------------------------------------------------

@@ -221,7 +221,7 @@ function stagedCommand(row: StateRow): StagedCommand {
     case 1: {
       const put = { kind: "put" as const, key, value, condition: "none" as const };
       const expiry = expiryOf(row);
-      return expiry === undefined ? put : { ...put, expiry };
+      return expiry === undefined ? put : { expiry, ...put };
     }
     case 2:
       return { kind: "deleteRange", key, end: value };

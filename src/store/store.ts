@@ -208,7 +208,7 @@ export class Store {
       return withBranch(this.#runAll(request.otherwise, mode, wanted), false);
     }
     const current = this.#currentOf(compares[failed]?.key);
-    return { ...rejected(this.#state, "condition-failed"), commandIndex: failed, current };
+    return rejected(this.#state, "condition-failed", failed, current);
   }
 
   #runAll(
@@ -221,7 +221,7 @@ export class Store {
       const failed = failedCondition(map, commands);
       if (failed >= 0) {
         const current = this.#currentOf(keyOf(commands[failed]));
-        return { ...rejected(this.#state, "condition-failed"), commandIndex: failed, current };
+        return rejected(this.#state, "condition-failed", failed, current);
       }
     }
     const first = commands[0];
@@ -340,8 +340,8 @@ export class Store {
     if (lease === undefined) return undefined;
     const remaining = Math.max(lease.deadline - clock.runTimeAt(now), 0);
     return {
-      ...leaseDetail(lease, remaining),
       keys: [...lease.keys].sort().map(textBytes),
+      ...leaseDetail(lease, remaining),
     };
   }
 

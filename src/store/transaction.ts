@@ -283,13 +283,14 @@ function readName({ key, end }: StagedRead): string {
 
 function copyOfRead({ key, end }: StagedRead): StagedRead {
   const copy = { key: new Uint8Array(key) };
-  return end === undefined ? copy : { ...copy, end: new Uint8Array(end) };
+  return end === undefined ? copy : { end: new Uint8Array(end), ...copy };
 }
 
 function copyOfCommand(command: StagedCommand): StagedCommand {
   const key = new Uint8Array(command.key);
   switch (command.kind) {
     case "put":
+      // eslint-disable-next-line no-restricted-syntax -- both are in it already: it keeps its shape
       return { ...command, key, value: new Uint8Array(command.value) };
     case "delete":
       return { kind: "delete", key };

@@ -67,7 +67,7 @@ export class Lane {
     this.#handshakeTimer = setTimeout(() => {
       this.close(`no answer within ${options.handshakeMs} ms`);
     }, options.handshakeMs);
-    this.#socket = net.connect({ ...options.address, noDelay: true });
+    this.#socket = net.connect({ noDelay: true, ...options.address });
     this.#socket.on("connect", () => {
       this.#socket.write(encodeFrame(encodeHello(options.hello)));
     });

@@ -37,6 +37,7 @@ export function toldOfPut(result: RequestResult): RequestResult {
 export function bounded(query: Query): Query {
   if (!("countMax" in query)) return query;
   const countMax = Math.min(query.countMax, PAGE_COUNT_MAX);
+  // eslint-disable-next-line no-restricted-syntax -- both are in it already: it keeps its shape
   return { ...query, countMax, sizeMax: Math.min(query.sizeMax, PAGE_SIZE_MAX) };
 }
 

@@ -162,7 +162,7 @@ export function refuseCount(name: string): LocalPlan {
 
 /** No such command: known before it runs, so that a transaction is not begun with it. */
 export function reject(text: string): LocalPlan {
-  return { ...refuse(text), rejected: true };
+  return { rejected: true, ...refuse(text) };
 }
 
 /** @param name lower case; a subcommand as "client|id" */

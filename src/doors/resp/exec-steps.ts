@@ -81,7 +81,7 @@ class Steps {
     if (plans.every(isSettled)) {
       const composition = compose(plans, context.service.limits);
       if (composition.commands.length > 0) {
-        this.#request({ ...composition, compares: [] });
+        this.#request({ compares: [], ...composition });
         return;
       }
     }
@@ -123,7 +123,7 @@ class Steps {
       return within;
     });
     const compares = keys.flatMap((key) => asDecidedOn(key, view.get(key)));
-    return { ...compose(settled, service.limits), compares };
+    return { compares, ...compose(settled, service.limits) };
   }
 
   #request(attempt: Attempt): void {
@@ -227,11 +227,11 @@ class Steps {
     return "done";
   }
 
-  #lookAgain(at: number, answering: Answering): void {
+  #lookAgain(at: number, { attempt, result, past }: Answering): void {
     this.#options.context.service.read(this.#timeLeft(), (error, view) => {
       if (this.#run.stopped()) return;
-      if (view !== undefined) answering.past?.renew(view);
-      this.#answerFrom(at, { ...answering, error });
+      if (view !== undefined) past?.renew(view);
+      this.#answerFrom(at, { attempt, result, past, error });
     });
   }
 
@@ -323,5 +323,5 @@ function asFound(view: StoreView, key: Buffer, now: number): KeyCommand[] {
   if (record === undefined) return [];
   const put = { kind: "put", key, value: record.value, condition: "none" } as const;
   const ttl = view.remainingOf(key, now);
-  return [ttl === undefined ? put : { ...put, expiry: { kind: "ttl", ttl } }];
+  return [ttl === undefined ? put : { expiry: { kind: "ttl", ttl }, ...put }];
 }

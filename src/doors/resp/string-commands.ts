@@ -49,7 +49,7 @@ function mget(args: readonly Buffer[]): Plan {
 
 function put(key: Buffer, value: Buffer, condition: PutCondition = "none", expiry?: Expiry): Put {
   const plain = { kind: "put" as const, key, value, condition };
-  return expiry === undefined ? plain : { ...plain, expiry };
+  return expiry === undefined ? plain : { expiry, ...plain };
 }
 
 interface SetOptions {
@@ -223,7 +223,6 @@ function msetnx(args: readonly Buffer[]): Plan {
   const alone = write(putPairs(args, "absent"), answerWhetherApplied);
   const keys = args.filter((_arg, i) => i % 2 === 0);
   return {
-    ...alone,
     amongOthers: {
       kind: "decide",
       keys,
@@ -232,6 +231,7 @@ function msetnx(args: readonly Buffer[]): Plan {
           ? write(putPairs(args, "none"), answerWhetherApplied)
           : NOTHING_SET,
     },
+    ...alone,
   };
 }
 
