@@ -111,6 +111,7 @@ type Kind = PeerMessage["kind"];
 
 /** What an `administered` may say. */
 const ADMIN_CODES: ReadonlySet<string> = new Set<ErrorCode>([
+  "INVALID_ARGUMENT",
   "CHANGE_REFUSED",
   "NO_LEADER",
   "TIMEOUT",

@@ -11,6 +11,7 @@ import { DatabaseError, type ErrorCode } from "../errors.js";
 import type { ChangeRefusal, TransferRefusal } from "../raft/ready.js";
 import type { Raft } from "../raft/raft.js";
 import type { LogIndex, NodeId, Term } from "../raft/types.js";
+import { isDialable } from "../transport/address.js";
 import type { Transport } from "../transport/transport.js";
 import type { Clock } from "./clock.js";
 import type { Members } from "./members.js";
@@ -82,6 +83,11 @@ export class Administration {
   }
 
   execute(action: AdminAction, timeoutMs: number, done: AdminDone): void {
+    // Once it stands in the log, every member would have to live with it.
+    if (action.kind === "add" && !isDialable(action.address)) {
+      done(noAddress(action), undefined);
+      return;
+    }
     const deadline = this.#parts.clock.now() + timeoutMs;
     this.#pending.push({ action, deadline, done, stage: { kind: "waiting", refusal: undefined } });
     this.look();
@@ -222,6 +228,14 @@ export class Administration {
 
 function refused(action: AdminAction, refusal: Refusal): DatabaseError {
   return new DatabaseError("CHANGE_REFUSED", `${described(action)} is refused: ${WHY[refusal]}`);
+}
+
+function noAddress({ id, address }: Extract<AdminAction, { kind: "add" }>): DatabaseError {
+  return new DatabaseError(
+    "INVALID_ARGUMENT",
+    `adding ${id} is refused: "${address.slice(0, 300)}" is no address that the members can call: ` +
+      "write host:port, as in 10.0.0.4:13141",
+  );
 }
 
 function timeout({ action, stage }: Pending): DatabaseError {

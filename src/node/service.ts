@@ -149,8 +149,8 @@ export interface NodeService {
   status(timeoutMs: number, done: StatusDone): void;
   /**
    * Changes members or the leader; `done` when the change is committed, or another
-   * node leads. Errors: CHANGE_REFUSED, NO_LEADER, TIMEOUT, CLOSED (nothing was
-   * changed), OUTCOME_UNKNOWN.
+   * node leads. Errors: INVALID_ARGUMENT, CHANGE_REFUSED, NO_LEADER, CLOSED (nothing
+   * was changed), OUTCOME_UNKNOWN.
    */
   administer(action: AdminAction, timeoutMs: number, done: AdminDone): void;
   /** This node alone, now. */

@@ -22,3 +22,14 @@ export function parseAddress(text: string): Address {
   }
   return { host, port };
 }
+
+/** Whether somebody can be called there: an address, and not "any port". */
+export function isDialable(text: string): boolean {
+  try {
+    return parseAddress(text).port !== 0;
+  } catch (error) {
+    // Anything else is our mistake.
+    if (error instanceof DatabaseError) return false;
+    throw error;
+  }
+}

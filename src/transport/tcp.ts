@@ -18,7 +18,7 @@ import {
 import type { PeerMessage } from "../codec/peer-message.js";
 import { DatabaseError } from "../errors.js";
 import type { NodeId } from "../raft/types.js";
-import { parseAddress } from "./address.js";
+import { isDialable, parseAddress } from "./address.js";
 import { Incoming } from "./incoming.js";
 import { Notices } from "./notices.js";
 import { PeerLink } from "./peer-link.js";
@@ -50,6 +50,8 @@ const IDLE_LOOKS_MAX = 20;
 const HANDSHAKE_MS = 5000;
 /** Connections not introduced yet; one more, and the oldest of them has to go. */
 const STRANGERS_MAX = 64;
+/** Characters of what is no address in a notice. */
+const ADDRESS_SHOWN_MAX = 300;
 
 export class TcpTransport implements Transport {
   readonly #options: TcpTransportOptions;
@@ -109,7 +111,8 @@ export class TcpTransport implements Transport {
     for (const link of this.#links.values()) link.flush();
   }
 
-  setPeers(peers: ReadonlyMap<NodeId, string>, removed: ReadonlySet<NodeId>): void {
+  setPeers(told: ReadonlyMap<NodeId, string>, removed: ReadonlySet<NodeId>): void {
+    const peers = new Map([...told].filter(([id, address]) => this.#canDial(id, address)));
     this.#peers = peers;
     this.#removed = removed;
     for (const [id, link] of [...this.#links]) {
@@ -120,6 +123,15 @@ export class TcpTransport implements Transport {
       link.close();
     }
     for (const [id, address] of peers) this.#connect(id, address);
+  }
+
+  /** What the log says of an address is no reason to stop: the member is like one whose address nobody knows. */
+  #canDial(id: NodeId, address: string): boolean {
+    if (isDialable(address)) return true;
+    this.#notices.add(
+      `${id} cannot be called: "${address.slice(0, ADDRESS_SHOWN_MAX)}" is no address; remove it, and add it under a new id`,
+    );
+    return false;
   }
 
   /** Dials a peer that is not dialed yet. */
@@ -328,16 +340,6 @@ export class TcpTransport implements Transport {
       const old = incoming.hello;
       if (old?.nodeId === hello.nodeId && old.lane === hello.lane) incoming.close();
     }
-  }
-}
-
-function isDialable(address: string): boolean {
-  try {
-    return parseAddress(address).port !== 0;
-  } catch (error) {
-    // Anything else is our mistake.
-    if (error instanceof DatabaseError) return false;
-    throw error;
   }
 }
 

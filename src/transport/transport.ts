@@ -42,7 +42,7 @@ export interface Transport extends AsyncDisposable {
   /**
    * Whom to dial from now on (host:port by id, this node left out), and whose calls
    * to refuse. A node of this cluster that is neither is answered while it calls:
-   * it may know of a later configuration.
+   * it may know of a later configuration. What is no address is not dialed, and said.
    */
   setPeers(peers: ReadonlyMap<NodeId, string>, removed: ReadonlySet<NodeId>): void;
   connections(): readonly PeerConnection[];

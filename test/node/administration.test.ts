@@ -1,7 +1,9 @@
-/** What becomes of a change of members that a node with a full disk has proposed. */
+/** What becomes of a change of members: with a full disk, and with an address that is none. */
 import assert from "node:assert/strict";
-import { describe, it } from "mocha";
+import { before, describe, it } from "mocha";
 import type { DatabaseError } from "../../src/errors.js";
+import { NodeId } from "../../src/raft/types.js";
+import type { SimulatedNode } from "../../src/simulation/simulated-node.js";
 import { World } from "../storage/full-disk-world.js";
 
 describe("a change of members, asked of a leader whose disk is full", () => {
@@ -26,5 +28,50 @@ describe("a change of members, asked of a leader whose disk is full", () => {
     const { lastIndex = 0 } = leader.parts?.log ?? {};
     assert.ok(typeof index === "number" && index > lastIndex, `${String(index)} of ${lastIndex}`);
     assert.ok(leader.parts?.raft.configuration.voters.includes(leaver.id) === false);
+  });
+});
+
+describe("a member to be added", () => {
+  const addresses = [
+    "",
+    "garbage",
+    "host",
+    "host:0",
+    "host:65536",
+    "::1:13141",
+    `${"a".repeat(254)}:13141`,
+  ];
+  let world: World;
+  before(() => {
+    world = new World({ nodeCount: 3 });
+  });
+
+  const add = (node: SimulatedNode, address: string): (DatabaseError | undefined)[] => {
+    const answers: (DatabaseError | undefined)[] = [];
+    node.run(node.life, () => {
+      const action = { kind: "add", id: NodeId("n4"), address } as const;
+      node.parts?.node.administer(action, 1000, (error) => answers.push(error));
+    });
+    return answers;
+  };
+
+  for (const address of addresses) {
+    it(`"${address.slice(0, 20)}" is no address: it is refused by whoever is asked, and not proposed`, () => {
+      for (const node of [world.anyLeader(), world.follower()]) {
+        const lastIndex = node.parts?.raft.lastIndex;
+        const [error] = add(node, address);
+        assert.equal(error?.code, "INVALID_ARGUMENT");
+        assert.equal(error.outcome, "not-applied");
+        assert.match(error.message, /write host:port/);
+        assert.equal(node.parts?.raft.lastIndex, lastIndex);
+      }
+    });
+  }
+
+  it("with an address that can be called is proposed", () => {
+    const leader = world.anyLeader();
+    const lastIndex = leader.parts?.raft.lastIndex ?? 0;
+    assert.deepEqual(add(leader, "host:13141"), []);
+    assert.equal(leader.parts?.raft.lastIndex, lastIndex + 1);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { parseAddress } from "../../src/transport/address.js";
+import { isDialable, parseAddress } from "../../src/transport/address.js";
 
 describe("address", () => {
   const cases: readonly { readonly text: string; readonly host: string; readonly port: number }[] =
@@ -14,6 +14,7 @@ describe("address", () => {
   for (const { text, host, port } of cases) {
     it(`${text} is port ${port} of ${host}`, () => {
       assert.deepEqual(parseAddress(text), { host, port });
+      assert.equal(isDialable(text), port !== 0);
     });
   }
 
@@ -35,6 +36,7 @@ describe("address", () => {
   for (const text of none) {
     it(`${JSON.stringify(text.slice(0, 20))} is none`, () => {
       assert.throws(() => parseAddress(text), { code: "INVALID_ARGUMENT" });
+      assert.equal(isDialable(text), false);
     });
   }
 });

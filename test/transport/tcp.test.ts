@@ -95,6 +95,27 @@ describe("tcp transport", () => {
     assert.deepEqual(n1.connections(), []);
   });
 
+  it("a peer whose address is none is not dialed, and said; the others are", async () => {
+    world = await TcpWorld.create([N1, N2, N3]);
+    const n1 = world.make(N1, { peers: new Map() });
+    await world.start(N1, N2);
+    for (const address of ["garbage", `${"a".repeat(254)}:13141`, "host:0"]) {
+      const peers = new Map([
+        [N3, address],
+        [N2, world.addressOf(N2)],
+      ]);
+      n1.setPeers(peers, new Set());
+      assert.ok(said(N1).some((text) => text.includes(`n3 cannot be called: "${address}"`)));
+    }
+    await world.until(() => world.isConnected(N1, N2));
+    assert.deepEqual(
+      n1.connections().map(({ id }) => id),
+      [N2],
+    );
+    await world.start(N3);
+    await world.until(() => world.isConnected(N1, N3));
+  });
+
   it("a second node of the same id is refused", async () => {
     world = await TcpWorld.create([N1, N2]);
     await world.start(N1);
