@@ -11,6 +11,7 @@ import type {
   PutCondition,
   Read,
 } from "./command.js";
+import { ChangedKeys } from "./changed-keys.js";
 import { keyText } from "./key-order.js";
 import type { VersionedMap } from "./versioned-map.js";
 
@@ -80,6 +81,7 @@ export function conflictsOf(
   reads: readonly Read[],
 ): readonly Conflict[] | "too-old" {
   const conflicts: Conflict[] = [];
+  let changed: ChangedRanges | undefined;
   for (const read of reads) {
     if (conflicts.length >= CONFLICT_COUNT_MAX) break;
     if (read.kind === "key") {
@@ -90,11 +92,39 @@ export function conflictsOf(
       conflicts.push({ key: read.key, readRevision: read.revision, currentRevision });
     } else {
       if (read.revision < map.compactedRevision) return "too-old";
-      const ranges = [{ from: keyText(read.key), end: keyText(read.end) }];
-      addChanged(conflicts, map, { keys: NO_KEYS, ranges }, read.revision);
+      changed ??= changedAmong(map, reads);
+      changed(conflicts, read);
     }
   }
   return conflicts;
+}
+
+type RangeRead = Extract<Read, { kind: "range" }>;
+/** Notes what of one range changed since it was read. */
+type ChangedRanges = (conflicts: Conflict[], read: RangeRead) => void;
+
+/** However many ranges were read, the history is walked once. */
+function changedAmong(map: VersionedMap, reads: readonly Read[]): ChangedRanges {
+  const ranged = reads.filter((read) => read.kind === "range");
+  if (ranged.length === 1) {
+    return (conflicts, read) => {
+      addChanged(conflicts, map, { keys: NO_KEYS, ranges: [rangeOf(read)] }, read.revision);
+    };
+  }
+  const sorted = union(ranged.map(rangeOf));
+  const least = ranged.reduce((least, { revision }) => Math.min(least, revision), Infinity);
+  const keys = new ChangedKeys(map, least, (text) => contains(sorted, text));
+  return (conflicts, read) => {
+    for (const place of keys.within(rangeOf(read), read.revision)) {
+      if (conflicts.length >= CONFLICT_COUNT_MAX) return;
+      const key = map.records.keyOf(place);
+      conflicts.push({ key, readRevision: read.revision, currentRevision: map.changedAt(key) });
+    }
+  };
+}
+
+function rangeOf({ key, end }: RangeRead): TextRange {
+  return { from: keyText(key), end: keyText(end) };
 }
 
 /** What must not have changed. */
