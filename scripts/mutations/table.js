@@ -279,12 +279,7 @@ export const MUTATIONS = [
     'if (conflicts.length > 0)\n                return { conflicts, ...rejected(this.#state, "conflict") };',
     "",
   ],
-  [
-    "a session forgets its answers",
-    "store/session.js",
-    "session.answers.set(sequence, answer);",
-    "",
-  ],
+  ["a session forgets its answers", "store/session.js", "session.answers.set(sequence, kept);", ""],
   // Disks without room, nodes that are lost for ever
   [
     "what found no room counts as written",

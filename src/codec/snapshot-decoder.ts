@@ -13,8 +13,11 @@ import {
   type SnapshotHead,
 } from "./snapshot.js";
 
-/** No block is larger: one row of the largest key and value fits. */
-const BLOCK_SIZE_MAX: number = 16 * 1024 * 1024;
+/**
+ * No block is larger. Much more than ours are (snapshot.ts bounds a row): earlier versions
+ * wrote a session's answers whole. What is allocated the file bounds, for it must be there.
+ */
+const BLOCK_SIZE_MAX: number = 1024 * 1024 * 1024;
 /** bytes before what a block's checksum covers: the union's branch and the checksum */
 const CHECKSUM_FIELD_SIZE = 5;
 /** avsc refuses the last safe integer; so do we */

@@ -3,12 +3,14 @@
  * with room before them for the block's count and size, which are known last.
  */
 import { crc32 } from "node:zlib";
+import { assert } from "../assert.js";
 import { LiveRow } from "../store/live-row.js";
 import type { StateRow } from "../store/state-row.js";
 import { writeLong } from "./row.js";
 import {
   SNAPSHOT_KINDS,
   SNAPSHOT_MARKER_SIZE,
+  SNAPSHOT_ROW_SIZE_MAX,
   snapshotMarker,
   type SnapshotHead,
 } from "./snapshot.js";
@@ -78,6 +80,7 @@ export class SnapshotEncoder {
 
   /** A row's union branch (only a block's first row has a checksum, which is filled in last) and its kind. */
   #begin(kind: number, bytesSize: number): void {
+    assert(bytesSize + ROW_OVERHEAD_MAX <= SNAPSHOT_ROW_SIZE_MAX, "a row fits its bound");
     this.#reserve(bytesSize + ROW_OVERHEAD_MAX);
     const isFirst = this.#count === 0;
     this.#bytes[this.#end] = isFirst ? 2 : 0;

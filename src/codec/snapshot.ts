@@ -31,6 +31,12 @@ const SNAPSHOT_SCHEMA_VERSION = 1;
 /** bytes; no header is longer */
 export const SNAPSHOT_HEADER_SIZE_MAX: number = 64 * 1024;
 
+/**
+ * Bytes; no row is larger. One of the largest key and value fits, and one of the largest
+ * answer that a session keeps. Earlier versions wrote larger ones.
+ */
+export const SNAPSHOT_ROW_SIZE_MAX: number = 16 * 1024 * 1024;
+
 export const SNAPSHOT_MARKER_SIZE = 16;
 const LONG_SIZE_MAX = 10;
 /** By their numbers in a row; the last one is no row of the state. */

@@ -4,6 +4,7 @@
  *
  *   answer    := 0 revision succeeded count result*        applied
  *             |  1 revision reason commandIndex conflictCount conflict* which keyValue?   rejected
+ *             |  2 revision succeeded cutSize count deletedCount*   applied, too large to keep
  *   result    := which keyValue* deletedCount detail       which: bit 0 previous, bit 1 current
  *   detail    := 0 | 1 more count keyValue* | 2 lease ttl remaining
  *             |  3 transaction status isolation readRevision revision | 4 reason
@@ -40,7 +41,11 @@ const SUCCEEDED: readonly (boolean | undefined)[] = [undefined, false, true];
 
 export function encodeAnswer(answer: RequestResult): Uint8Array {
   const writer = new ByteWriter();
-  if (answer.kind === "applied") {
+  if (answer.kind === "applied" && answer.cutSize !== undefined) {
+    writer.number(2).number(answer.revision).number(SUCCEEDED.indexOf(answer.succeeded));
+    writer.number(answer.cutSize).number(answer.results.length);
+    for (const { deletedCount } of answer.results) writer.number(deletedCount);
+  } else if (answer.kind === "applied") {
     writer.number(0).number(answer.revision).number(SUCCEEDED.indexOf(answer.succeeded));
     writer.number(answer.results.length);
     for (const result of answer.results) writeResult(writer, result);
@@ -67,7 +72,16 @@ export function decodeAnswer(bytes: Uint8Array): RequestResult {
 
 /** @throws {MalformedBytes} */
 export function readAnswer(reader: ByteReader): RequestResult {
-  return reader.number() === 0 ? readApplied(reader) : readRejected(reader);
+  switch (reader.number()) {
+    case 0:
+      return readApplied(reader);
+    case 1:
+      return readRejected(reader);
+    case 2:
+      return readCut(reader);
+    default:
+      throw new MalformedBytes("an answer's kind is not known");
+  }
 }
 
 function readApplied(reader: ByteReader): RequestResult {
@@ -77,6 +91,27 @@ function readApplied(reader: ByteReader): RequestResult {
   for (let count = reader.number(); count > 0; count--) results.push(readResult(reader));
   const applied = { kind: "applied" as const, revision, results };
   return succeeded === undefined ? applied : { succeeded, ...applied };
+}
+
+function readCut(reader: ByteReader): RequestResult {
+  const revision = reader.number();
+  const succeeded = SUCCEEDED[reader.number()];
+  const cutSize = reader.number();
+  const results: CommandResult[] = [];
+  for (let count = reader.number(); count > 0; count--) results.push(onlyCount(reader.number()));
+  const cut = { kind: "applied" as const, revision, results, cutSize };
+  return succeeded === undefined ? cut : { succeeded, ...cut };
+}
+
+function onlyCount(deletedCount: number): CommandResult {
+  return { previous: undefined, current: undefined, deletedCount };
+}
+
+/** What is left of an answer of `cutSize` bytes that is too large to be kept; a rejection never is. */
+export function cutAnswer(answer: RequestResult, cutSize: number): RequestResult {
+  if (answer.kind === "rejected") return answer;
+  const results = answer.results.map(({ deletedCount }) => onlyCount(deletedCount));
+  return { ...answer, results, cutSize };
 }
 
 function readRejected(reader: ByteReader): RequestResult {
@@ -205,9 +240,10 @@ export function oneOf<Value>(values: readonly Value[], place: number): Value {
   return value;
 }
 
-/** Bytes that an answer holds, about. */
+/** Bytes that an answer holds, about, or held before it was cut; what `encodeAnswer` makes of one that is whole is not longer. */
 export function answerSize(answer: RequestResult): number {
   if (answer.kind === "rejected") return ANSWER_OVERHEAD_SIZE + recordSize(answer.current);
+  if (answer.cutSize !== undefined) return answer.cutSize;
   let size = ANSWER_OVERHEAD_SIZE;
   for (const { previous, current, detail } of answer.results) {
     size += ANSWER_OVERHEAD_SIZE + recordSize(previous) + recordSize(current);

@@ -368,6 +368,8 @@ export type RequestResult =
       readonly results: readonly CommandResult[];
       /** of a request with compares: whether they held. `false`: `otherwise` ran */
       readonly succeeded?: boolean;
+      /** of a repeated answer that was too large to keep (session.ts): its bytes; of its results only `deletedCount` is left */
+      readonly cutSize?: number;
     }
   | RejectedRequest;
 

@@ -9,12 +9,13 @@
  * only answer that cannot be wrong.
  *
  * A session ends when nothing of it was applied for its time to live. What is
- * kept is bounded: beyond SESSION_WINDOW answers or ANSWERS_SIZE_MAX bytes of them
+ * kept is bounded: an answer of more than ANSWERS_SIZE_MAX bytes is kept without its
+ * keys and values, and beyond SESSION_WINDOW answers or ANSWERS_SIZE_MAX bytes of them
  * a request is refused as "session-window". That is its answer then, for ever: a
  * second copy of it must not be applied after its owner was told that it was not.
  * Whoever goes on regardless loses the session.
  */
-import { answerSize } from "./answer.js";
+import { answerSize, cutAnswer } from "./answer.js";
 import type { RequestResult, SessionMark } from "./command.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
 import { keyText } from "./key-order.js";
@@ -23,7 +24,7 @@ import { keyText } from "./key-order.js";
 export const SESSION_WINDOW = 1024;
 /** answers, refusals beyond the window included, before a session is closed */
 const ANSWER_COUNT_MAX = 2 * SESSION_WINDOW;
-/** bytes, about, of the unacknowledged answers of one session; one may pass it */
+/** bytes, about, of the unacknowledged answers of one session; the one that passes it is kept, cut if it does so alone */
 const ANSWERS_SIZE_MAX = 4 * 1024 * 1024;
 /** sessions */
 const SESSION_COUNT_MAX = 100_000;
@@ -132,10 +133,12 @@ export function isFull(session: Session): boolean {
   return session.answers.size >= SESSION_WINDOW || session.answersSize >= ANSWERS_SIZE_MAX;
 }
 
-/** Keeps the first answer to a session's request. */
+/** Keeps the first answer to a session's request; a cut one counts as what it was. */
 export function keepAnswer(session: Session, sequence: number, answer: RequestResult): void {
-  session.answers.set(sequence, answer);
-  session.answersSize += answerSize(answer);
+  const size = answerSize(answer);
+  const kept = size > ANSWERS_SIZE_MAX ? cutAnswer(answer, size) : answer;
+  session.answers.set(sequence, kept);
+  session.answersSize += size;
 }
 
 /** Forgets the answers that have arrived. */

@@ -2,8 +2,13 @@
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { describe, it } from "mocha";
-import { MalformedRow } from "../../src/codec/row.js";
-import type { SnapshotHead } from "../../src/codec/snapshot.js";
+import { MalformedRow, writeLong } from "../../src/codec/row.js";
+import {
+  SNAPSHOT_KINDS,
+  SNAPSHOT_ROW_SIZE_MAX,
+  type SnapshotHead,
+  snapshotMarker,
+} from "../../src/codec/snapshot.js";
 import { SnapshotDecoder } from "../../src/codec/snapshot-decoder.js";
 import { SnapshotEncoder } from "../../src/codec/snapshot-encoder.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
@@ -61,6 +66,32 @@ describe("a snapshot's rows", () => {
     const blocks = blocksOf(all);
     assert.ok(blocks.length > 5);
     assert.deepEqual(rowsOf(blocks), all);
+  });
+
+  it("are written as large as they are read, and no larger", () => {
+    const answer = (size: number): StateRow => stateRow("answer", { value: new Uint8Array(size) });
+    const largest = answer(SNAPSHOT_ROW_SIZE_MAX - 104);
+    const small = stateRow("session", { id: new Uint8Array(16) });
+    assert.deepEqual(rowsOf(blocksOf([small, largest])), [small, largest]);
+    assert.throws(() => blocksOf([answer(SNAPSHOT_ROW_SIZE_MAX - 103)]), /a row fits its bound/);
+  });
+
+  it("of earlier versions are read however large they are", () => {
+    const value = new Uint8Array(SNAPSHOT_ROW_SIZE_MAX + 1).fill(7);
+    const fields = Buffer.alloc(20);
+    let end = writeLong(fields, 0, SNAPSHOT_KINDS.indexOf("answer"));
+    end = writeLong(fields, writeLong(fields, end, 0), value.length);
+    const rest = Buffer.concat([fields.subarray(0, end), value, Buffer.alloc(6)]);
+    const start = Buffer.alloc(25);
+    const at = writeLong(start, writeLong(start, 0, 1), 5 + rest.length);
+    start[at] = 2;
+    start.writeUInt32BE(crc32(rest), at + 1);
+    const bytes = Buffer.concat([start.subarray(0, at + 5), rest, snapshotMarker(HEAD)]);
+    const block = new Uint8Array(bytes);
+    assert.equal(SnapshotDecoder.blockHead(block, 0, block.length).size, block.length);
+    const rows: StateRow[] = [];
+    new SnapshotDecoder(HEAD).block(block, 0, block.length, (row) => rows.push(kept(row)));
+    assert.deepEqual(rows, [stateRow("answer", { value })]);
   });
 
   /** Puts `field` where a block of one row has its kind, under a checksum that fits. */

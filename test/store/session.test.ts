@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import type { Request, RequestResult } from "../../src/store/command.js";
 import { SESSION_WINDOW } from "../../src/store/session.js";
+import { SNAPSHOT_ROW_SIZE_MAX } from "../../src/codec/snapshot.js";
+import { encodeAnswer } from "../../src/store/answer.js";
+import type { StateRow } from "../../src/store/state-row.js";
 import { Store } from "../../src/store/store.js";
-import { bytes, increment, put, request, text } from "./requests.js";
+import { bytes, del, increment, put, request, text } from "./requests.js";
 import { restored, rowsOf } from "./whole-state.js";
 
 const SESSION = new Uint8Array(16).fill(7);
@@ -59,6 +62,69 @@ describe("a session", () => {
     assert.equal(outcome(store.apply(nth(1, request(increment("n", 1n))))), "session-acknowledged");
     assert.equal(text(store.get(bytes("n"))?.value), "2");
     assert.equal(rowsOf(store).filter(({ kind }) => kind === "answer").length, 1);
+  });
+
+  describe("whose request's answer is too large to keep", () => {
+    const COUNT = 20;
+    const keys = Array.from({ length: COUNT }, (_, i) => `k${i}`);
+    const many = nth(1, request(...keys.map(del), del("absent")));
+
+    /** A store in which `many` was applied, and its first answer. */
+    function applied(): { readonly store: Store; readonly first: RequestResult } {
+      const store = opened();
+      const value = new Uint8Array(1 << 20).fill(7);
+      for (const key of keys) {
+        store.apply(request({ kind: "put", key: bytes(key), value, condition: "none" }));
+      }
+      return { store, first: store.apply(many) };
+    }
+
+    function answerRowOf(store: Store): StateRow {
+      const row = rowsOf(store).find(({ kind }) => kind === "answer");
+      assert.ok(row !== undefined);
+      return row;
+    }
+
+    it("gives it whole once, and then its revision and how many keys were deleted", () => {
+      const { store, first } = applied();
+      assert.ok(first.kind === "applied");
+      assert.equal(first.results[COUNT - 1]?.previous?.value.length, 1 << 20);
+      assert.equal(first.cutSize, undefined);
+      for (const each of [store, restored(rowsOf(store), new Store())]) {
+        const again = each.apply(many);
+        assert.ok(again.kind === "applied");
+        assert.equal(again.revision, first.revision);
+        const counts = [...keys.map(() => 1), 0];
+        assert.deepEqual(
+          again.results,
+          counts.map((deletedCount) => ({ previous: undefined, current: undefined, deletedCount })),
+        );
+        assert.ok((again.cutSize ?? 0) > COUNT << 20);
+      }
+    });
+
+    it("writes a row that a snapshot can hold", () => {
+      const size = answerRowOf(applied().store).value.length;
+      assert.ok(size < SNAPSHOT_ROW_SIZE_MAX / 1000, `${size} bytes`);
+    });
+
+    it("cuts it too when it comes whole from an earlier version's snapshot", () => {
+      const { store, first } = applied();
+      const rows = rowsOf(store);
+      const whole = rows.map((row) =>
+        row.kind === "answer" ? { ...row, value: encodeAnswer(first) } : row,
+      );
+      assert.ok(answerRowOf(store).value.length < encodeAnswer(first).length);
+      assert.deepEqual(rowsOf(restored(whole, new Store())), rows);
+    });
+
+    it("counts it as what it was until it is acknowledged", () => {
+      const { store } = applied();
+      for (const each of [store, restored(rowsOf(store), new Store())]) {
+        assert.equal(outcome(each.apply(nth(2, request(put("a", "1"))))), "session-window");
+        assert.equal(outcome(each.apply(nth(3, request(put("a", "1")), 1))), "applied");
+      }
+    });
   });
 
   it("that was never opened applies nothing", () => {

@@ -62,6 +62,14 @@ export function tooMuchToTell(): DatabaseError {
   );
 }
 
+export function noLongerTold(): DatabaseError {
+  return new DatabaseError(
+    "REQUEST_TOO_LARGE",
+    "applied when it first came, but what it read then was too large to be kept for a second answer: read it anew",
+    { outcome: "applied" },
+  );
+}
+
 export function tooMuchFound(): DatabaseError {
   return new DatabaseError(
     "REQUEST_TOO_LARGE",

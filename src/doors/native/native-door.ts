@@ -40,6 +40,7 @@ import {
   errorOf,
   busy,
   untaken,
+  noLongerTold,
   tooMuchToTell,
   tooMuchFound,
   appliedUntold,
@@ -298,7 +299,10 @@ class NativeSession implements ConnectionHandler {
   }
 
   #answerWhole(id: number, result: RequestResult, requestId: string): void {
-    if (answerSize(result) > CLIENT_RESPONSE_SIZE_MAX) this.#fail(id, tooMuchToTell(), requestId);
+    if (result.kind === "applied" && result.cutSize !== undefined)
+      this.#fail(id, noLongerTold(), requestId);
+    else if (answerSize(result) > CLIENT_RESPONSE_SIZE_MAX)
+      this.#fail(id, tooMuchToTell(), requestId);
     else this.#answer({ kind: "answered", id, result });
   }
 
