@@ -102,6 +102,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   commands: {
     rooms: ["src/index", "src/console", "src/client", "bench"],
     entries: [
+      "src/server",
       "src/node/restored-directory",
       "src/storage/kept-snapshot",
       "src/storage/verification",

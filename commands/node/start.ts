@@ -101,7 +101,8 @@ export default class NodeStart extends BaseCommand {
       "history-bytes": flags["history-bytes"],
       "history-age": flags["history-age"],
     });
-    const { startNode } = await import("../../src/index.js");
+    // Not all of the library: a node that starts anew is waited for.
+    const { startNode } = await import("../../src/server.js");
     await runNode(start, startNode, {
       note: (line) => {
         this.note(line);
