@@ -3,8 +3,8 @@
  * by checksum, index and term, and ends with the segment's marker.
  *
  * Reads the file through a window, so that a segment need not fit in memory. The
- * entries it gives are views of that window and stay valid: a window is never
- * written again.
+ * entries it gives are views of that window. They stay valid, because a window is
+ * never written again, unless whoever scans has no use for them and says so.
  */
 import { readBlock, readBlockHead } from "../codec/block.js";
 import { DatabaseError } from "../errors.js";
@@ -45,6 +45,8 @@ export interface ScanOptions {
   readonly position: EntryPosition;
   /** bytes; default 1 MiB */
   readonly windowSize?: number;
+  /** each entry is done with before the next one: their memory is used again; default: it is not */
+  readonly isPassing?: boolean;
 }
 
 export class SegmentScanner {
@@ -52,7 +54,10 @@ export class SegmentScanner {
   readonly #marker: Uint8Array;
   readonly #limit: number;
   readonly #windowSize: number;
-  #window = new Uint8Array(0);
+  readonly #isPassing: boolean;
+  /** what the window is a part of */
+  #memory = new Uint8Array(0);
+  #window = this.#memory;
   #windowStart: number;
   #offset: number;
   #index: number;
@@ -64,6 +69,7 @@ export class SegmentScanner {
     this.#marker = options.marker;
     this.#limit = options.limit;
     this.#windowSize = options.windowSize ?? WINDOW_SIZE;
+    this.#isPassing = options.isPassing ?? false;
     this.#offset = options.offset;
     this.#windowStart = options.offset;
     this.#index = options.position.index;
@@ -105,9 +111,10 @@ export class SegmentScanner {
     const end = Math.min(this.#limit, this.#offset + size);
     if (end > this.#windowStart + this.#window.length) {
       const wanted = Math.min(this.#limit - this.#offset, Math.max(size, this.#windowSize));
-      const window = new Uint8Array(wanted);
-      const count = this.#file.read(window, this.#offset);
-      this.#window = window.subarray(0, count);
+      const isRoomy = this.#isPassing && this.#memory.length >= wanted;
+      if (!isRoomy) this.#memory = new Uint8Array(wanted);
+      const count = this.#file.read(this.#memory.subarray(0, wanted), this.#offset);
+      this.#window = this.#memory.subarray(0, count);
       this.#windowStart = this.#offset;
     }
     return this.#offset - this.#windowStart;
@@ -148,6 +155,7 @@ export function indexSegment(
       previousChecksum: index.lastChecksum,
     },
     ...options,
+    isPassing: true,
   });
   for (;;) {
     const step = scanner.next();
