@@ -41,7 +41,7 @@ function load(
 ): SnapshotHead {
   const reader = directory.open(name);
   try {
-    const restore = store.beginRestore();
+    const restore = store.beginRestore("at-once");
     restore.expect(reader.expectedRowCount());
     const take: TakeRow = (row) => {
       restore.add(row);

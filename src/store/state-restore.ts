@@ -10,6 +10,12 @@ import { State } from "./state.js";
 
 const KEY = STATE_ROW_KINDS.indexOf("key");
 
+/**
+ * At once while nobody waits, as a node starts: its end takes its time, but all of it
+ * less. In slices while a state serves: no row takes long, and the end nothing.
+ */
+export type RestoreWay = "at-once" | "in-slices";
+
 export interface StateRestore {
   /** Makes room, before the first row, for about so many keys. */
   expect(keyCount: number): void;
@@ -31,8 +37,9 @@ export class FreshStateRestore implements StateRestore {
   #rowCount = 0;
 
   /** @param finished takes the state */
-  constructor(finished: (state: State) => void) {
+  constructor(way: RestoreWay, finished: (state: State) => void) {
     this.#finished = finished;
+    if (way === "at-once") this.#state.map.restoreAtOnce();
   }
 
   expect(keyCount: number): void {
@@ -60,6 +67,7 @@ export class FreshStateRestore implements StateRestore {
 
   finish(): void {
     if (this.#rowCount < 2) throw nonsense("it ends before it says what it is");
+    this.#state.map.restoreEnd();
     this.#finished(this.#state);
   }
 

@@ -74,7 +74,7 @@ import {
 } from "./read.js";
 import { isFull, keepAnswer } from "./session.js";
 import { StateHash } from "./state-hash.js";
-import { FreshStateRestore, type StateRestore } from "./state-restore.js";
+import { FreshStateRestore, type RestoreWay, type StateRestore } from "./state-restore.js";
 import { eachRowOf, LiveStateView, type StateView } from "./state-view.js";
 import { State } from "./state.js";
 import { getIn, rangeIn } from "./staged-view.js";
@@ -434,8 +434,8 @@ export class Store {
   }
 
   /** Takes a whole state back; until its `finish` the present one serves. */
-  beginRestore(): StateRestore {
-    return new FreshStateRestore((state) => {
+  beginRestore(way: RestoreWay = "in-slices"): StateRestore {
+    return new FreshStateRestore(way, (state) => {
       this.#state = state;
     });
   }

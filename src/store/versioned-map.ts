@@ -24,6 +24,7 @@ import { keyText } from "./key-order.js";
 import { KeyTable } from "./key-table.js";
 import type { Leases } from "./lease.js";
 import { Records } from "./records.js";
+import { KeysAtOnce, KeysInSlices, type RestoredKeys } from "./restored-keys.js";
 import type { RecordRow } from "./state-row.js";
 
 /** Compacted changes freed with a compaction or the end of a view, and with each request until all are. */
@@ -47,6 +48,7 @@ export class VersionedMap {
   /** keys that the request under way has changed, in the order in which it did: the first `#touchedCount` */
   #touched: number[] = [];
   #touchedCount = 0;
+  #restored: RestoredKeys = new KeysInSlices(this.#live, this.#dead);
 
   /** @param leases told which keys name them */
   constructor(leases: Leases) {
@@ -389,6 +391,11 @@ export class VersionedMap {
 
   // ---- taking a state back -------------------------------------------------
 
+  /** Before a restore for whose end alone somebody waits. */
+  restoreAtOnce(): void {
+    this.#restored = new KeysAtOnce(this.records, this.#live, this.#dead);
+  }
+
   /** The first of a restore: an empty map that was compacted. */
   restoreRevisions(revision: number, compactedRevision: number): void {
     assert(this.#revision === 1, "a state is restored into an empty map");
@@ -406,7 +413,7 @@ export class VersionedMap {
     const { keyBytes, keyStart, keySize, lease } = row;
     const key = this.records.addKey(keyBytes, keyStart, keySize);
     this.#keys.add(hashOf(keyBytes, keyStart, keySize), key);
-    this.#live.append(key);
+    this.#restored.addBehind(key);
     this.records.setNewest(key, this.#restoreVersion(key, 0, row));
     this.#liveSize += keySize + row.valueSize;
     if (lease !== 0) this.#moveLease(key, 0, lease);
@@ -420,10 +427,7 @@ export class VersionedMap {
     const newest = this.records.newestOf(key);
     const isThere = this.records.isRecord(newest);
     this.records.setNewest(key, this.#restoreVersion(key, newest, row));
-    if (!isThere) {
-      this.#live.add(key);
-      if (newest !== 0) this.#dead.remove(key);
-    }
+    if (!isThere) this.#restored.put(key, newest !== 0);
     this.#settle(key);
   }
 
@@ -438,10 +442,14 @@ export class VersionedMap {
       key,
       records.addVersion(key, record, 0, 0, modRevision, 0, 0, NO_BYTES, 0, 0),
     );
-    this.#live.remove(key);
-    this.#dead.add(key);
+    this.#restored.delete(key);
     this.#settle(key);
     return true;
+  }
+
+  restoreEnd(): void {
+    this.#restored.end();
+    this.#restored = new KeysInSlices(this.#live, this.#dead);
   }
 
   #restoreVersion(key: number, older: number, row: RecordRow): number {

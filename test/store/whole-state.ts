@@ -1,4 +1,5 @@
 /** The whole state of a store as rows, and back; for tests. */
+import type { RestoreWay } from "../../src/store/state-restore.js";
 import type { StateRow } from "../../src/store/state-row.js";
 import type { StateView } from "../../src/store/state-view.js";
 import { Store } from "../../src/store/store.js";
@@ -27,8 +28,12 @@ export function rowsOf(store: Store): StateRow[] {
   return rest(store.openView());
 }
 
-export function restored(rows: readonly StateRow[], store = new Store(LIMITS)): Store {
-  const restore = store.beginRestore();
+export function restored(
+  rows: readonly StateRow[],
+  store = new Store(LIMITS),
+  way: RestoreWay = "in-slices",
+): Store {
+  const restore = store.beginRestore(way);
   for (const row of rows) restore.add(row);
   restore.finish();
   return store;
