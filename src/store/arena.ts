@@ -5,8 +5,7 @@
  *   unit  := 8 bytes                               every cell begins at one
  *   page  := cell*                                 of one size class, 256 KiB at most
  *
- * Size classes are a sixteenth apart. A freed cell is the next of its class to be
- * used; a page without a cell in use is given back, so that what one size has left
+ * Size classes are a sixteenth apart. What was freed is used again before more is; a page without a cell in use is given back, so that what one size has left
  * another one gets. A cell too large for the classes has a page of its own, which
  * is never used again: views of its bytes stay true for ever.
  *
@@ -33,12 +32,30 @@ const FIRST_PAGE_UNITS = 64;
 const SHARED_UNITS_MAX: number = PAGE_UNITS / 32;
 /** Memory that is kept for the next pages; the rest the allocator has, and finds again. */
 const SPARE_COUNT_MAX = 8;
+/** Freed cells of a page that there is room to note at first. */
+const FIRST_FREED_COUNT = 8;
 /** A new page of a class has room for this part of the cells that the class has. */
 const GROWTH_PART = 8;
+
+const NONE_FREED = new Uint16Array(0);
+
+/** What is known of the cells of one size. */
+class SizeClass {
+  readonly cellUnits: number;
+  /** cells in use */
+  usedCount = 0;
+  /** the first page that has room */
+  withRoom: Page | undefined;
+
+  constructor(cellUnits: number) {
+    this.cellUnits = cellUnits;
+  }
+}
 
 /** Memory of one page. */
 class Page {
   readonly number: number;
+  readonly sizeClass: SizeClass;
   readonly cellUnits: number;
   /** cells it may grow to */
   readonly capacity: number;
@@ -50,14 +67,20 @@ class Page {
   cellCount: number;
   begunCount = 0;
   usedCount = 0;
-  /** the unit of a freed cell, plus 1; the next one's stands in its first word. 0: none */
-  firstFree = 0;
+  /**
+   * The first units of freed cells, `freedCount` of them; the last is used next. Noted here and not in
+   * the cells, which are rarely in the processor's cache when they are freed and when they are taken.
+   */
+  freed: Uint16Array = NONE_FREED;
+  freedCount = 0;
   /** among the pages of its class that have room */
   before: Page | undefined;
   behind: Page | undefined;
 
-  constructor(number: number, cellUnits: number, cellCount: number, memory: ArrayBuffer) {
+  constructor(number: number, sizeClass: SizeClass, cellCount: number, memory: ArrayBuffer) {
+    const { cellUnits } = sizeClass;
     this.number = number;
+    this.sizeClass = sizeClass;
     this.cellUnits = cellUnits;
     this.capacity = capacityOf(cellUnits);
     this.cellCount = cellCount;
@@ -73,16 +96,15 @@ class Page {
 
   /** Whether its memory has to grow before a cell is taken. */
   get isExhausted(): boolean {
-    return this.firstFree === 0 && this.begunCount === this.cellCount;
+    return this.freedCount === 0 && this.begunCount === this.cellCount;
   }
 
   /** A cell that is not in use: its unit. The page is not full and has memory for it. */
   take(): number {
     this.usedCount += 1;
-    if (this.firstFree !== 0) {
-      const unit = this.firstFree - 1;
-      this.firstFree = this.words[unit << 1] ?? 0;
-      return unit;
+    if (this.freedCount !== 0) {
+      this.freedCount -= 1;
+      return this.freed[this.freedCount] ?? 0;
     }
     this.begunCount += 1;
     return (this.begunCount - 1) * this.cellUnits;
@@ -90,8 +112,15 @@ class Page {
 
   giveBack(unit: number): void {
     this.usedCount -= 1;
-    this.words[unit << 1] = this.firstFree;
-    this.firstFree = unit + 1;
+    if (this.freedCount === this.freed.length) this.#growFreed();
+    this.freed[this.freedCount] = unit;
+    this.freedCount += 1;
+  }
+
+  #growFreed(): void {
+    const grown = new Uint16Array(Math.max(FIRST_FREED_COUNT, 2 * this.freedCount));
+    grown.set(this.freed);
+    this.freed = grown;
   }
 
   /** Moves into memory with room for so many cells. */
@@ -118,14 +147,11 @@ export function unitOf(place: number): number {
 
 export class Arena {
   /** by number; the first stands for no page */
-  readonly #pages: Page[] = [new Page(0, 1, 1, new ArrayBuffer(UNIT_SIZE))];
+  readonly #pages: Page[] = [new Page(0, new SizeClass(1), 1, new ArrayBuffer(UNIT_SIZE))];
   readonly #freeNumbers: number[] = [];
   /** memory of pages that were given back, for the next ones */
   readonly #spare: ArrayBuffer[] = [];
-  /** by class, the first page that has room */
-  readonly #withRoom: (Page | undefined)[] = [];
-  /** by class, cells in use */
-  readonly #usedCounts: number[] = [];
+  readonly #classes: (SizeClass | undefined)[] = [];
   #size = 0;
 
   /** bytes of all pages */
@@ -150,14 +176,14 @@ export class Arena {
    */
   allocate(size: number): number {
     const units = (size + UNIT_SIZE - 1) >>> UNIT_SHIFT;
-    if (units > CLASS_UNITS_MAX) return (this.#newPage(units, 1).number << PAGE_SHIFT) >>> 0;
+    if (units > CLASS_UNITS_MAX) return this.#allocateAlone(units);
     const shift = shiftOf(units);
-    const sizeClass = classOf(units, shift);
-    const page = this.#withRoom[sizeClass] ?? this.#openPage(sizeClass, roundedUp(units, shift));
+    const sizeClass = this.#classes[classOf(units, shift)] ?? this.#newClass(units, shift);
+    const page = sizeClass.withRoom ?? this.#openPage(sizeClass);
     if (page.isExhausted) this.#grow(page);
     const unit = page.take();
-    this.#usedCounts[sizeClass] = (this.#usedCounts[sizeClass] ?? 0) + 1;
-    if (page.isFull) this.#unlink(page, sizeClass);
+    sizeClass.usedCount += 1;
+    if (page.isFull) this.#unlink(page);
     return ((page.number << PAGE_SHIFT) | unit) >>> 0;
   }
 
@@ -167,33 +193,45 @@ export class Arena {
       this.#drop(page);
       return;
     }
-    const sizeClass = classOf(page.cellUnits, shiftOf(page.cellUnits));
-    this.#usedCounts[sizeClass] = (this.#usedCounts[sizeClass] ?? 0) - 1;
-    if (page.isFull) this.#link(page, sizeClass);
+    const { sizeClass } = page;
+    sizeClass.usedCount -= 1;
+    if (page.isFull) this.#link(page);
     page.giveBack(unitOf(place));
     if (page.usedCount > 0) return;
     // Of a class that is in use one page with room stays, so that a cell that comes and goes costs no page.
     const isOnly = page.before === undefined && page.behind === undefined;
-    if (isOnly && (this.#usedCounts[sizeClass] ?? 0) > 0) return;
-    this.#unlink(page, sizeClass);
+    if (isOnly && sizeClass.usedCount > 0) return;
+    this.#unlink(page);
     this.#drop(page);
   }
 
-  #openPage(sizeClass: number, cellUnits: number): Page {
+  #allocateAlone(units: number): number {
+    return (this.#newPage(new SizeClass(units), 1).number << PAGE_SHIFT) >>> 0;
+  }
+
+  #newClass(units: number, shift: number): SizeClass {
+    const number = classOf(units, shift);
+    // Without holes, which would make the array slower to read.
+    while (this.#classes.length <= number) this.#classes.push(undefined);
+    return (this.#classes[number] = new SizeClass(roundedUp(units, shift)));
+  }
+
+  #openPage(sizeClass: SizeClass): Page {
     const cellCount = Math.max(
-      Math.floor(FIRST_PAGE_UNITS / cellUnits),
-      Math.floor((this.#usedCounts[sizeClass] ?? 0) / GROWTH_PART),
+      Math.floor(FIRST_PAGE_UNITS / sizeClass.cellUnits),
+      Math.floor(sizeClass.usedCount / GROWTH_PART),
     );
-    const page = this.#newPage(cellUnits, cellCount);
-    this.#link(page, sizeClass);
+    const page = this.#newPage(sizeClass, cellCount);
+    this.#link(page);
     return page;
   }
 
-  #newPage(cellUnits: number, cellCount: number): Page {
+  #newPage(sizeClass: SizeClass, cellCount: number): Page {
+    const { cellUnits } = sizeClass;
     const number = this.#freeNumbers.pop() ?? this.#pages.length;
     assert(number < PAGE_COUNT_MAX, "the table holds 32 GiB at most");
     const count = Math.min(Math.max(cellCount, 1), capacityOf(cellUnits));
-    const page = new Page(number, cellUnits, count, this.#memoryFor(cellUnits, count));
+    const page = new Page(number, sizeClass, count, this.#memoryFor(cellUnits, count));
     this.#pages[number] = page;
     this.#size += page.bytes.length;
     return page;
@@ -224,16 +262,17 @@ export class Arena {
     if (this.#spare.length < SPARE_COUNT_MAX) this.#spare.push(buffer);
   }
 
-  #link(page: Page, sizeClass: number): void {
-    const first = this.#withRoom[sizeClass];
+  #link(page: Page): void {
+    const { sizeClass } = page;
+    const first = sizeClass.withRoom;
     page.behind = first;
     if (first !== undefined) first.before = page;
-    this.#withRoom[sizeClass] = page;
+    sizeClass.withRoom = page;
   }
 
-  #unlink(page: Page, sizeClass: number): void {
+  #unlink(page: Page): void {
     const { before, behind } = page;
-    if (before === undefined) this.#withRoom[sizeClass] = behind;
+    if (before === undefined) page.sizeClass.withRoom = behind;
     else before.behind = behind;
     if (behind !== undefined) behind.before = before;
     page.before = undefined;

@@ -1,8 +1,8 @@
 /**
  * Copies of a few hundred bytes into and out of pages and the like, without an object for each:
  * eight bytes a step, through views of whole buffers. A page has its view. On the
- * other side stands nearly always the buffer that stood there the last time, a
- * block's or an answer's: its view is kept, and with it that one buffer.
+ * other side stand nearly always the bytes that stood there the last time, a
+ * block's or an answer's: their view is kept, and with it that one buffer.
  */
 
 /** bytes; an array of so few may have no buffer yet, and gets one when it is asked for it */
@@ -17,7 +17,8 @@ export interface Memory {
 }
 
 export class ByteCopy {
-  #other = new DataView<ArrayBufferLike>(new ArrayBuffer(0));
+  #otherBytes: Uint8Array = new Uint8Array(0);
+  #other = new DataView<ArrayBufferLike>(this.#otherBytes.buffer);
 
   /** Copies into a page. */
   into(page: Memory, at: number, from: Uint8Array, start: number, size: number): void {
@@ -45,8 +46,12 @@ export class ByteCopy {
     for (; i < size; i++) to[at + i] = page.bytes[start + i] ?? 0;
   }
 
-  #viewOf({ buffer }: Uint8Array): DataView {
+  #viewOf(bytes: Uint8Array): DataView {
+    // To ask an array for its buffer is a call of the engine.
+    if (this.#otherBytes === bytes) return this.#other;
+    const { buffer } = bytes;
     if (this.#other.buffer !== buffer) this.#other = new DataView(buffer);
+    this.#otherBytes = bytes;
     return this.#other;
   }
 }

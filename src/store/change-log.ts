@@ -8,7 +8,9 @@
  * All that a compaction needs is here: it touches no version that stays.
  */
 const FIELD_COUNT = 3;
-const PIECE_COUNT = 4096;
+const PIECE_SHIFT = 12;
+const PIECE_COUNT: number = 1 << PIECE_SHIFT;
+const PIECE_MASK: number = PIECE_COUNT - 1;
 const FIRST_PIECE_COUNT = 16;
 const IS_DELETION = 0x8000_0000;
 const SIZE_MASK = 0x7fff_ffff;
@@ -53,14 +55,14 @@ export class ChangeLog {
 
   #field(number: number, field: number): number {
     const offset = number - this.#base;
-    const piece = this.#pieces[Math.floor(offset / PIECE_COUNT)];
-    return piece?.[FIELD_COUNT * (offset % PIECE_COUNT) + field] ?? 0;
+    const piece = this.#pieces[offset >>> PIECE_SHIFT];
+    return piece?.[FIELD_COUNT * (offset & PIECE_MASK) + field] ?? 0;
   }
 
   push(version: number, older: number, size: number, isDeletion: boolean): void {
     const offset = this.#end - this.#base;
-    const at = FIELD_COUNT * (offset % PIECE_COUNT);
-    let piece = this.#pieces[Math.floor(offset / PIECE_COUNT)];
+    const at = FIELD_COUNT * (offset & PIECE_MASK);
+    let piece = this.#pieces[offset >>> PIECE_SHIFT];
     if (piece === undefined) {
       piece = this.#newPiece();
       this.#pieces.push(piece);

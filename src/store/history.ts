@@ -60,6 +60,16 @@ export class History {
     this.#size += size + CHANGE_OVERHEAD_SIZE;
   }
 
+  /**
+   * The same of a record over another, for who knows what they are.
+   * @param size of key and value
+   */
+  recordPut(version: number, older: number, revision: number, size: number, logTime: number): void {
+    this.times.add(revision, logTime);
+    this.#log.push(version, older, size, false);
+    this.#size += size + CHANGE_OVERHEAD_SIZE;
+  }
+
   /** What a key became by the change of this number; 0 when it is not there. */
   versionAt(number: number): number {
     return this.#log.versionAt(number);

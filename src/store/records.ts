@@ -240,6 +240,49 @@ export class Records {
     return place;
   }
 
+  /**
+   * Makes a record the newest of a key whose newest is a record: what `addVersion` and `setNewest`
+   * do, each cell touched once, as long as both are narrow, which is nearly always so.
+   *
+   * @param newest the key's, 0 when it has no version
+   * @returns the record, or 0 when it is not so: then nothing was done
+   */
+  tryOverwrite(
+    key: number,
+    newest: number,
+    revision: number,
+    bytes: Uint8Array,
+    start: number,
+    size: number,
+  ): number {
+    const before = this.arena.page(newest).words;
+    const beforeWord = unitOf(newest) << 1;
+    const sizeWord = before[beforeWord + 1] ?? 0;
+    // Neither wide nor a tombstone, nor the last version that is narrow; where nothing is, 0 stands.
+    if (sizeWord <= NARROW_SIZE_MAX || sizeWord >= NARROW_VERSION_MAX << NARROW_SIZE_BITS) return 0;
+    if (size > NARROW_SIZE_MAX || revision > NARROW_REVISION_MAX) return 0;
+    const keyWord = unitOf(key) << 1;
+    const sizeAndCount = this.arena.page(key).words[keyWord + 1] ?? 0;
+    const isTurn = (sizeAndCount & COUNT_MASK) === COUNT_MASK;
+    if (isTurn) return 0;
+    const createRevision = before[beforeWord + 4] ?? 0;
+    const place = this.arena.allocate(NARROW_HEAD_SIZE + size);
+    const page = this.arena.page(place);
+    const { words } = page;
+    const word = unitOf(place) << 1;
+    words[word] = key;
+    words[word + 1] = size | ((sizeWord & ~NARROW_SIZE_MAX) + (1 << NARROW_SIZE_BITS));
+    words[word + 2] = revision;
+    words[word + 3] = newest;
+    words[word + 4] = createRevision;
+    this.#copy.into(page, (word << 2) + NARROW_HEAD_SIZE, bytes, start, size);
+    // Its page's memory may be another now.
+    const keyWords = this.arena.page(key).words;
+    keyWords[keyWord] = place;
+    keyWords[keyWord + 1] = sizeAndCount + 1;
+    return place;
+  }
+
   /** The cell of a version with what both kinds have. */
   #addCell(
     key: number,

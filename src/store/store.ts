@@ -172,11 +172,10 @@ export class Store {
   ): number {
     const { clock, map, outcomes } = this.#state;
     clock.advance(time);
-    map.begin(clock.logTime);
-    map.put(bytes, keyStart, keySize, bytes, valueStart, valueSize, 0);
-    map.end();
-    if (idSize > 0) outcomes.note(bytes, idStart, idSize, map.revision);
-    return map.revision;
+    const { logTime } = clock;
+    const revision = map.putAlone(bytes, keyStart, keySize, valueStart, valueSize, logTime);
+    if (idSize > 0) outcomes.note(bytes, idStart, idSize, revision);
+    return revision;
   }
 
   #runOnce(request: Request): RequestResult {

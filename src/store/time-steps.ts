@@ -6,10 +6,13 @@ export class TimeSteps {
   /** ascending; `#revisions[i]` is the first revision of `#times[i]` */
   #revisions: number[] = [];
   #times: number[] = [];
+  /** the last of them */
+  #last = NaN;
 
   /** @param revision not below any that was added */
   add(revision: number, time: number): void {
-    if (this.#times.at(-1) === time) return;
+    if (time === this.#last) return;
+    this.#last = time;
     this.#revisions.push(revision);
     this.#times.push(time);
   }

@@ -214,6 +214,34 @@ export class VersionedMap {
   }
 
   /**
+   * The same as `begin`, `put` of a key and a value without a lease, and `end`: a request of one put.
+   * @returns the revision
+   */
+  putAlone(
+    bytes: Uint8Array,
+    keyStart: number,
+    keySize: number,
+    valueStart: number,
+    valueSize: number,
+    logTime: number,
+  ): number {
+    this.begin(logTime);
+    const { records } = this;
+    const key = this.#keyFor(bytes, keyStart, keySize);
+    const newest = records.newestOf(key);
+    const revision = this.#revision + 1;
+    const record = records.tryOverwrite(key, newest, revision, bytes, valueStart, valueSize);
+    if (record === 0) {
+      this.#setRecord(key, 0, bytes, valueStart, valueSize);
+      this.end();
+      return this.#revision;
+    }
+    this.history.recordPut(record, newest, revision, keySize + valueSize, logTime);
+    this.#liveSize += valueSize - records.valueSizeOf(newest);
+    return (this.#revision = revision);
+  }
+
+  /**
    * Sets a key, whose bytes and value are copied.
    *
    * @param lease 0 for none
@@ -228,8 +256,18 @@ export class VersionedMap {
     valueSize: number,
     lease: number,
   ): number {
-    const { records } = this;
     const key = this.#keyFor(keyBytes, keyStart, keySize);
+    return this.#setRecord(key, lease, valueBytes, valueStart, valueSize);
+  }
+
+  #setRecord(
+    key: number,
+    lease: number,
+    valueBytes: Uint8Array,
+    valueStart: number,
+    valueSize: number,
+  ): number {
+    const { records } = this;
     const revision = this.#revision + 1;
     const newest = records.newestOf(key);
     const isThere = records.isRecord(newest);

@@ -83,6 +83,38 @@ describe("a put from the bytes of a block", () => {
   });
 });
 
+describe("many puts from the bytes of a block", () => {
+  for (const [keySize, valueSize] of [
+    [14, 100],
+    [112, 100],
+    [40, 0],
+    [20, 8],
+  ] as const) {
+    it(`leave what requests leave, of keys of ${keySize} bytes and values of ${valueSize}, many times each`, () => {
+      const [quick, plain] = [new Store(), new Store()];
+      const change = (requested: Command, time: number): void => {
+        for (const store of [quick, plain]) store.apply(request(requested), time);
+      };
+      let seed = keySize;
+      for (let i = 1; i <= 6000; i++) {
+        seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+        const key = new Uint8Array(keySize).fill((seed >>> 16) % 40);
+        // Now and then of another size.
+        const value = new Uint8Array(valueSize + (i % 7 === 0 ? i % 50 : 0)).fill(i);
+        const time = 1_000_000 + Math.floor(i / 10);
+        const id = new Uint8Array(0);
+        assert.equal(applyPut(quick, id, key, value, time), plain.revision + 1);
+        plain.apply({ id, commands: [putOf(key, value)] }, time);
+        if (i % 11 === 0) change({ kind: "delete", key }, time);
+        if (i % 1000 === 0) change({ kind: "compact", revision: plain.revision - 500 }, time);
+      }
+      assert.deepEqual(rowsOf(quick), rowsOf(plain));
+      assert.equal(quick.stateHash(), plain.stateHash());
+      assert.deepEqual(quick.extent, plain.extent);
+    });
+  }
+});
+
 describe("a request that nobody waits for", () => {
   it("changes the same, and tells its revision, or why it was refused", () => {
     fc.assert(
@@ -205,10 +237,15 @@ describe("the versions of a key", () => {
           map.restoreKey(first);
           const wanted: KeyValue[] = [];
           for (let i = 0; i < 6; i++) {
-            map.begin(1);
             const next = new Uint8Array(size + i).fill(i);
-            map.put(key, 0, key.length, next, 0, next.length, 0);
-            map.end();
+            if (i % 2 === 0) {
+              map.begin(1);
+              map.put(key, 0, key.length, next, 0, next.length, 0);
+              map.end();
+            } else {
+              const block = Buffer.concat([key, next]);
+              map.putAlone(block, 0, key.length, key.length, next.length, 1);
+            }
             wanted.push({
               key,
               value: next,
