@@ -73,7 +73,8 @@ class OutcomeGeneration {
       grown.set(this.#bytes);
       this.#bytes = grown;
     }
-    for (let i = 0; i < size; i++) this.#bytes[at + i] = id[start + i] ?? 0;
+    const bytes = this.#bytes;
+    for (let i = 0; i < size; i++) bytes[at + i] = id[start + i] ?? 0;
     this.#ends[this.#count] = at + size;
     this.#revisions[this.#count] = revision;
     this.#count += 1;
@@ -113,7 +114,8 @@ class OutcomeGeneration {
   #isAt(number: number, id: Uint8Array, start: number, size: number): boolean {
     const own = this.#startOf(number);
     if ((this.#ends[number] ?? 0) - own !== size) return false;
-    for (let i = 0; i < size; i++) if (this.#bytes[own + i] !== id[start + i]) return false;
+    const bytes = this.#bytes;
+    for (let i = 0; i < size; i++) if (bytes[own + i] !== id[start + i]) return false;
     return true;
   }
 

@@ -67,7 +67,7 @@ export class Records {
     const unit = unitOf(key);
     page.words[unit << 1] = 0;
     page.words[(unit << 1) + 1] = (size << COUNT_BITS) >>> 0;
-    this.#copy.into(page, (unit << 3) + KEY_HEAD_SIZE, bytes, start, size);
+    this.#copy.intoCell(page, (unit << 1) + KEY_HEAD_SIZE / 4, bytes, start, size);
     return key;
   }
 
@@ -178,7 +178,8 @@ export class Records {
 
   copyKey(key: number, target: Uint8Array, at: number): void {
     const page = this.arena.page(key);
-    this.#copy.outOf(page, (unitOf(key) << 3) + KEY_HEAD_SIZE, this.keySizeOf(key), target, at);
+    const word = (unitOf(key) << 1) + KEY_HEAD_SIZE / 4;
+    this.#copy.outOfCell(page, word, this.keySizeOf(key), target, at);
   }
 
   // ---- versions --------------------------------------------------------------
@@ -275,7 +276,7 @@ export class Records {
     words[word + 2] = revision;
     words[word + 3] = newest;
     words[word + 4] = createRevision;
-    this.#copy.into(page, (word << 2) + NARROW_HEAD_SIZE, bytes, start, size);
+    this.#copy.intoCell(page, word + NARROW_HEAD_SIZE / 4, bytes, start, size);
     // Its page's memory may be another now.
     const keyWords = this.arena.page(key).words;
     keyWords[keyWord] = place;
@@ -297,7 +298,7 @@ export class Records {
     const unit = unitOf(place);
     page.words[unit << 1] = key;
     page.words[(unit << 1) + 1] = sizeWord;
-    this.#copy.into(page, (unit << 3) + headSize, bytes, start, size);
+    this.#copy.intoCell(page, (unit << 1) + headSize / 4, bytes, start, size);
     return place;
   }
 
@@ -400,8 +401,8 @@ export class Records {
   }
 
   copyValue(version: number, target: Uint8Array, at: number): void {
-    const start = (unitOf(version) << 3) + this.#headSizeOf(version);
-    this.#copy.outOf(this.arena.page(version), start, this.valueSizeOf(version), target, at);
+    const word = (unitOf(version) << 1) + this.#headSizeOf(version) / 4;
+    this.#copy.outOfCell(this.arena.page(version), word, this.valueSizeOf(version), target, at);
   }
 
   /** Its bytes where they are: until the version is freed. */
