@@ -213,9 +213,9 @@ export const MUTATIONS = [
   ],
   [
     "the directory is not synced with a new segment",
-    "storage/segment-chain.js",
-    "            this.#syncDirectory();\n            return installed;",
-    "            return installed;",
+    "storage/log-directory.js",
+    "return this.#durableCount < this.#awaitedCount;",
+    "return false;",
   ],
   [
     "a truncation leaves the file as it was",

@@ -138,7 +138,7 @@ export class Persistence {
   }
 
   #mayFlushOnLoop(averageMsMax: number): boolean {
-    if (this.#isFlushHeld) return false;
+    if (this.#isFlushHeld || this.#parts.log.isRolling) return false;
     return this.#parts.flushesOnLoop && this.#flushAverageMs <= averageMsMax;
   }
 

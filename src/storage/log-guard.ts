@@ -33,8 +33,13 @@ export class LogGuard {
       return operation();
     } catch (error) {
       if (error instanceof DatabaseError || error instanceof AssertionError) throw error;
-      throw shortage(error, `${doing} the log in ${this.#directory}`) ?? this.fail(doing, error);
+      throw this.refuse(doing, error);
     }
+  }
+
+  /** What an operation is refused with that the world has failed; its life ends unless that is a shortage. */
+  refuse(doing: string, error: unknown): DatabaseError {
+    return shortage(error, `${doing} the log in ${this.#directory}`) ?? this.fail(doing, error);
   }
 
   /** Ends the log's life. @returns why it ended */

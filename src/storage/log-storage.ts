@@ -25,6 +25,8 @@ export interface LogStorage extends LogReader {
   append(entries: readonly Entry[]): void;
   /** Drops everything from `from` (inclusive, >= firstIndex); durable when it returns. */
   truncateSuffix(from: LogIndex): void;
+  /** Whether a segment was rolled since the last flush: the next one takes the disk's time more than once. */
+  readonly isRolling: boolean;
   /** Makes everything so far durable before it returns: for a disk that answers in well under a millisecond. */
   flush(): void;
   /**

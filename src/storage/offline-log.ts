@@ -16,16 +16,19 @@ import type { File, FileSystem } from "./file-system.js";
 import { readIdentityFile } from "./identity.js";
 import type { LogBase } from "./log-storage.js";
 import { NodeFileSystem } from "./node-file-system.js";
-import {
-  chainFault,
-  listSegments,
-  readSegment,
-  type SegmentRead,
-  type SegmentResult,
-} from "./recovery.js";
+import { judgeLogTail } from "./log-tail.js";
+import { listSegments } from "./recovery.js";
 import { readSnapshots, type OfflineSnapshot } from "./offline-snapshots.js";
 import { parseSegmentName, type SegmentName, type SegmentStart } from "./segment.js";
 import type { SegmentIndex } from "./segment-index.js";
+import {
+  chainFault,
+  predecessorOf,
+  readSegment,
+  type OpenBefore,
+  type SegmentRead,
+  type SegmentResult,
+} from "./segment-reading.js";
 import { damaged, readHeader, SegmentScanner, type ScanFault } from "./segment-scanner.js";
 import { WITNESS_PAGE_SIZE } from "./witness.js";
 
@@ -108,6 +111,8 @@ export class OfflineLog {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #names: readonly OfflineSegment[];
+  /** what of its last segments is no part of the log, or cannot be */
+  readonly #tailDamages: readonly LogDamage[];
   /** what the log goes on from when it holds no segment */
   readonly #base: LogBase;
   /** by first index; only what was asked for */
@@ -120,7 +125,14 @@ export class OfflineLog {
     this.snapshots = readSnapshots(fileSystem, path);
     this.#fileSystem = fileSystem;
     this.#directory = `${path}/log`;
-    this.#names = names;
+    const { kept, unflushed, misfit } = judgeLogTail(names, (name, before) =>
+      unlessVanished(() => this.#readAnew(name, before)),
+    );
+    this.#names = kept;
+    this.#tailDamages = [
+      ...unflushed.map(({ name, fault }) => this.#damage(name, fault, true)),
+      ...(misfit === undefined ? [] : [this.#damage(misfit.name, misfit.fault, false)]),
+    ];
     const newest = this.snapshots.at(-1)?.head;
     this.#base = newest ?? { index: LogIndex(0), term: Term(0), checksum: 0 };
     this.firstIndex = LogIndex(names[0]?.firstIndex ?? this.#base.index + 1);
@@ -202,7 +214,8 @@ export class OfflineLog {
         continue;
       }
       const { index, damage, marker } = segment;
-      const broken = before === undefined ? undefined : chainFault(index.start, after(before));
+      const broken =
+        before === undefined ? undefined : chainFault(index.start, predecessorOf(before));
       // Where a snapshot took the log's place, the archive has a hole.
       const isHole = inArchive && before !== undefined && index.firstIndex > before.lastIndex + 1;
       if (broken !== undefined && !isHole) throw damaged(name.name, headFault(name, broken), "");
@@ -216,6 +229,8 @@ export class OfflineLog {
       // However long the log is, it is not held in memory.
       if (name !== this.#names.at(-1)) this.#reads.delete(name.firstIndex);
     }
+    const misfit = this.#tailDamages.find(({ torn }) => !torn);
+    if (misfit !== undefined) throw damaged(misfit.file, misfit, "");
   }
 
   *#within(
@@ -315,17 +330,10 @@ export class OfflineLog {
     let last: SegmentIndex | undefined;
     let inArchive = false;
     for (const name of this.#names) {
-      const file = `${this.#directory}/${name.name}`;
       const note = (fault: ScanFault, torn: boolean): void => {
-        damages.push({
-          file,
-          offset: fault.offset,
-          index: fault.index,
-          reason: fault.reason,
-          torn,
-        });
+        damages.push(this.#damage(name, fault, torn));
       };
-      const result = unlessVanished(() => this.#readAnew(name));
+      const result = unlessVanished(() => this.#readAnew(name, this.#before(name)));
       done += this.#sizeOf(name);
       if (result === undefined) before = undefined;
       else if (result.kind === "headless") {
@@ -334,7 +342,7 @@ export class OfflineLog {
       } else {
         const { index, damage } = result.segment;
         const isHole = inArchive && before !== undefined && index.firstIndex > before.lastIndex + 1;
-        const predecessor = before === undefined || isHole ? undefined : after(before);
+        const predecessor = before === undefined || isHole ? undefined : predecessorOf(before);
         const broken = chainFault(index.start, predecessor) ?? this.#foreign(index);
         if (broken !== undefined) note(headFault(name, broken), false);
         inArchive = name.archived;
@@ -346,6 +354,7 @@ export class OfflineLog {
       }
       onProgress?.(done, all);
     }
+    damages.push(...this.#tailDamages);
     const first = this.#names.find(({ archived }) => !archived)?.firstIndex ?? 1;
     if (first > 1 && this.snapshots.length === 0) {
       const reason = `entries 1 to ${first - 1} are missing and there is no snapshot`;
@@ -364,6 +373,10 @@ export class OfflineLog {
     return { segmentCount, entryCount, byteCount, firstIndex, lastIndex, checksum, damages };
   }
 
+  #damage({ name }: SegmentName, { offset, index, reason }: ScanFault, torn: boolean): LogDamage {
+    return { file: `${this.#directory}/${name}`, offset, index, reason, torn };
+  }
+
   close(): void {
     this.#reads.clear();
   }
@@ -373,7 +386,7 @@ export class OfflineLog {
     const last = this.#names.at(-1);
     if (last === undefined) return this.#base.index;
     if (last.kind === "sealed") return LogIndex(last.lastIndex);
-    const result = this.#readAnew(last);
+    const result = this.#readAnew(last, this.#before(last));
     if (result.kind === "headless") return LogIndex(last.firstIndex - 1);
     this.#reads.set(last.firstIndex, result.segment);
     return result.segment.index.lastIndex;
@@ -383,18 +396,18 @@ export class OfflineLog {
   #read(name: OfflineSegment): SegmentRead {
     const known = this.#reads.get(name.firstIndex);
     if (known !== undefined) return known;
-    const result = this.#readAnew(name);
+    const result = this.#readAnew(name, this.#before(name));
     if (result.kind === "headless") throw damaged(name.name, result.fault, "");
     this.#reads.set(name.firstIndex, result.segment);
     return result.segment;
   }
 
   /** What looks damaged in an open segment is read again: its node may be cutting it. */
-  #readAnew(name: OfflineSegment): SegmentResult {
+  #readAnew(name: OfflineSegment, before: OpenBefore | undefined): SegmentResult {
     for (let attempt = 1; ; attempt++) {
       const { file, current } = this.#open(name);
       try {
-        const result = readSegment(file, current);
+        const result = readSegment(file, current, { before });
         const damage = result.kind === "read" ? result.segment.damage : undefined;
         const suspect = current.kind === "open" && damage?.torn === false;
         if (!suspect || attempt === ATTEMPTS_MAX) return result;
@@ -402,6 +415,11 @@ export class OfflineLog {
         file.close();
       }
     }
+  }
+
+  #before(name: OfflineSegment): OpenBefore | undefined {
+    const before = this.#names[this.#names.indexOf(name) - 1];
+    return before?.kind === "open" ? { start: undefined } : undefined;
   }
 
   #sizeOf(name: OfflineSegment): number {
@@ -450,15 +468,6 @@ function identityOf(fileSystem: FileSystem, path: string): Identity | undefined 
     if (error instanceof DatabaseError && error.code === "CORRUPTION") return undefined;
     throw error;
   }
-}
-
-function after(index: SegmentIndex) {
-  return {
-    clusterId: index.start.clusterId,
-    lastIndex: index.lastIndex,
-    checksum: index.lastChecksum,
-    term: index.lastTerm,
-  };
 }
 
 function headFault(name: SegmentName, reason: string): ScanFault {

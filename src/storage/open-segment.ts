@@ -52,6 +52,20 @@ export function installOpenSegment(options: InstallOptions): OpenSegment {
   return segment;
 }
 
+/**
+ * Makes a fresh file the open segment behind one that is full, and syncs nothing: its
+ * header is the first of what its first flush covers, and its name is for the caller
+ * to make durable before. Until that flush begins its witness vouches for nothing.
+ */
+export function rollInto(
+  fresh: FreshFile,
+  { header, marker }: { readonly header: Uint8Array; readonly marker: Uint8Array },
+): OpenSegment {
+  const segment = new OpenSegment(fresh.path, fresh, marker, 0);
+  segment.write(header);
+  return segment;
+}
+
 export class OpenSegment {
   path: string;
   readonly file: File;
@@ -63,6 +77,7 @@ export class OpenSegment {
   /** how far a failed write may have left bytes behind `end`; never less than it */
   #spoiledEnd: number;
   #sealed = false;
+  #released = false;
   /** what is not durable yet, or, while a flush is under way, what came after it began */
   #unflushed: TrailingZeros;
   /** changes with every cut, so that a flush that began before one is known as such */
@@ -101,9 +116,19 @@ export class OpenSegment {
     return this.#durableEnd === this.#end;
   }
 
-  /** Whether sealing it has begun: nothing is written to it any more. */
+  /** Whether its first flush is done: then all that comes before it is durable too. */
+  get isStarted(): boolean {
+    return this.#durableEnd > 0;
+  }
+
+  /** Whether it takes no more blocks. */
   get sealed(): boolean {
     return this.#sealed;
+  }
+
+  /** Whether its file was given away or closed. */
+  get isReleased(): boolean {
+    return this.#released;
   }
 
   /** How many bytes of log fit. */
@@ -116,7 +141,7 @@ export class OpenSegment {
     assert(!this.#sealed, "a sealed segment is not written to");
     assert(this.#end + bytes.length <= this.capacity, "blocks fit the open segment");
     assert(bytes.length > MARKER_SIZE, "a block has bytes");
-    this.#mend();
+    this.mend();
     try {
       this.file.write(bytes, this.#end);
     } catch (error) {
@@ -133,7 +158,7 @@ export class OpenSegment {
    * Where a write has failed there are zeros again, and on disk: or a sector that
    * the next flush does not reach would hold bytes that no one expects there.
    */
-  #mend(): void {
+  mend(): void {
     if (this.#spoiledEnd === this.#end) return;
     this.#zero(this.#end, this.#spoiledEnd);
     this.file.datasync();
@@ -199,11 +224,9 @@ export class OpenSegment {
     this.#unflushed = new TrailingZeros(end);
   }
 
-  /** Flushes, and takes nothing more. Idempotent. */
+  /** Takes nothing more. */
   seal(): void {
-    if (this.#sealed) return;
-    this.#mend();
-    this.flush();
+    assert(this.#spoiledEnd === this.#end, "only zeros are behind the log of a sealed segment");
     this.#sealed = true;
   }
 
@@ -216,6 +239,7 @@ export class OpenSegment {
   /** Gives the file away; a flush under way completes without a word to the witness. */
   release(): File {
     this.#epoch += 1;
+    this.#released = true;
     this.#unnotedGeneration = undefined;
     return this.file;
   }

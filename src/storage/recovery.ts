@@ -6,6 +6,7 @@
  *
  *   `*.tmp`                       made ahead, half made or needless: removed
  *   F.open                        the tail of a node that did not stop cleanly
+ *   F.open, behind another one    the log was rolled: log-tail.ts tells what of it is kept
  *   F-L.avro, zeros and a witness behind L
  *                                 F was being sealed: it is cut to its log, whether or
  *                                 not others follow it
@@ -16,148 +17,24 @@
  *                                 the log was being compacted, and the power cut
  *                                 kept some of the removals: the rest go too
  *
- * All else must be sealed segments that follow each other without a gap. No
+ * All else must be segments that follow each other without a gap. No
  * sealed segment can be torn: it was synced before it got its name, and what must
  * be in it is what the name says, so that a file that lost its end is found out.
  */
 import { DatabaseError } from "../errors.js";
-import { LogIndex, type Term } from "../raft/types.js";
+import type { Term } from "../raft/types.js";
 import type { File, FileSystem } from "./file-system.js";
+import { judgeLogTail, openBefore, type Unflushed } from "./log-tail.js";
 import { removeLeftovers } from "./needless-files.js";
-import { parseSegmentName, syncMarker, type SegmentName, type SegmentStart } from "./segment.js";
-import { SegmentIndex } from "./segment-index.js";
+import { parseSegmentName, type SegmentName, type SegmentStart } from "./segment.js";
 import {
-  damaged,
-  indexSegment,
-  judgeTail,
-  readHeader,
-  readWitnessOf,
-  type ScanFault,
-} from "./segment-scanner.js";
-import { TAIL_VERDICTS, tailReason, WITNESS_PAGE_SIZE } from "./witness.js";
-
-/** One segment file, read from end to end. */
-export interface SegmentRead {
-  readonly name: SegmentName;
-  readonly marker: Uint8Array;
-  readonly index: SegmentIndex;
-  /** the file's size */
-  readonly fileSize: number;
-  /** a sealed one that is whole, and still has behind it what an open one has */
-  readonly isUncut: boolean;
-  /** where and why it is not good to its end; undefined for a whole one */
-  readonly damage:
-    (ScanFault & { readonly torn: boolean; readonly tornByteCount: number }) | undefined;
-}
-
-/** What a segment must chain to; undefined for the first one. */
-export interface Predecessor {
-  readonly clusterId: string;
-  readonly lastIndex: number;
-  readonly checksum: number;
-  readonly term: Term;
-}
-
-/** A header that cannot be read or does not fit: no block of the segment can be. */
-export type SegmentResult =
-  | { readonly kind: "read"; readonly segment: SegmentRead }
-  | { readonly kind: "headless"; readonly fault: ScanFault };
-
-/** Reads the segment `name` in `file`, whatever comes before it. Never throws for what it finds. */
-export function readSegment(
-  file: File,
-  name: SegmentName,
-  onBytes?: (end: number) => void,
-): SegmentResult {
-  const fileSize = file.size();
-  const header = readHeader(file);
-  const fault = { offset: 0, index: LogIndex(name.firstIndex) };
-  if (header.kind === "fault")
-    return { kind: "headless", fault: { ...fault, reason: header.reason } };
-  const { start } = header;
-  if (start.firstIndex !== name.firstIndex) {
-    const reason = `its header says that it begins with entry ${start.firstIndex}`;
-    return { kind: "headless", fault: { ...fault, reason } };
-  }
-  const marker = syncMarker(start);
-  const index = new SegmentIndex(start, header.size);
-  const read = { name, marker, index, fileSize };
-  if (name.kind === "sealed") {
-    const bad = indexSegment({ file, marker, limit: fileSize }, index, onBytes);
-    const hasMore = bad !== undefined && index.lastIndex === name.lastIndex;
-    const isUncut = hasMore && isBeingSealed(file, marker, index.end);
-    const found = isUncut ? undefined : (bad ?? wrongLast(name, index));
-    const damage = found === undefined ? undefined : { ...found, torn: false, tornByteCount: 0 };
-    return { kind: "read", segment: { isUncut, damage, ...read } };
-  }
-  const damage = readOpen(file, read, onBytes);
-  return { kind: "read", segment: { isUncut: false, damage, ...read } };
-}
-
-/** Whether nothing but zeros and a witness that knows of no more stand behind `end`; or nothing by now. */
-function isBeingSealed(file: File, marker: Uint8Array, end: number): boolean {
-  const fileSize = file.size();
-  if (fileSize === end) return true;
-  const witness = readWitnessOf(file, fileSize, marker);
-  return witness?.batchEnd === end && judgeTail(file, fileSize, witness, end).which === "clean";
-}
-
-/** times the end of an open segment is read again while its node writes behind what was read */
-const ROUNDS_MAX = 8;
-
-/** Reads an open segment's blocks and judges what stands behind them. */
-function readOpen(
-  file: File,
-  { fileSize, marker, index }: Omit<SegmentRead, "damage" | "name" | "isUncut">,
-  onBytes: ((end: number) => void) | undefined,
-): SegmentRead["damage"] {
-  const witness = readWitnessOf(file, fileSize, marker);
-  const limit = witness === undefined ? fileSize : fileSize - WITNESS_PAGE_SIZE;
-  for (let round = 1; round <= ROUNDS_MAX; round++) {
-    const before = index.end;
-    const bad = indexSegment({ file, marker, limit }, index, onBytes);
-    const tail = judgeTail(file, fileSize, witness, index.end);
-    const verdict = TAIL_VERDICTS[tail.which];
-    if (verdict === "whole") return undefined;
-    // what looks torn may be a write that is just being made: then the next round gets further
-    if (verdict === "torn" && index.end > before) continue;
-    return {
-      offset: index.end,
-      index: LogIndex(index.lastIndex + 1),
-      reason: `${bad?.reason ?? "the log ends"}; ${tailReason(tail.which)}`,
-      torn: verdict === "torn",
-      tornByteCount: verdict === "torn" ? tail.tornByteCount : 0,
-    };
-  }
-  return undefined;
-}
-
-function wrongLast(name: SegmentName, index: SegmentIndex): ScanFault | undefined {
-  if (name.kind !== "sealed" || index.lastIndex === name.lastIndex) return undefined;
-  const reason = `the segment ends with entry ${index.lastIndex}, not with ${name.lastIndex}`;
-  return { offset: index.end, index: LogIndex(index.lastIndex + 1), reason };
-}
-
-/** Why a segment cannot follow `predecessor`, or undefined when it does. */
-export function chainFault(
-  start: SegmentStart,
-  predecessor: Predecessor | undefined,
-): string | undefined {
-  if (predecessor === undefined) {
-    if (start.firstIndex > 1) return undefined;
-    const fresh = start.previousChecksum === 0 && start.previousTerm === 0;
-    return fresh ? undefined : "nothing comes before entry 1, yet its header names something";
-  }
-  if (start.clusterId !== predecessor.clusterId)
-    return `it belongs to cluster ${start.clusterId}, the log to ${predecessor.clusterId}`;
-  const wanted = predecessor.lastIndex + 1;
-  if (start.firstIndex > wanted) return `entries ${wanted} to ${start.firstIndex - 1} are missing`;
-  if (start.firstIndex < wanted)
-    return `it begins with entry ${start.firstIndex}, the one before ends with ${predecessor.lastIndex}`;
-  if (start.previousChecksum !== predecessor.checksum || start.previousTerm !== predecessor.term)
-    return `it does not follow from entry ${predecessor.lastIndex}`;
-  return undefined;
-}
+  chainFault,
+  predecessorOf,
+  readSegment,
+  type Predecessor,
+  type SegmentRead,
+} from "./segment-reading.js";
+import { damaged } from "./segment-scanner.js";
 
 /** The segments in a log directory, by name, in order; a doubled tail stands sealed first, open second. */
 export function listSegments(fileSystem: FileSystem, directory: string): readonly SegmentName[] {
@@ -176,10 +53,19 @@ export interface RecoverOptions {
   readonly onProgress: ((done: number, all: number) => void) | undefined;
 }
 
+/** What was dropped at the log's end. */
+export interface TornWrite {
+  /** the file's */
+  readonly name: string;
+  readonly offset: number;
+  readonly byteCount: number;
+}
+
 export interface RecoveredSegments {
   readonly segments: readonly SegmentRead[];
   /** oldest first; what a compaction has not come to */
   readonly needless: readonly SegmentName[];
+  readonly torn: TornWrite | undefined;
 }
 
 /** Removes what a crash left, reads every segment. @throws {DatabaseError} CORRUPTION */
@@ -189,38 +75,75 @@ export function recoverSegments(options: RecoverOptions): RecoveredSegments {
   // a killed process may have renamed and removed without syncing; what is read
   // now must be what a power cut leaves
   fileSystem.syncDirectory(directory);
-  const all = removeDoubledTail(fileSystem, directory, listSegments(fileSystem, directory));
-  const names = behindLastGap(all, options.firstIndexMax);
-  const progress = new Progress(options, names);
+  const all = removeDoubledTail(options, listSegments(fileSystem, directory));
+  const behindGap = behindLastGap(all, options.firstIndexMax);
+  const { kept, unflushed, misfit } = judgeLogTail(behindGap, (name, before) =>
+    reading(options, name, (file) => readSegment(file, name, { before })),
+  );
+  if (misfit !== undefined) throw damaged(misfit.name.name, misfit.fault, "");
+  const progress = new Progress(options, kept);
   const segments: SegmentRead[] = [];
-  let predecessor: Predecessor | undefined;
-  for (const name of names) {
-    const file = fileSystem.open(`${directory}/${name.name}`, "read");
-    let result;
-    try {
-      result = readSegment(file, name, (end) => {
-        progress.within(end);
-      });
+  for (const name of kept) {
+    const last = segments.at(-1);
+    const result = reading(options, name, (file) => {
+      const onBytes = progress.within.bind(progress);
+      const read = readSegment(file, name, { onBytes, before: openBefore(last) });
       progress.segment(file.size());
-    } finally {
-      file.close();
-    }
+      return read;
+    });
     if (result.kind === "headless") throw damaged(name.name, result.fault, "");
     const { segment } = result;
     const { start } = segment.index;
     const fault = { offset: 0, index: start.firstIndex };
-    const before = predecessor ?? beforeFirst(options, start);
-    const broken = chainFault(start, before);
+    const before = last === undefined ? beforeFirst(options, start) : predecessorOf(last.index);
+    const broken = chainFault(start, { ...before, clusterId });
     if (broken !== undefined) throw damaged(name.name, { ...fault, reason: broken }, "");
-    if (name.kind === "open" && name !== names.at(-1))
-      throw damaged(name.name, { ...fault, reason: "an open segment is the last one" }, "");
     if (segment.damage?.torn === false) throw damaged(name.name, segment.damage, "");
-    if (segment.isUncut) cutToLog(fileSystem, `${directory}/${name.name}`, segment.index.end);
     segments.push(segment);
-    const { lastIndex, lastChecksum: checksum, lastTerm: term } = segment.index;
-    predecessor = { clusterId, lastIndex, checksum, term };
   }
-  return { segments, needless: all.slice(0, all.length - names.length) };
+  for (const { isUncut, name, index } of segments) {
+    if (isUncut) cutToLog(fileSystem, `${directory}/${name.name}`, index.end);
+  }
+  removeUnflushed(options, unflushed);
+  const needless = all.slice(0, all.length - behindGap.length);
+  return { segments, needless, torn: tornOf(segments.at(-1), unflushed) };
+}
+
+function reading<T>(
+  { fileSystem, directory }: RecoverOptions,
+  { name }: SegmentName,
+  read: (file: File) => T,
+): T {
+  const file = fileSystem.open(`${directory}/${name}`, "read");
+  try {
+    return read(file);
+  } finally {
+    file.close();
+  }
+}
+
+/** Before anything is written to what stands before them. */
+function removeUnflushed(
+  { fileSystem, directory }: RecoverOptions,
+  unflushed: readonly Unflushed<SegmentName>[],
+): void {
+  for (const { name } of unflushed.toReversed()) fileSystem.remove(`${directory}/${name.name}`);
+  if (unflushed.length > 0) fileSystem.syncDirectory(directory);
+}
+
+function tornOf(
+  last: SegmentRead | undefined,
+  unflushed: readonly Unflushed<SegmentName>[],
+): TornWrite | undefined {
+  const places = unflushed.map(({ name, byteCount }) => ({ name, offset: 0, byteCount }));
+  if (last?.damage !== undefined) {
+    const { offset, tornByteCount: byteCount } = last.damage;
+    places.unshift({ name: last.name, offset, byteCount });
+  }
+  const [first] = places;
+  if (first === undefined) return undefined;
+  const byteCount = places.reduce((sum, place) => sum + place.byteCount, 0);
+  return { name: first.name.name, offset: first.offset, byteCount };
 }
 
 /** The segments behind the last gap that a snapshot covers. */
@@ -259,10 +182,10 @@ function beforeFirst(options: RecoverOptions, start: SegmentStart): Predecessor 
 
 /** See the table above: an open segment beside the sealed one that it was being copied from. */
 function removeDoubledTail(
-  fileSystem: FileSystem,
-  directory: string,
+  options: RecoverOptions,
   names: readonly SegmentName[],
 ): readonly SegmentName[] {
+  const { fileSystem, directory } = options;
   const doubled = names.findIndex((name, i) => {
     const before = names[i - 1];
     return name.kind === "open" && before?.firstIndex === name.firstIndex;
@@ -270,13 +193,7 @@ function removeDoubledTail(
   const name = names[doubled];
   if (name === undefined) return names;
   const sealed = names[doubled - 1];
-  const file = fileSystem.open(`${directory}/${name.name}`, "read");
-  let result;
-  try {
-    result = readSegment(file, name);
-  } finally {
-    file.close();
-  }
+  const result = reading(options, name, (file) => readSegment(file, name));
   const lastIndex = result.kind === "read" ? result.segment.index.lastIndex : 0;
   if (doubled !== names.length - 1 || sealed?.kind !== "sealed" || lastIndex > sealed.lastIndex) {
     const message = `segments ${sealed?.name ?? ""} and ${name.name} both claim the same entries`;

@@ -1,16 +1,19 @@
 /**
  * The segments of a log, one behind another, and their files: the last one open,
- * the others sealed.
+ * the others sealed, or just rolled.
  *
  *   <data>/log/00000000000000000001-00000000000000004711.avro    sealed
- *   <data>/log/00000000000000004712.open                         open
+ *   <data>/log/00000000000000004712.open                         rolled: full
+ *   <data>/log/00000000000000009000.open                         open
  *
  * How the files change, each step durable before the next:
  *
  *   new      fresh file: header, witness, datasync; rename to F.open; sync directory
- *   seal     flush; rename to F-L.avro; sync directory; cut the file to its log, datasync:
- *            beside the event loop when another one follows, which may be written to
- *            and sealed meanwhile
+ *   roll     from a full open segment to the next one, nothing of it durable: fresh
+ *            file: witness, header; rename to F.open. The next flush makes both
+ *            segments durable in order, and then the full one is sealed, all of it
+ *            beside the event loop (rolled-segments.ts)
+ *   seal     flush; rename to F-L.avro; sync directory; cut the file to its log, datasync
  *   reopen   fresh file: the sealed content up to where it is wanted, witness,
  *            datasync; rename to F.open; sync directory; remove F-L.avro; sync directory
  *   recover  the same from an open segment that was left behind, over its own name:
@@ -25,7 +28,8 @@
  *            newest first, the directory synced after each
  *
  * So at every moment the names on disk are those of the log or of one step
- * before, and doing a step twice does nothing. A step that meets a shortage
+ * before, and doing a step twice does nothing. Of a roll any part may be there, as
+ * long as nothing was told of what lies behind it; log-tail.ts says what is kept. A step that meets a shortage
  * (shortage.ts) leaves the log before or after it, and is done again when the
  * call is; what has changed in the directory is durable before anything else.
  */
@@ -34,26 +38,16 @@ import { LogIndex } from "../raft/types.js";
 import { Archive, type Retention } from "./archive.js";
 import type { File, FileSystem } from "./file-system.js";
 import { FreshFiles } from "./fresh-files.js";
+import { LogDirectory } from "./log-directory.js";
 import type { LogBase } from "./log-storage.js";
-import { installOpenSegment, openFileSize, type OpenSegment } from "./open-segment.js";
-import { recoverSegments, type SegmentRead } from "./recovery.js";
+import { installOpenSegment, openFileSize, rollInto, type OpenSegment } from "./open-segment.js";
+import { recoverSegments, type TornWrite } from "./recovery.js";
 import { NeedlessFiles } from "./needless-files.js";
-import {
-  openSegmentName,
-  sealedSegmentName,
-  segmentHeader,
-  syncMarker,
-  type SegmentStart,
-} from "./segment.js";
-import { copyStart, SegmentFiles } from "./segment-files.js";
+import { RolledSegments } from "./rolled-segments.js";
+import { openSegmentName, segmentHeader, syncMarker, type SegmentStart } from "./segment.js";
+import { copyStart, SegmentFiles, type Segment } from "./segment-files.js";
 import { SegmentIndex } from "./segment-index.js";
-
-export interface Segment {
-  readonly index: SegmentIndex;
-  readonly marker: Uint8Array;
-  /** the file's name once sealed; undefined for the open one */
-  readonly sealedName: string | undefined;
-}
+import { shortage } from "./shortage.js";
 
 export interface SegmentChainOptions {
   readonly fileSystem: FileSystem;
@@ -70,30 +64,28 @@ export interface SegmentChainOptions {
 export class SegmentChain {
   readonly #options: SegmentChainOptions;
   readonly #fileSystem: FileSystem;
-  readonly #directory: string;
-  /** ascending; only the last one may be open */
+  readonly #directory: LogDirectory;
+  /** ascending; blocks go to the last one */
   readonly #segments: Segment[] = [];
+  /** the last segment's file while blocks may go there */
   #open: OpenSegment | undefined;
+  /** those before it that are not sealed yet */
+  readonly #rolled: RolledSegments;
   /** what the first segment chains to */
   #base: SegmentStart;
   readonly #freshFiles: FreshFiles;
   readonly #files: SegmentFiles;
   readonly #archive: Archive;
   readonly #needless: NeedlessFiles;
-  /** names were changed, and that is not durable yet */
-  #isDirectorySyncDue = false;
-  /** names of sealed segments that were cut, and that is not durable yet */
-  readonly #cutting = new Set<string>();
-  /** what came of one of them */
-  #cutFailure: Error | undefined;
 
   constructor(options: SegmentChainOptions) {
     const { fileSystem, directory, retention } = options;
     this.#options = options;
     this.#fileSystem = fileSystem;
-    this.#directory = directory;
+    this.#directory = new LogDirectory(fileSystem, directory);
     this.#freshFiles = new FreshFiles(fileSystem, directory);
     this.#files = new SegmentFiles(fileSystem, directory);
+    this.#rolled = new RolledSegments(this.#directory, this.#files);
     this.#needless = new NeedlessFiles(fileSystem, directory);
     this.#archive = new Archive(fileSystem, directory, retention, this.#needless);
     this.#base = this.#startBehind(options.base);
@@ -118,6 +110,11 @@ export class SegmentChain {
     return this.#open;
   }
 
+  /** Whether a flush has more to do than to flush the open segment. */
+  get isRolling(): boolean {
+    return this.#rolled.isFlushDue;
+  }
+
   /** The segment that holds `index`, which the log does. */
   find(index: number): Segment {
     let low = 0;
@@ -133,16 +130,19 @@ export class SegmentChain {
   }
 
   /** Valid until the next call. */
-  fileOf({ sealedName }: Segment): File {
+  fileOf(segment: Segment): File {
+    const rolled = this.#rolled.fileOf(segment);
+    if (rolled !== undefined) return rolled;
+    const { sealedName } = segment;
     return sealedName === undefined ? this.#openSegment().file : this.#files.get(sealedName);
   }
 
   // Recovery
 
-  /** Reads what is there. @returns what was found at the end of the last segment. @throws {DatabaseError} CORRUPTION */
-  recover(): SegmentRead | undefined {
-    const { base, clusterId, onProgress } = this.#options;
-    const [fileSystem, directory] = [this.#fileSystem, this.#directory];
+  /** Reads what is there. @returns what was dropped at its end. @throws {DatabaseError} CORRUPTION */
+  recover(): TornWrite | undefined {
+    const { base, clusterId, onProgress, directory } = this.#options;
+    const fileSystem = this.#fileSystem;
     fileSystem.makeDirectory(directory);
     const firstIndexMax = base.index + 1;
     const recovered = recoverSegments({
@@ -152,9 +152,9 @@ export class SegmentChain {
       firstIndexMax,
       onProgress,
     });
-    const { segments: reads, needless } = recovered;
+    const { segments: reads, needless, torn } = recovered;
     for (const { name } of needless) this.#archive.take(name);
-    if (needless.length > 0) this.#syncDirectory();
+    if (needless.length > 0) this.#directory.sync();
     for (const { index, marker, name } of reads) {
       index.shrink();
       const sealedName = name.kind === "sealed" ? name.name : undefined;
@@ -162,15 +162,14 @@ export class SegmentChain {
     }
     const first = reads[0];
     if (first !== undefined) this.#base = first.index.start;
-    const tail = reads.at(-1);
-    if (tail?.name.kind === "open") this.#recoverOpen(tail);
+    this.#recoverOpen();
     if (this.#segments.length === 0) this.#base = this.#startBehind(base);
     // A snapshot was being put in the log's place, and is durable.
     else if (!this.#reaches(base)) this.reset(base);
     if (this.#open === undefined) this.#prepareNext();
     const newest = this.#segments.findLast(({ sealedName }) => sealedName !== undefined);
     if (newest?.sealedName !== undefined) this.#files.get(newest.sealedName);
-    return tail;
+    return torn;
   }
 
   /** Whether the log holds the entry that a snapshot ends with, or begins right behind it. */
@@ -182,24 +181,36 @@ export class SegmentChain {
     return segment.term(index) === term && segment.checksum(index) === checksum;
   }
 
-  /** An open segment was left behind: an empty one goes, any other is written anew. */
-  #recoverOpen(tail: SegmentRead): void {
-    const path = `${this.#directory}/${tail.name.name}`;
-    const segment = this.#segments.at(-1);
-    assert(segment !== undefined, "the open segment is the last one");
-    if (tail.index.count === 0) {
-      this.#fileSystem.remove(path);
+  /**
+   * Open segments were left behind: an empty one goes, any other is written anew. All
+   * of them before one of them is sealed, which says that the next one is on disk.
+   */
+  #recoverOpen(): void {
+    const last = this.#segments.at(-1);
+    if (last?.sealedName === undefined && last?.index.count === 0) {
+      this.#fileSystem.remove(`${this.#directory.path}/${openSegmentName(last.index.firstIndex)}`);
       this.#segments.pop();
-      this.#syncDirectory();
-      return;
+      this.#directory.sync();
     }
-    const old = this.#fileSystem.open(path, "read");
+    for (const segment of this.#segments) {
+      if (segment.sealedName !== undefined) continue;
+      const open = this.#writeAnew(segment);
+      if (segment === this.#segments.at(-1)) {
+        this.#open = open;
+      } else {
+        open.seal();
+        this.#rolled.add(segment, open);
+      }
+    }
+    this.#rolled.seal();
+  }
+
+  #writeAnew(segment: Segment): OpenSegment {
+    const name = openSegmentName(segment.index.firstIndex);
+    const old = this.#fileSystem.open(`${this.#directory.path}/${name}`, "read");
     try {
-      this.#open = this.#install(
-        segment,
-        (file) => copyStart(old, file, tail.index.end),
-        tail.index.end,
-      );
+      const { end } = segment.index;
+      return this.#install(segment, (file) => copyStart(old, file, end), end);
     } finally {
       old.close();
     }
@@ -207,17 +218,23 @@ export class SegmentChain {
 
   // Where blocks go
 
-  /** Whether `size` bytes of blocks go behind what the last segment holds. */
-  fits(size: number): boolean {
+  /** Whether a block of `size` bytes with its marker goes behind what the last segment holds and `staged` bytes more. */
+  fits(staged: number, size: number): boolean {
     const open = this.#open;
-    if (open === undefined || open.sealed) return false;
-    return open.end + size <= this.#options.segmentSize;
+    if (open === undefined) return false;
+    const end = open.end + staged + size;
+    const isFirst = staged === 0 && this.#segments.at(-1)?.index.count === 0;
+    return end <= (isFirst ? open.capacity : this.#options.segmentSize);
   }
 
   /** Sees to it that the next block, of `size` bytes with its marker, has an open segment to go to. */
   makeRoom(size: number): void {
     const tail = this.#segments.at(-1);
-    if (tail !== undefined && tail.sealedName === undefined) this.#sealBeside();
+    if (tail?.index.count === 0) {
+      // it was made for a block that found no room on the disk, and another one comes
+      this.#sealRolled();
+      this.#removeLast(tail);
+    }
     const last = this.#segments.at(-1);
     if (last?.sealedName !== undefined && last.index.end + size <= this.#options.segmentSize) {
       this.#reopen(last, last.sealedName, last.index.end);
@@ -230,15 +247,40 @@ export class SegmentChain {
       previousTerm: last?.index.lastTerm ?? this.#base.previousTerm,
     };
     const header = segmentHeader(start);
-    const marker = syncMarker(start);
     const index = new SegmentIndex(start, header.length);
-    const segment: Segment = { index, marker, sealedName: undefined };
-    const fill = (file: File): number => {
-      file.write(header, 0);
-      return header.length;
-    };
-    this.#open = this.#install(segment, fill, header.length + size);
+    const segment: Segment = { index, marker: syncMarker(start), sealedName: undefined };
+    if (this.#open !== undefined) this.#roll(segment, header, size);
+    else {
+      assert(this.#rolled.isEmpty, "a segment that is durable stands behind such");
+      const fill = (file: File): number => {
+        file.write(header, 0);
+        return header.length;
+      };
+      this.#open = this.#install(segment, fill, header.length + size);
+    }
     this.#segments.push(segment);
+  }
+
+  /** Makes `segment` the open one, behind one that is full, without waiting for the disk. */
+  #roll(segment: Segment, header: Uint8Array, size: number): void {
+    const [full, open] = [this.#segments.at(-1), this.#openSegment()];
+    assert(full !== undefined, "what is rolled from holds blocks");
+    open.mend();
+    const fresh = this.#freshFiles.take(this.#fileSizeFor(header.length + size));
+    try {
+      const next = rollInto(fresh, { header, marker: segment.marker });
+      const path = `${this.#directory.path}/${openSegmentName(segment.index.firstIndex)}`;
+      this.#directory.rename(fresh.path, path);
+      next.path = path;
+      this.#directory.await();
+      this.#open = next;
+    } catch (error) {
+      fresh.file.close();
+      this.#freshFiles.discard(fresh.path);
+      throw error;
+    }
+    open.seal();
+    this.#rolled.add(full, open);
   }
 
   /** Makes the file for the segment to come when the open one is half full. */
@@ -248,23 +290,28 @@ export class SegmentChain {
   }
 
   #prepareNext(): void {
-    this.#freshFiles.prepare(openFileSize(this.#options.segmentSize));
+    this.#freshFiles.prepare(this.#fileSizeFor(0));
   }
 
-  /** Makes the open segment's file. @param size bytes of log that it must have room for at least */
+  /** @param size bytes of log that there must be room for at least */
+  #fileSizeFor(size: number): number {
+    return openFileSize(Math.max(size, this.#options.segmentSize));
+  }
+
+  /** Makes an open segment's file, durably. @param size bytes of log that it must have room for at least */
   #install(segment: Segment, fill: (file: File) => number, size: number): OpenSegment {
-    const fresh = this.#freshFiles.take(openFileSize(Math.max(size, this.#options.segmentSize)));
+    const fresh = this.#freshFiles.take(this.#fileSizeFor(size));
     let installed: OpenSegment | undefined;
     try {
       installed = installOpenSegment({
         fileSystem: this.#fileSystem,
-        directory: this.#directory,
+        directory: this.#directory.path,
         name: openSegmentName(segment.index.firstIndex),
         marker: segment.marker,
         fresh,
         fill,
       });
-      this.#syncDirectory();
+      this.#directory.sync();
       return installed;
     } catch (error) {
       fresh.file.close();
@@ -275,64 +322,67 @@ export class SegmentChain {
     }
   }
 
-  /** Seals the last segment if it is open, durably. */
-  seal(): void {
-    this.#seal()?.file.datasync();
-  }
+  // What is durable
 
-  /** The same, without waiting for what no later step rests on. */
-  #sealBeside(): void {
-    const sealed = this.#seal();
-    if (sealed === undefined) return;
-    this.#cutting.add(sealed.name);
-    sealed.file.datasyncLater((error) => {
-      this.#cutting.delete(sealed.name);
-      this.#cutFailure ??= error;
-    });
-  }
-
-  /** Seals the last segment if it is open. @returns its file, cut and not synced since */
-  #seal(): { readonly name: string; readonly file: File } | undefined {
-    const segment = this.#segments.at(-1);
-    if (segment === undefined || segment.sealedName !== undefined) return undefined;
-    const open = this.#openSegment();
-    const { index } = segment;
-    const sealedName = sealedSegmentName(index.firstIndex, index.lastIndex);
-    const path = `${this.#directory}/${sealedName}`;
-    open.seal();
-    if (open.path !== path) {
-      this.#fileSystem.rename(open.path, path);
-      open.path = path;
+  /** Makes everything durable before it returns. @throws Node's own errors */
+  flush(): void {
+    if (this.#open === undefined) return;
+    this.#rolled.flush(this.#open);
+    try {
+      this.#rolled.seal();
+    } catch (error) {
+      // what is wanted is done, and the next flush seals them
+      if (shortage(error, "") === undefined) throw error;
     }
-    this.#syncDirectory();
-    // the name says from now on what must be in it
-    open.cutToLog();
-    index.shrink();
-    this.#segments[this.#segments.length - 1] = { index, marker: segment.marker, sealedName };
+  }
+
+  /** The same beside the event loop; what has been rolled is sealed afterwards. */
+  flushLater(done: (error: Error | undefined) => void): void {
+    if (this.#open === undefined) done(undefined);
+    else this.#rolled.flushLater(this.#open, done);
+  }
+
+  /** Seals every segment, durably. */
+  seal(): void {
+    if (this.#open === undefined) return;
+    const last = this.#segments.at(-1);
+    assert(last !== undefined, "the open segment is the last one");
+    this.#sealRolled();
+    if (last.index.count === 0) {
+      this.#removeLast(last);
+      return;
+    }
+    const open = this.#open;
+    open.mend();
+    open.flush();
+    open.seal();
+    this.#rolled.add(last, open);
     this.#open = undefined;
-    const file = open.release();
-    this.#files.add(sealedName, file);
-    return { name: sealedName, file };
+    this.#rolled.seal();
+    this.fileOf(last).datasync();
+  }
+
+  /** Seals those before the open one, as far as they are not. */
+  #sealRolled(): void {
+    if (this.#rolled.isEmpty) return;
+    this.#rolled.flush(this.#openSegment());
+    this.#rolled.seal();
   }
 
   /** Makes the sealed last segment the open one again, with its content up to `end`. */
   #reopen(segment: Segment, sealedName: string, end: number): void {
     const sealed = this.#files.get(sealedName);
     this.#open = this.#install(segment, (file) => copyStart(sealed, file, end), end);
-    this.#segments[this.#segments.length - 1] = {
-      index: segment.index,
-      marker: segment.marker,
-      sealedName: undefined,
-    };
+    segment.sealedName = undefined;
     this.#removeSealed(sealedName);
-    this.#syncDirectory();
+    this.#directory.sync();
   }
 
   // What goes
 
   /** Drops everything from `from` on, which the log holds or ends right before. */
   truncate(from: LogIndex): void {
-    if (this.#open?.sealed === true) this.seal();
+    this.#sealRolled();
     for (;;) {
       const last = this.#segments.at(-1);
       if (last === undefined || last.index.firstIndex < from) break;
@@ -353,10 +403,10 @@ export class SegmentChain {
     const countBefore = this.#segments.length;
     // The last one stays: it says where the log ends.
     for (let next = this.#segments[1]; isNeedless(next); next = this.#segments[1]) {
-      const { sealedName } = this.#segments[0] ?? {};
-      assert(sealedName !== undefined, "only the last segment is open");
+      const oldest = this.#segments[0];
       // an archive holds whole segments and nothing else, whatever comes: the next time
-      if (this.#cutting.has(sealedName)) break;
+      if (oldest?.sealedName === undefined || !this.#rolled.isSettled(oldest)) break;
+      const { sealedName } = oldest;
       this.#files.forget(sealedName);
       this.#archive.take(sealedName);
       this.#segments.shift();
@@ -377,7 +427,11 @@ export class SegmentChain {
   }
 
   #removeLast(segment: Segment): void {
-    if (segment.sealedName === undefined) {
+    const rolled = this.#rolled.take(segment);
+    if (rolled !== undefined) {
+      this.#fileSystem.remove(rolled.path);
+      rolled.close();
+    } else if (segment.sealedName === undefined) {
       const open = this.#openSegment();
       this.#fileSystem.remove(open.path);
       open.close();
@@ -386,32 +440,24 @@ export class SegmentChain {
       this.#removeSealed(segment.sealedName);
     }
     this.#segments.pop();
-    this.#syncDirectory();
+    this.#directory.sync();
   }
 
   #removeSealed(name: string): void {
     this.#files.forget(name);
-    this.#fileSystem.remove(`${this.#directory}/${name}`);
-  }
-
-  // The directory
-
-  /** Makes what has changed in the directory durable; owed to whatever comes next when there is no descriptor for it. */
-  #syncDirectory(): void {
-    this.#isDirectorySyncDue = true;
-    this.#fileSystem.syncDirectory(this.#directory);
-    this.#isDirectorySyncDue = false;
+    this.#fileSystem.remove(`${this.#directory.path}/${name}`);
   }
 
   /** Sees to what is owed from earlier steps. @throws why one of them has failed since */
   settle(): void {
-    if (this.#cutFailure !== undefined) throw this.#cutFailure;
-    if (this.#isDirectorySyncDue) this.#syncDirectory();
+    this.#rolled.settle();
+    this.#directory.settle();
   }
 
   /** Lets go of every file. */
   close(): void {
     this.#freshFiles.close();
+    this.#rolled.close();
     this.#open?.close();
     this.#open = undefined;
     this.#files.close();

@@ -4,10 +4,19 @@
  * that a process without descriptors can still read: one file goes, another comes.
  */
 import type { File, FileSystem } from "./file-system.js";
+import type { SegmentIndex } from "./segment-index.js";
 import { shortage } from "./shortage.js";
 
 const OPEN_FILES_MAX = 8;
 const COPY_SIZE = 1024 * 1024;
+
+/** A segment of a log. */
+export interface Segment {
+  readonly index: SegmentIndex;
+  readonly marker: Uint8Array;
+  /** the file's name once it is sealed; undefined before */
+  sealedName: string | undefined;
+}
 
 export class SegmentFiles {
   readonly #fileSystem: FileSystem;

@@ -20,7 +20,8 @@ import { readEntries } from "./entry-reader.js";
 import { LogGuard } from "./log-guard.js";
 import type { LogBase, LogStorage, RecoveryReport } from "./log-storage.js";
 import { MARKER_SIZE, openSegmentName, SEGMENT_SIZE_DEFAULT } from "./segment.js";
-import { SegmentChain, type Segment } from "./segment-chain.js";
+import { SegmentChain } from "./segment-chain.js";
+import type { Segment } from "./segment-files.js";
 import { isShortage } from "./shortage.js";
 import { Staging } from "./staging.js";
 
@@ -87,18 +88,17 @@ export class SegmentedLog implements LogStorage {
   }
 
   #recover(): RecoveryReport {
-    const tail = this.#chain.recover();
+    const torn = this.#chain.recover();
     const { segments } = this.#chain;
-    const damage = tail?.damage;
     return {
       entryCount: this.lastIndex - this.firstIndex + 1,
       byteCount: segments.reduce((sum, { index }) => sum + index.end, 0),
       segmentCount: segments.length,
-      tornByteCount: damage?.tornByteCount ?? 0,
+      tornByteCount: torn?.byteCount ?? 0,
       tornAt:
-        tail === undefined || damage === undefined
+        torn === undefined
           ? undefined
-          : { file: `${this.#directory}/${tail.name.name}`, offset: damage.offset },
+          : { file: `${this.#directory}/${torn.name}`, offset: torn.offset },
     };
   }
 
@@ -164,7 +164,7 @@ export class SegmentedLog implements LogStorage {
         const previous: Entry | undefined = staged.at(-1);
         this.#assertNext(entry, previous);
         const size = entry.block.length + MARKER_SIZE;
-        if (!chain.fits(stagedSize + size)) {
+        if (!chain.fits(stagedSize, size)) {
           this.#writeStaged(staged);
           staged = [];
           stagedSize = 0;
@@ -232,10 +232,14 @@ export class SegmentedLog implements LogStorage {
     }
   }
 
+  get isRolling(): boolean {
+    return this.#chain.isRolling;
+  }
+
   flush(): void {
     this.#guard.run("flushing", () => {
       this.#chain.settle();
-      this.#chain.open?.flush();
+      this.#chain.flush();
     });
   }
 
@@ -243,22 +247,14 @@ export class SegmentedLog implements LogStorage {
     try {
       this.#guard.run("flushing", () => {
         this.#chain.settle();
-        const { open } = this.#chain;
-        if (open === undefined) this.#flushed(undefined, done);
-        else
-          open.flushLater((error) => {
-            this.#flushed(error, done);
-          });
+        this.#chain.flushLater((error) => {
+          done(error === undefined ? this.#guard.failure : this.#guard.refuse("flushing", error));
+        });
       });
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
       done(error);
     }
-  }
-
-  #flushed(error: Error | undefined, done: (error: Error | undefined) => void): void {
-    if (error !== undefined) this.#guard.fail("flushing", error);
-    done(this.#guard.failure);
   }
 
   noteFlushed(): void {
