@@ -18,7 +18,7 @@ import { Store } from "../../src/store/store.js";
 import { CLUSTER_ID, NOTHING, putEntries, randomOf } from "./entries.js";
 
 const DATA = "/data";
-const STEPS = 45;
+const STEPS = 60;
 const SEGMENT_SIZE = 4096;
 const SNAPSHOT_EVERY = 6;
 
@@ -83,6 +83,9 @@ class Life {
   /** before a truncation that has not returned */
   before: readonly Entry[] = [];
   flushedCount = 0;
+  #isFlushing = false;
+  /** what a flush beside the loop has come back with */
+  #failure: Error | undefined;
   hardState: HardState = { term: Term(0), vote: undefined };
   asked: HardState = this.hardState;
 
@@ -96,7 +99,9 @@ class Life {
       if (step % 9 === 1) this.#vote(node, step);
       if (step % 11 === 0) this.#truncate(node);
       this.#append(node);
-      this.fileSystem.pump();
+      // at times what is beside the loop is left there while more is done
+      this.fileSystem.pump(step % 3 === 0 ? Infinity : Math.floor(this.#random() * 4));
+      if (this.#failure !== undefined) throw this.#failure;
       if (step % SNAPSHOT_EVERY === 0) this.#snapshot(node);
     }
     node.log.close();
@@ -113,9 +118,25 @@ class Life {
     const more = putEntries(this.entries.at(-1) ?? NOTHING, count, this.#random, 900);
     this.entries = [...this.entries, ...more];
     node.log.append(more);
-    node.log.flush();
+    if (this.#random() < 0.3) {
+      node.log.flush();
+      this.flushedCount = this.entries.length;
+    } else this.#flushLater(node);
     node.log.noteFlushed();
-    this.flushedCount = this.entries.length;
+  }
+
+  #flushLater(node: Opened): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    const { entries } = this;
+    node.log.flushLater((error) => {
+      this.#isFlushing = false;
+      this.#failure ??= error;
+      // what was dropped meanwhile is not there any more
+      const isWhole = this.entries[entries.length - 1] === entries.at(-1);
+      if (error === undefined && isWhole)
+        this.flushedCount = Math.max(this.flushedCount, entries.length);
+    });
   }
 
   /** Of what is not committed: here, what no snapshot holds. */
@@ -124,7 +145,7 @@ class Life {
     if (keep <= node.appliedIndex) return;
     this.before = this.entries;
     this.entries = this.entries.slice(0, keep);
-    this.flushedCount = keep;
+    this.flushedCount = Math.min(this.flushedCount, keep);
     node.log.truncateSuffix(LogIndex(keep + 1));
     this.before = [];
   }

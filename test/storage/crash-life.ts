@@ -51,6 +51,7 @@ export class Life {
   /** how many an append that returned has written */
   #writtenCount = 0;
   #log: SegmentedLog | undefined;
+  #isFlushing = false;
   /** what a later flush came back with */
   #failure: Error | undefined;
 
@@ -72,7 +73,7 @@ export class Life {
   #step(): void {
     const draw = this.#random();
     if (draw < 0.45) this.#append();
-    else if (draw < 0.65) this.#flush();
+    else if (draw < 0.55) this.#flush();
     else if (draw < 0.75) this.#flushLater();
     else if (draw < 0.87) this.#truncate();
     else if (draw < 0.93) this.#restart();
@@ -111,15 +112,17 @@ export class Life {
 
   /** At times let through at once, at times left under way while more is written. */
   #flushLater(): void {
-    this.fileSystem.pump();
+    while (this.#isFlushing) this.fileSystem.pump(1);
     const count = this.#entries.length;
     const entries = this.#entries;
+    this.#isFlushing = true;
     this.#openLog().flushLater((error) => {
+      this.#isFlushing = false;
       if (error !== undefined) this.#failure = error;
       // a truncation in between makes another array
       else if (this.#entries === entries) this.#flushedCount = Math.max(this.#flushedCount, count);
     });
-    if (this.#random() < 0.5) this.fileSystem.pump();
+    this.fileSystem.pump(this.#random() < 0.5 ? Infinity : this.#below(4));
   }
 
   #truncate(): void {
