@@ -68,11 +68,10 @@ export function judgeLogTail<Name extends SegmentName>(
   const unflushed: Unflushed<Name>[] = [];
   let last: SegmentRead | undefined;
   for (const name of names.slice(first)) {
-    const isEnded = unflushed.length > 0 || last?.damage !== undefined;
-    const result = read(name, isEnded ? { start: undefined } : openBefore(last));
+    const end = unflushed[0] ?? endOf(last);
+    const result = read(name, end === undefined ? openBefore(last) : { start: undefined });
     if (result === undefined) return asItIs;
-    const misfit =
-      last?.name.kind === "open" ? misfitBehind(last, isEnded, name, result) : undefined;
+    const misfit = last?.name.kind === "open" ? misfitBehind(last, end, name, result) : undefined;
     if (misfit?.isUnflushed === false) return { kept, unflushed, misfit };
     if (misfit !== undefined) {
       unflushed.push({ name, fault: misfit.fault, byteCount: byteCountOf(result) });
@@ -94,16 +93,24 @@ export function openBefore(last: SegmentRead | undefined): OpenBefore | undefine
   return { start: { clusterId, firstIndex, previousChecksum: checksum, previousTerm: term } };
 }
 
-interface Misfit {
+/** Where a log ends before its last segment, and why. */
+interface End {
   readonly name: SegmentName;
   readonly fault: ScanFault;
+}
+
+interface Misfit extends End {
   readonly isUnflushed: boolean;
+}
+
+function endOf(last: SegmentRead | undefined): End | undefined {
+  return last?.damage === undefined ? undefined : { name: last.name, fault: last.damage };
 }
 
 /** Why a segment cannot follow an open one: see the table above. */
 function misfitBehind(
   last: SegmentRead,
-  isEnded: boolean,
+  end: End | undefined,
   name: SegmentName,
   result: SegmentResult,
 ): Misfit | undefined {
@@ -111,15 +118,12 @@ function misfitBehind(
   const faultOf = (reason: string): ScanFault => ({
     ...{ offset: 0, index: LogIndex(name.firstIndex), reason },
   });
-  if (isEnded) {
-    const fault = faultOf("what stands before it was never flushed");
-    if (!vouches) return { name, fault, isUnflushed: true };
-    if (last.damage === undefined) {
-      const missing = `entries ${last.index.lastIndex + 1} to ${name.firstIndex - 1} are missing`;
-      return { name, fault: faultOf(`${missing}, though they were flushed`), isUnflushed: false };
-    }
-    const reason = `${last.damage.reason}; but ${name.name} was flushed behind it`;
-    return { name: last.name, fault: { ...last.damage, reason }, isUnflushed: false };
+  if (end !== undefined && vouches) {
+    const reason = `${end.fault.reason}; but ${name.name} was flushed behind it`;
+    return { name: end.name, fault: { ...end.fault, reason }, isUnflushed: false };
+  }
+  if (end !== undefined) {
+    return { name, fault: faultOf("what stands before it was never flushed"), isUnflushed: true };
   }
   if (result.kind === "headless") return { name, fault: result.fault, isUnflushed: result.torn };
   const { start } = result.segment.index;

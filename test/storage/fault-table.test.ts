@@ -134,6 +134,33 @@ function torn(tear: (bytes: Uint8Array, start: number) => Uint8Array): Reaction 
   });
 }
 
+/** A log of two segments, the first of them not sealed and without its end. */
+function rolledWithoutEnd(isFlushed: boolean): Reaction {
+  const fileSystem = new MemoryFileSystem();
+  const { log } = openLog(fileSystem);
+  const entries = putEntries(NOTHING, 24, randomOf(3), 1000);
+  log.append(entries.slice(0, 2));
+  log.flush();
+  const opened = (): readonly string[] =>
+    fileSystem.list(LOG).filter((name) => name.endsWith(".open"));
+  while (opened().length < 2) log.append(entries.slice(log.lastIndex, log.lastIndex + 1));
+  fileSystem.pump();
+  // three steps: the directory, the full segment, and now the next one
+  if (isFlushed) log.flushLater(() => undefined);
+  fileSystem.pump(2);
+  fileSystem.kill();
+  const full = opened()[0] ?? "";
+  fileSystem.damage(`${LOG}/${full}`, (bytes) => {
+    const end = bytes.findLastIndex((byte, at) => byte !== 0 && at < bytes.length - 4096) + 1;
+    return bytes.fill(0, end - SECTOR, bytes.length - 4096);
+  });
+  return reactionTo(() => {
+    const { log: again, report } = openLog(fileSystem);
+    assert.ok(again.lastIndex >= 2);
+    return report.tornByteCount > 0 ? "dropped" : "survived";
+  });
+}
+
 /** Stops a log's machine at the call `at` of `kind` from now on, and opens it again. */
 function stoppedAt(kind: OperationKind, work: (log: SegmentedLog) => void): Reaction {
   const fileSystem = logOf(30, "close");
@@ -301,10 +328,15 @@ const CASES: Readonly<Record<FaultName, () => Reaction>> = {
       for (const name of ["log/fresh-1.tmp", "snapshots/x.tmp", "hard-state-1.tmp"])
         files.set(name, new Uint8Array(100).fill(9));
     }),
-  halfSealed: () =>
-    stoppedAt("rename", (log) => {
+  halfRolled: () => rolledWithoutEnd(false),
+  rolledEndLost: () => rolledWithoutEnd(true),
+  halfSealed: () => {
+    const seal = (log: SegmentedLog): void => {
       log.append(putEntries(lastOf(log), 30, randomOf(4), 1000));
-    }),
+      log.close();
+    };
+    return both(stoppedAt("rename", seal), stoppedAt("truncate", seal));
+  },
   halfReopened: () =>
     stoppedAt("rename", (log) => {
       log.truncateSuffix(LogIndex(30));

@@ -168,6 +168,16 @@ export const FAULTS = {
     reaction: "survived",
     why: "nothing in them has a name yet: they are removed",
   },
+  halfRolled: {
+    fault: "a power cut amid a roll, which kept the next segment and not the full one's end",
+    reaction: "dropped",
+    why: "nothing of a segment is told before all in front of it is durable",
+  },
+  rolledEndLost: {
+    fault: "the end lost of a full segment that was flushed, before it was sealed",
+    reaction: "refused",
+    why: "the next segment's witness says that it was",
+  },
   halfSealed: {
     fault: "a stop within the sealing of a segment",
     reaction: "survived",
