@@ -4,16 +4,16 @@
  * Of a range out of which the system serves nobody who listens on "any" port or dials: one
  * that was free a moment ago would else be given to another test, now and then. Each worker
  * of a test run has a part of the range, and takes its ports by turns, so that one that was
- * just released is not the next one taken. Ports of clusters of processes lie below 20000
- * (end-to-end/processes.ts).
+ * just released is not the next one taken. Below lie the ports of clusters of processes, and
+ * from 20000 on those of the benchmarks (bench/systems/ports.ts).
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import process from "node:process";
 
-const FIRST = 20_000;
+const FIRST = 22_000;
 const PART_SIZE = 1000;
-const PART_COUNT = 12;
+const PART_COUNT = 10;
 
 const part = Number(process.env["MOCHA_WORKER_ID"] ?? process.pid) % PART_COUNT;
 let turn = process.pid % PART_SIZE;

@@ -88,7 +88,7 @@ describe("client: the remote database", () => {
 
     it("when all are down, an operation is UNAVAILABLE at its deadline and names them", async () => {
       const endpoints = [await nobodysEndpoint(), await nobodysEndpoint()];
-      const db = scene.client({ endpoints, timeoutMs: 300 });
+      const db = scene.client({ endpoints, timeoutMs: 1000 });
       const put = await rejectsWith(db.put("k", "v"), "UNAVAILABLE");
       for (const endpoint of endpoints) assert.ok(put.message.includes(endpoint), put.message);
       assert.match(put.message, /ECONNREFUSED/);
@@ -205,8 +205,9 @@ describe("client: the remote database", () => {
     ] as const) {
       it(`${code} until the deadline is ${code}: not applied`, async () => {
         const { gate, service } = await scene.node();
+        const db = scene.client({ endpoints: [gate.endpoint], timeoutMs: 1500 });
+        await db.status({ timeoutMs: 60_000 });
         service.mood = mood;
-        const db = scene.client({ endpoints: [gate.endpoint], timeoutMs: 900 });
         const put = await rejectsWith(db.put("k", "v"), code);
         assert.equal(put.retryable, true);
         await rejectsWith(db.get("k"), code);
@@ -339,7 +340,7 @@ describe("client: the remote database", () => {
 
     it("one that closes at once is UNAVAILABLE", async () => {
       const endpoint = await scene.stranger((socket) => socket.end());
-      const db = scene.client({ endpoints: [endpoint], timeoutMs: 150 });
+      const db = scene.client({ endpoints: [endpoint], timeoutMs: 1000 });
       const error = await rejectsWith(db.get("k"), "UNAVAILABLE");
       assert.match(error.message, /client address of a node/);
     });

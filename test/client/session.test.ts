@@ -39,7 +39,7 @@ describe("client: sessions", () => {
     await db.put("k", "2");
     assert.equal((await db.get("k"))?.version, 2);
     service.mood = "leaderless";
-    await rejectsWith(db.put("k", "3", { timeoutMs: 50 }), "NO_LEADER");
+    await rejectsWith(db.put("k", "3", { timeoutMs: 1500 }), "NO_LEADER");
     service.mood = "holding";
     const count = service.arrivedCount;
     const put = db.put("k", "4");
