@@ -2,6 +2,7 @@ import { connect } from "../../src/client/remote-database.js";
 import { ClientDoor } from "../../src/doors/door.js";
 import { nativeProtocol } from "../../src/doors/native/native-door.js";
 import { type DatabaseFixture, describeDatabaseContract } from "../database-contract.js";
+import { PATIENT } from "./remote-scene.js";
 import { SingleNodeService } from "./single-node-service.js";
 
 async function open(): Promise<DatabaseFixture> {
@@ -12,7 +13,7 @@ async function open(): Promise<DatabaseFixture> {
     protocols: [nativeProtocol(service)],
   });
   return {
-    database: connect({ endpoints: [`127.0.0.1:${door.port}`] }),
+    database: connect({ ...PATIENT, endpoints: [`127.0.0.1:${door.port}`] }),
     stall: () => {
       service.mood = "stalled";
     },

@@ -11,6 +11,13 @@ import { reservePort } from "../ports.js";
 import { Gate } from "./gate.js";
 import { SingleNodeService } from "./single-node-service.js";
 
+/** Clients and nodes share this process, which the machine may leave alone for seconds. */
+export const PATIENT = {
+  timeoutMs: 60_000,
+  connectTimeoutMs: 60_000,
+  silenceTimeoutMs: 60_000,
+} as const;
+
 export interface SceneNode {
   readonly service: SingleNodeService;
   readonly door: ClientDoor;
@@ -49,8 +56,9 @@ export class RemoteScene {
     return `127.0.0.1:${port}`;
   }
 
+  /** Patient, unless the options say otherwise. */
   client(options: ConnectOptions): RemoteDatabase {
-    const client = connect(options);
+    const client = connect({ ...PATIENT, ...options });
     this.#closers.push(() => client.close());
     return client;
   }
