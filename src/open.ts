@@ -18,6 +18,7 @@ import { NoPeers } from "./transport/no-peers.js";
 export interface OpenOptions {
   /** where the log lives; made when it is not there. Default: "data/embedded" below the working directory */
   readonly directory?: string;
+  /** of keys, values and requests: the defaults (8 KiB, 1 MiB, 4 MiB) or lower */
   readonly limits?: Limits;
   /** how much history is kept for reads of the past and watches; default 100,000 changes, 64 MiB, any age */
   readonly history?: Partial<HistoryPolicy>;

@@ -4,7 +4,7 @@ import { DatabaseError } from "../errors.js";
 import { isNodeId } from "../raft/types.js";
 import type { Retention } from "../storage/archive.js";
 export type { Retention } from "../storage/archive.js";
-import type { Limits } from "../store/command.js";
+import { DEFAULT_LIMITS, type Limits } from "../store/command.js";
 import type { HistoryPolicy } from "../store/due.js";
 export type { HistoryPolicy } from "../store/due.js";
 
@@ -12,6 +12,12 @@ export type { HistoryPolicy } from "../store/due.js";
 export const TICK_MS = 10;
 export const ELECTION_TIMEOUT_MS = 150;
 export const HEARTBEAT_MS = 50;
+/** An hour: a cluster that waits longer for a leader is no cluster. Milliseconds. */
+const ELECTION_TIMEOUT_MS_MAX = 3_600_000;
+/** bytes; smaller ones are all headers */
+const SEGMENT_SIZE_MIN = 4096;
+/** bytes; the next one's zeros are written ahead, and tools read one at a time */
+const SEGMENT_SIZE_MAX = 1024 * 1024 * 1024;
 
 export interface NodeSettings {
   readonly id: string;
@@ -26,12 +32,13 @@ export interface NodeSettings {
   /** whether a leader may answer reads alone while a majority's word is fresh; the same on every node; default false */
   readonly leaseReads?: boolean;
   readonly dataDirectory: string;
-  /** the base: each election timeout is drawn from [base, 2 × base); default 150 */
+  /** the base: each election timeout is drawn from [base, 2 × base); default 150, at most an hour */
   readonly electionTimeoutMs?: number;
   /** at most a third of the base; default 50 */
   readonly heartbeatMs?: number;
+  /** the defaults or lower: the log, its messages and the fold are made for those */
   readonly limits?: Limits;
-  /** bytes; default 8 MiB */
+  /** bytes, 4 KiB to 1 GiB; default 8 MiB */
   readonly segmentSizeBytes?: number;
   /**
    * commands applied between two snapshots; the same on every node, or equal states are not equal files;
@@ -98,6 +105,8 @@ export function checkSettings(settings: NodeSettings): void {
   checkAddresses(cluster);
   checkJoin(settings);
   checkTimes(settings);
+  checkSizes(settings);
+  checkLimits(settings);
   checkHistory(settings);
 }
 
@@ -144,10 +153,37 @@ function checkHistory({ history = {} }: NodeSettings): void {
 function checkTimes(settings: NodeSettings): void {
   const electionMs = settings.electionTimeoutMs ?? ELECTION_TIMEOUT_MS;
   const heartbeatMs = settings.heartbeatMs ?? HEARTBEAT_MS;
-  if (heartbeatMs >= TICK_MS && electionMs >= 3 * heartbeatMs) return;
+  const isInTime = heartbeatMs >= TICK_MS && electionMs >= 3 * heartbeatMs;
+  if (isInTime && electionMs <= ELECTION_TIMEOUT_MS_MAX) return;
   throw new DatabaseError(
     "INVALID_ARGUMENT",
     `an election timeout of ${electionMs} ms with a heartbeat of ${heartbeatMs} ms: the heartbeat ` +
-      `must be at least ${TICK_MS} ms and the election timeout at least three heartbeats`,
+      `must be at least ${TICK_MS} ms and the election timeout at least three heartbeats, ` +
+      `and at most ${ELECTION_TIMEOUT_MS_MAX} ms`,
+  );
+}
+
+function checkSizes({ snapshotEntries, snapshotBytes, segmentSizeBytes }: NodeSettings): void {
+  checkWhole("snapshotEntries", snapshotEntries, 1, Number.MAX_SAFE_INTEGER);
+  checkWhole("snapshotBytes", snapshotBytes, 1, Number.MAX_SAFE_INTEGER);
+  checkWhole("segmentSizeBytes", segmentSizeBytes, SEGMENT_SIZE_MIN, SEGMENT_SIZE_MAX);
+}
+
+/** Nothing larger than the defaults: a block, a message between nodes and what the fold makes hold those. */
+function checkLimits({ limits }: NodeSettings): void {
+  if (limits === undefined) return;
+  // A caller without types may leave one out.
+  const given: Partial<Limits> = limits;
+  for (const name of ["keySizeMax", "valueSizeMax", "requestSizeMax"] as const) {
+    checkWhole(`limits.${name}`, given[name] ?? NaN, 1, DEFAULT_LIMITS[name]);
+  }
+}
+
+function checkWhole(name: string, value: number | undefined, least: number, most: number): void {
+  if (value === undefined) return;
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  throw new DatabaseError(
+    "INVALID_ARGUMENT",
+    `${name} is ${String(value)}: a whole number from ${least} to ${most}`,
   );
 }
