@@ -332,7 +332,7 @@ export class Driver {
   // ---- writes -------------------------------------------------------------
 
   #mayGather(): boolean {
-    const { raft, blocksInFlightMax, id } = this.#parts;
+    const { raft, blocksInFlightMax, id, transport } = this.#parts;
     // While leadership is handed over, requests wait for whoever leads then. Without room
     // on the own disk neither a leader nor a follower would come to know what became of them.
     if (raft.isTransferring || this.#persistence.isFull) return false;
@@ -346,7 +346,8 @@ export class Driver {
       );
     }
     if (raft.leader === undefined || raft.leader === id) return false;
-    return !this.#forwarding.isHeld;
+    // What would be dropped on its way out stays here, provably not applied.
+    return !this.#forwarding.isHeld && transport.isConnected(raft.leader);
   }
 
   /** Queued writes become a block here, or go to the leader. */

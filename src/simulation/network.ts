@@ -156,11 +156,15 @@ class SimulatedTransport implements Transport {
     return this.#network.othersOf(this.id).map((id) => ({
       id,
       address: id,
-      connected: this.#network.isUp(id) && !this.#network.isCut(this.id, id),
+      connected: this.isConnected(id),
       clientAddress: undefined,
       incarnationId: undefined,
       lastError: undefined,
     }));
+  }
+
+  isConnected(to: NodeId): boolean {
+    return this.#network.isUp(to) && !this.#network.isCut(this.id, to);
   }
 
   async close(): Promise<void> {

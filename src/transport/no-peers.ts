@@ -22,6 +22,10 @@ export class NoPeers implements Transport {
     return [];
   }
 
+  isConnected(): boolean {
+    return false;
+  }
+
   async close(): Promise<void> {
     // nothing was opened
   }

@@ -66,6 +66,10 @@ export class PeerLink {
     return this.#options.addressText;
   }
 
+  get isConnected(): boolean {
+    return this.#connected;
+  }
+
   /** Dials both lanes. */
   dial(): void {
     if (this.#closed) return;

@@ -150,6 +150,10 @@ export class TcpTransport implements Transport {
     return [...this.#links.values()].map((link) => link.status());
   }
 
+  isConnected(to: NodeId): boolean {
+    return this.#links.get(to)?.isConnected === true;
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

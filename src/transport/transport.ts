@@ -46,5 +46,7 @@ export interface Transport extends AsyncDisposable {
    */
   setPeers(peers: ReadonlyMap<NodeId, string>, removed: ReadonlySet<NodeId>): void;
   connections(): readonly PeerConnection[];
+  /** Whether messages to this peer can be sent now; otherwise they are dropped. Cheap. */
+  isConnected(to: NodeId): boolean;
   close(): Promise<void>;
 }

@@ -98,4 +98,35 @@ describe("a node that forwards", () => {
     until(() => count === 200_000);
     assert.deepEqual([...told], [[undefined, 200_000]]);
   }).timeout(60_000);
+
+  it("keeps what it cannot send: it is provably not applied when its time is up, and goes when it can", () => {
+    const { network, nodes, until } = simulatedCluster();
+    until(() => nodes.some(({ parts }) => parts?.raft.role === "leader"));
+    const follower = nodes.find(({ parts }) => parts?.raft.role === "follower");
+    const leader = nodes.find(({ parts }) => parts?.raft.role === "leader");
+    assert.ok(follower !== undefined && leader !== undefined);
+    until(() => follower.parts?.raft.leader === leader.id);
+    // It hears the leader, and cannot speak to it.
+    network.cut(follower.id, leader.id);
+    const told: (readonly [string, string | undefined])[] = [];
+    const put = (name: string, timeoutMs: number): void => {
+      const key = Buffer.from(name);
+      follower.parts?.node.execute(
+        { id: new Uint8Array(0), commands: [{ kind: "put", key, value: key, condition: "none" }] },
+        timeoutMs,
+        (error) => {
+          told.push([name, error?.outcome]);
+        },
+      );
+    };
+    put("impatient", 60);
+    put("patient", 10_000);
+    until(() => told.length === 1);
+    assert.deepEqual(told, [["impatient", "not-applied"]]);
+    assert.equal(network.forwardedCount, 0);
+    network.heal();
+    until(() => told.length === 2);
+    assert.deepEqual(told[1], ["patient", undefined]);
+    assert.equal(network.forwardedCount, 1);
+  });
 });

@@ -46,11 +46,13 @@ export function transportContract(name: string, createWorld: () => Promise<Trans
       for (const id of ids) await world.close(id);
     });
 
-    const isConnected = (from: NodeId, to: NodeId): boolean =>
-      world
-        .transportOf(from)
-        .connections()
-        .find(({ id }) => id === to)?.connected === true;
+    const isConnected = (from: NodeId, to: NodeId): boolean => {
+      const transport = world.transportOf(from);
+      const connection = transport.connections().find(({ id }) => id === to);
+      const connected = connection?.connected === true;
+      assert.equal(transport.isConnected(to), connected);
+      return connected;
+    };
 
     async function startAll(): Promise<void> {
       for (const id of ids) await world.transportOf(id).start(world.recorderOf(id));
