@@ -44,6 +44,8 @@ interface Pending {
   readonly deadline: number;
   readonly done: AdminDone;
   stage: Stage;
+  /** another node was told to take over: whatever comes of it here, it may still do so */
+  mayHandOver: boolean;
 }
 
 const TRANSIENT: ReadonlySet<Refusal> = new Set<Refusal>([
@@ -89,7 +91,8 @@ export class Administration {
       return;
     }
     const deadline = this.#parts.clock.now() + timeoutMs;
-    this.#pending.push({ action, deadline, done, stage: { kind: "waiting", refusal: undefined } });
+    const stage: Stage = { kind: "waiting", refusal: undefined };
+    this.#pending.push({ action, deadline, done, stage, mayHandOver: false });
     this.look();
   }
 
@@ -133,8 +136,9 @@ export class Administration {
   }
 
   close(): void {
-    for (const { done, stage } of this.#pending.splice(0)) {
-      const code = stage.kind === "waiting" ? "CLOSED" : "OUTCOME_UNKNOWN";
+    for (const { done, stage, mayHandOver } of this.#pending.splice(0)) {
+      const isUntouched = stage.kind === "waiting" && !mayHandOver;
+      const code = isUntouched ? "CLOSED" : "OUTCOME_UNKNOWN";
       done(new DatabaseError(code, "the node is stopping"), undefined);
     }
   }
@@ -153,7 +157,7 @@ export class Administration {
         break;
       case "waiting":
         if (stage.refusal !== undefined && !TRANSIENT.has(stage.refusal)) {
-          one.done(refused(one.action, stage.refusal), undefined);
+          one.done(failure(one), undefined);
           return true;
         }
         break;
@@ -164,7 +168,7 @@ export class Administration {
         return true;
     }
     if (this.#parts.clock.now() < one.deadline) return false;
-    one.done(timeout(one), undefined);
+    one.done(failure(one), undefined);
     return true;
   }
 
@@ -185,8 +189,10 @@ export class Administration {
     const { action } = one;
     if (action.kind === "transfer") {
       const result = raft.transferLeadership(action.id);
-      if (result.kind === "started") one.stage = { kind: "handing-over" };
-      else if (result.kind === "refused") stage.refusal = result.reason;
+      if (result.kind === "started") {
+        one.stage = { kind: "handing-over" };
+        one.mayHandOver = true;
+      } else if (result.kind === "refused") stage.refusal = result.reason;
     } else if (action.kind === "add" && this.#parts.members.isTaken(action.address)) {
       stage.refusal = "address-in-use";
     } else {
@@ -238,20 +244,16 @@ function noAddress({ id, address }: Extract<AdminAction, { kind: "add" }>): Data
   );
 }
 
-function timeout({ action, stage }: Pending): DatabaseError {
-  switch (stage.kind) {
-    case "waiting":
-      if (stage.refusal !== undefined) return refused(action, stage.refusal);
-      return new DatabaseError("NO_LEADER", "no leader is known: nothing was changed, try again");
-    case "placed":
-    case "asked":
-      return new DatabaseError(
-        "OUTCOME_UNKNOWN",
-        `${described(action)} was not confirmed in time: it may or may not be done (\`balsa cluster status\` says)`,
-      );
-    case "handing-over":
-      return new DatabaseError("TIMEOUT", "leadership was not handed over in time");
+/** Why it is given up at this stage; never more than is proved. */
+function failure({ action, stage, mayHandOver }: Pending): DatabaseError {
+  if (stage.kind === "waiting" && !mayHandOver) {
+    if (stage.refusal !== undefined) return refused(action, stage.refusal);
+    return new DatabaseError("NO_LEADER", "no leader is known: nothing was changed, try again");
   }
+  return new DatabaseError(
+    "OUTCOME_UNKNOWN",
+    `${described(action)} was not confirmed in time: it may or may not be done (\`balsa cluster status\` says)`,
+  );
 }
 
 function described(action: AdminAction): string {

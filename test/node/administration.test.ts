@@ -5,6 +5,7 @@ import type { DatabaseError } from "../../src/errors.js";
 import { NodeId } from "../../src/raft/types.js";
 import type { SimulatedNode } from "../../src/simulation/simulated-node.js";
 import { World } from "../storage/full-disk-world.js";
+import { simulatedCluster } from "./simulated-cluster.js";
 
 describe("a change of members, asked of a leader whose disk is full", () => {
   it("is done once the others have committed it, whatever stands in the log here", () => {
@@ -74,4 +75,31 @@ describe("a member to be added", () => {
     assert.deepEqual(add(leader, "host:13141"), []);
     assert.equal(leader.parts?.raft.lastIndex, lastIndex + 1);
   });
+});
+
+describe("leadership that is handed over", () => {
+  // The asker's time ends with the hand-over under way, and after it came to nothing here.
+  for (const timeoutMs of [1, 400]) {
+    it(`is not said to have stayed after ${timeoutMs} ms: it may move later`, () => {
+      const { network, nodes, until } = simulatedCluster();
+      const leaders = (): SimulatedNode[] =>
+        nodes.filter(({ parts }) => parts?.raft.role === "leader");
+      until(() => leaders()[0]?.parts?.raft.status().commitIndex === 1);
+      const [leader = assert.fail()] = leaders();
+      const target = nodes.find((node) => node !== leader) ?? assert.fail();
+      const slow = timeoutMs > 1;
+      // A word to take over that is long on its way, or never arrives.
+      if (slow) network.losesTimeoutNow = true;
+      else network.faults = { ...network.faults, delayMs: [15, 16] };
+      const answers: (DatabaseError | undefined)[] = [];
+      leader.run(leader.life, () => {
+        const action = { kind: "transfer", id: target.id } as const;
+        leader.parts?.node.administer(action, timeoutMs, (error) => answers.push(error));
+      });
+      until(() => answers.length > 0);
+      assert.equal(answers[0]?.code, "OUTCOME_UNKNOWN");
+      assert.equal(answers[0].outcome, "unknown");
+      if (!slow) until(() => target.parts?.raft.role === "leader");
+    });
+  }
 });

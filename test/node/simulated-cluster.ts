@@ -14,6 +14,7 @@ class NotingNetwork extends SimulatedNetwork {
   readonly forwardIds: number[] = [];
   forwardedCount = 0;
   losesForwards = false;
+  losesTimeoutNow = false;
 
   override transmit(
     from: Parameters<SimulatedNetwork["transmit"]>[0],
@@ -25,6 +26,7 @@ class NotingNetwork extends SimulatedNetwork {
       this.forwardedCount += message.requests.length;
       if (this.losesForwards) return;
     }
+    if (message.kind === "timeoutNow" && this.losesTimeoutNow) return;
     super.transmit(from, to, message);
   }
 }
