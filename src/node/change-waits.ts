@@ -21,9 +21,6 @@ interface Waiter {
   readonly done: ChangeDone;
 }
 
-/** Changes that are looked at together. */
-const PAGE = { countMax: 1024, sizeMax: 1024 * 1024 };
-
 /** Waiters by a text, several of them each. */
 class Shelf {
   readonly #waiters = new Map<string, Set<Waiter>>();
@@ -109,15 +106,12 @@ export class ChangeWaits {
   #touched(store: StoreView): ReadonlyMap<Waiter, number> {
     const due = new Map<Waiter, number>();
     try {
-      for (let from = this.#seen + 1; from <= store.revision;) {
-        const { changes, nextRevision } = store.changesSince(from, PAGE);
-        for (const { key, revision } of changes) {
-          for (const waiter of this.#concernedBy(key)) {
-            if (revision >= waiter.since && !due.has(waiter)) due.set(waiter, revision);
-          }
+      store.eachChangedKey(this.#seen + 1, (key, revision) => {
+        for (const waiter of this.#concernedBy(key)) {
+          if (revision >= waiter.since && !due.has(waiter)) due.set(waiter, revision);
         }
-        from = nextRevision;
-      }
+        return due.size < this.#all.size;
+      });
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
       // Compacted before it was looked at: each finds out what that means to it.

@@ -30,6 +30,7 @@ export type StoreView = Pick<
   | "revisionAt"
   | "history"
   | "changesSince"
+  | "eachChangedKey"
   | "lease"
   | "leases"
   | "transaction"

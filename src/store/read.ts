@@ -89,12 +89,36 @@ export function revisionAt(map: VersionedMap, time: number): number {
   return revision;
 }
 
+/** What made the compacted revision itself is forgotten. */
+function checkChangesFrom(map: VersionedMap, from: number): void {
+  const { compactedRevision, revision } = map;
+  if (from <= compactedRevision) checkRevision(map, Math.min(from, compactedRevision) - 1);
+  if (from > revision + 1) checkRevision(map, from);
+}
+
+/**
+ * The keys of all changes at or after `from`, oldest first, and nothing of their values.
+ *
+ * @param look gets a key where it stands, which is good for the call alone; false ends the walk
+ */
+export function eachChangedKey(
+  map: VersionedMap,
+  from: number,
+  look: (key: Uint8Array, revision: number) => boolean,
+): void {
+  checkChangesFrom(map, from);
+  const { history, records } = map;
+  for (let number = history.firstAfter(from - 1); number < history.end; number++) {
+    const version = history.versionAt(number);
+    const key = records.viewOfKey(records.keyOfVersion(version));
+    if (!look(key, records.modRevisionOf(version))) return;
+  }
+}
+
 /** All changes at or after `from` as far as a page goes. */
 export function changesSince(map: VersionedMap, from: number, limits: PageLimits): ChangesPage {
   const { history, revision } = map;
-  // What made the compacted revision itself is forgotten.
-  if (from <= map.compactedRevision) checkRevision(map, Math.min(from, map.compactedRevision) - 1);
-  if (from > revision + 1) checkRevision(map, from);
+  checkChangesFrom(map, from);
   const changes: Change[] = [];
   let size = 0;
   for (let number = history.firstAfter(from - 1); number < history.end; number++) {

@@ -63,6 +63,7 @@ import type { RequestOutcome } from "./outcome.js";
 import {
   type ChangesPage,
   changesSince,
+  eachChangedKey,
   checkRevision,
   type HistoryOptions,
   historyOf,
@@ -328,6 +329,11 @@ export class Store {
   /** What changed at `from` and after it, whole revisions; `from` is beyond the compacted one, at most the next. */
   changesSince(from: number, limits: PageLimits): ChangesPage {
     return changesSince(this.#state.map, from, limits);
+  }
+
+  /** The keys of what changed at `from` and after it, oldest first, each good for its call alone; false ends it. */
+  eachChangedKey(from: number, look: (key: Uint8Array, revision: number) => boolean): void {
+    eachChangedKey(this.#state.map, from, look);
   }
 
   // ---- leases, sessions, transactions, requests ------------------------------

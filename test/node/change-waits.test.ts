@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import fc from "fast-check";
 import { describe, it } from "mocha";
 import { RevisionWaits } from "../../src/node/revision-waits.js";
@@ -166,5 +167,21 @@ describe("those who wait for a change within a range", () => {
       assert.deepEqual(scene.serve(), []);
     }
     assert.equal(looks, 0);
+  });
+
+  it("cost no copy of the values that others change, however many they are", () => {
+    const { store, waits } = new Scene();
+    const value = new Uint8Array(2000);
+    for (let i = 0; i < 10_000; i++) {
+      const key = Buffer.from(`other:${i}`);
+      store.apply({ id: NO_ID, commands: [{ kind: "put", key, value, condition: "none" }] }, 1);
+    }
+    const { from, end } = prefix("watch:");
+    waits.changes.add({ from, end }, store.revision + 1, store.revision, 10, () => assert.fail());
+    store.apply({ id: NO_ID, commands: [{ kind: "deleteRange", key: NO_ID, end: NO_ID }] }, 1);
+    const before = process.memoryUsage().arrayBuffers;
+    waits.serve(store);
+    const size = process.memoryUsage().arrayBuffers - before;
+    assert.ok(size < 1_000_000, `${size} bytes`);
   });
 });
