@@ -46,6 +46,8 @@ import type { RowKind } from "./schema.js";
 
 /** No block is larger: count and size are checked against it before anything is allocated. */
 export const BLOCK_SIZE_MAX: number = 16 * 1024 * 1024;
+/** rows, and so requests, that a block can hold */
+export const BLOCK_ROWS_MAX: number = Math.floor(BLOCK_SIZE_MAX / ROW_SIZE_MIN);
 
 /** bytes: room for count and size, both below 2^35 */
 const HEAD_SIZE_MAX = 10;
@@ -173,7 +175,7 @@ export interface BlockHead {
 function readHead(bytes: Uint8Array, offset: number): BlockHead {
   const reader = new RowReader(bytes, offset, bytes.length);
   const count = reader.long();
-  if (count < 1 || count > BLOCK_SIZE_MAX / ROW_SIZE_MIN)
+  if (count < 1 || count > BLOCK_ROWS_MAX)
     throw new MalformedRow("malformed", `a block cannot hold ${count} rows`);
   const size = reader.long();
   if (size > BLOCK_SIZE_MAX - HEAD_SIZE_MAX || size < BLOCK_ROWS_SIZE_MIN)

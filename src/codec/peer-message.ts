@@ -12,7 +12,13 @@ import type { AppendEntries, InstallSnapshot, Message } from "../raft/message.js
 import type { Entry, LogIndex, NodeId, Term } from "../raft/types.js";
 import type { Request } from "../store/command.js";
 import { adminActionOf, adminTexts, type AdminAction } from "./admin-action.js";
-import { BLOCK_SIZE_MAX, decodeRequestList, encodeRequests, readBlock } from "./block.js";
+import {
+  BLOCK_ROWS_MAX,
+  BLOCK_SIZE_MAX,
+  decodeRequestList,
+  encodeRequests,
+  readBlock,
+} from "./block.js";
 import { encodeFrame, FRAME_HEADER_SIZE } from "./frame.js";
 import {
   decodeReplicationMessage,
@@ -287,7 +293,7 @@ function messageOf(
         ...runOf(values),
         index: values.index("index"),
         term: values.term(),
-        position: values.count("position"),
+        position: positionOf(values),
       };
     case "forwardRefused":
       return {
@@ -326,6 +332,13 @@ function runOf(values: RecordValues): Omit<ForwardedRun, "from"> {
   const count = values.count("count");
   if (count < 1) throw violation("a run of requests is empty");
   return { id: values.count("id"), first: values.count("first"), count };
+}
+
+function positionOf(values: RecordValues): number {
+  const position = values.count("position");
+  if (position + values.count("count") > BLOCK_ROWS_MAX)
+    throw violation(`no block holds a request at ${position}`);
+  return position;
 }
 
 function actionOf(values: RecordValues): AdminAction {

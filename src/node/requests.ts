@@ -271,9 +271,11 @@ export class Requests {
     for (const placement of placements) {
       placement.writes.forEach((write, i) => {
         if (write === undefined) return;
-        const position = placement.position + i;
-        if (placement.term === term) settle(write, undefined, results[position]);
-        else dead.push(write);
+        const result = results[placement.position + i];
+        if (placement.term !== term) dead.push(write);
+        else if (result !== undefined) settle(write, undefined, result);
+        // Its leader said so, and the entry holds fewer: nothing it said is proof.
+        else settle(write, unknownOutcome(write), undefined);
       });
     }
     return dead;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "mocha";
-import { entrySealer } from "../../src/codec/block.js";
+import { BLOCK_ROWS_MAX, entrySealer } from "../../src/codec/block.js";
 import { FRAME_HEADER_SIZE } from "../../src/codec/frame.js";
 import {
   decodePeerMessage,
@@ -209,6 +209,16 @@ describe("peer message, refused", () => {
         what: "a truth value of 2",
         body: Buffer.from([1, 4, 0x6e, 0x31, 2, 2]),
         text: /neither 0 nor 1/,
+      },
+      {
+        what: "a request placed behind the end of any block",
+        body: encodePeerMessage({
+          kind: "forwardAccepted",
+          from: N1,
+          ...{ id: 1, first: 0, count: 2, index: LogIndex(7), term: Term(2) },
+          position: BLOCK_ROWS_MAX - 1,
+        }),
+        text: /no block holds a request at/,
       },
       {
         what: "a request that is none",

@@ -115,6 +115,14 @@ describe("requests on their way", () => {
     }
   });
 
+  it("placed behind the end of their entry, by its leader's word, are unknown", () => {
+    requests.placed(LogIndex(7), Term(2), [write("a"), write("b")], 1);
+    assert.equal(requests.waitingAt(LogIndex(7), Term(2))?.length, 3);
+    requests.applied(LogIndex(7), Term(2), [undefined, applied(2)]);
+    assert.equal(told.get("a")?.result?.revision, 2);
+    assert.equal(told.get("b")?.error?.code, "OUTCOME_UNKNOWN");
+  });
+
   it("placed where another term's entry is applied are provably not applied", () => {
     requests.placed(LogIndex(7), Term(2), [write("old")]);
     requests.placed(LogIndex(7), Term(3), [write("new")]);
