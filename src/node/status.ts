@@ -86,6 +86,11 @@ export function readStatus(json: string): ClusterStatus | undefined {
     typeof parsed === "object" &&
     parsed !== null &&
     "nodes" in parsed &&
-    Array.isArray(parsed.nodes);
+    Array.isArray(parsed.nodes) &&
+    parsed.nodes.every(isNamedRow);
   return isTable ? (parsed as ClusterStatus) : undefined;
+}
+
+function isNamedRow(row: unknown): boolean {
+  return typeof row === "object" && row !== null && "id" in row && typeof row.id === "string";
 }
