@@ -31,7 +31,8 @@ function textOf({ voters, learners, records, removed }: Configuration): string {
 /** @throws {DatabaseError} CORRUPTION when the bytes are not exactly what encodeConfiguration writes */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   try {
-    return parseConfiguration(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    return parseConfiguration(decoder.decode(bytes));
   } catch (cause) {
     const reason = cause instanceof MalformedRow ? cause.message : "it is not UTF-8";
     throw new DatabaseError("CORRUPTION", `a configuration does not decode: ${reason}`, { cause });

@@ -34,7 +34,7 @@ const ROW_OVERHEAD_MAX = CHECKSUM_FIELD_SIZE + 1 + 6 * LONG_SIZE_MAX + 2;
 const COPY_BY_CALL_SIZE_MIN = 24;
 const EMPTY = new Uint8Array(0);
 
-const textDecoder = new TextDecoder("utf-8", { fatal: true });
+const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** An enum's place in the schema as its varint: all of them fit a byte. */
 const KIND_BYTES: Readonly<Record<RowKind, number>> = Object.fromEntries(

@@ -343,6 +343,7 @@ describe("a configuration", () => {
     '{"voters":[1],"learners":[]}',
     '{"learners":[],"voters":["a"]}',
     '{"voters": ["a"],"learners":[]}',
+    '\u{feff}{"voters":["a"],"learners":[]}',
   ];
   for (const text of refused) {
     it(`is refused as ${text === "" ? "nothing" : text}`, () => {

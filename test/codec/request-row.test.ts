@@ -144,6 +144,10 @@ describe("the rows of a request", () => {
       "a stage of a conditional put",
       rows({ kind: "stage", value: ID }, { kind: "putIfAbsent", key: "k" }),
     ],
+    [
+      "an increment behind a byte order mark",
+      rows({ kind: "increment", key: "k", value: [0xef, 0xbb, 0xbf, 0x35] }),
+    ],
     ["an expire with a value", rows({ kind: "expire", value: [1] })],
     ["a compaction without a revision", rows({ kind: "compact" })],
     ["a begin of no isolation", rows({ kind: "begin", value: [...ID, 2, 5] })],
