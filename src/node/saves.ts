@@ -49,10 +49,16 @@ export interface SavesParts extends HeadParts {
   readonly lastApplied: () => LogBase;
 }
 
+interface Asker {
+  readonly deadline: number;
+  readonly done: SaveDone;
+}
+
 interface Writing {
   readonly view: StateView;
   readonly file: SavedSnapshotFile;
-  readonly askers: readonly SaveDone[];
+  /** those whose time is not up */
+  askers: readonly Asker[];
 }
 
 interface Kept {
@@ -64,7 +70,7 @@ interface Kept {
 export class Saves implements SnapshotService {
   readonly #parts: SavesParts;
   /** for the next one */
-  #askers: SaveDone[] = [];
+  #askers: Asker[] = [];
   #writing: Writing | undefined;
   #kept: Kept | undefined;
   #closed = false;
@@ -89,6 +95,7 @@ export class Saves implements SnapshotService {
 
   save(timeoutMs: number, done: SaveDone): void {
     const { clock, read } = this.#parts;
+    const deadline = clock.now() + timeoutMs;
     if (this.#closed) {
       clock.defer(() => {
         done(stopping(), undefined);
@@ -100,7 +107,7 @@ export class Saves implements SnapshotService {
         done(error ?? stopping(), undefined);
         return;
       }
-      this.#askers.push(done);
+      this.#askers.push({ deadline, done });
       this.#begin();
     });
   }
@@ -117,8 +124,22 @@ export class Saves implements SnapshotService {
   look(): void {
     const kept = this.#kept;
     if (kept !== undefined && this.#parts.clock.now() - kept.lastReadAt >= KEPT_MS) this.#drop();
+    this.#expire();
     // A view of the node's own snapshot may have been in the way.
     this.#begin();
+  }
+
+  /** What is being written goes on: it is there at once for whoever asks again before anything has changed. */
+  #expire(): void {
+    const now = this.#parts.clock.now();
+    const isDue = ({ deadline }: Asker): boolean => deadline <= now;
+    const writing = this.#writing;
+    const due = [...(writing?.askers ?? []), ...this.#askers].filter(isDue);
+    if (due.length === 0) return;
+    this.#askers = this.#askers.filter((asker) => !isDue(asker));
+    if (writing !== undefined) writing.askers = writing.askers.filter((asker) => !isDue(asker));
+    const message = "the snapshot was not written in time: ask again, and give it longer";
+    this.#tell(due, new DatabaseError("TIMEOUT", message));
   }
 
   close(): void {
@@ -178,7 +199,8 @@ export class Saves implements SnapshotService {
     });
   }
 
-  #writeSlice({ view, file, askers }: Writing, until: number): void {
+  #writeSlice(writing: Writing, until: number): void {
+    const { view, file } = writing;
     const { clock } = this.#parts;
     const add = (row: StateRow): void => {
       file.add(row);
@@ -192,18 +214,18 @@ export class Saves implements SnapshotService {
       const { index, term, revision } = file.head;
       const saved = { index, term, revision, size: file.size, fileChecksum: file.checksum };
       this.#kept = { file, saved, lastReadAt: clock.now() };
-      this.#answer(askers, saved);
+      this.#answer(writing.askers, saved);
       return;
     }
     this.#scheduleSlice();
   }
 
-  #answer(askers: readonly SaveDone[], saved: SavedSnapshot): void {
-    for (const done of askers) done(undefined, saved);
+  #answer(askers: readonly Asker[], saved: SavedSnapshot): void {
+    for (const { done } of askers) done(undefined, saved);
   }
 
-  #tell(askers: readonly SaveDone[], error: DatabaseError): void {
-    for (const done of askers) done(error, undefined);
+  #tell(askers: readonly Asker[], error: DatabaseError): void {
+    for (const { done } of askers) done(error, undefined);
   }
 
   #drop(): void {

@@ -84,8 +84,8 @@ describe("saves", () => {
       store.apply(request(put(`${prefix}${i}`, "x".repeat(2000))), 1);
   }
 
-  function ask(): void {
-    saves.save(5000, (error, saved) => answers.push([error, saved]));
+  function ask(timeoutMs = 1_000_000): void {
+    saves.save(timeoutMs, (error, saved) => answers.push([error, saved]));
   }
 
   function names(): readonly string[] {
@@ -211,6 +211,39 @@ describe("saves", () => {
     saves.look();
     assert.equal(saves.readSaved(index, 0, 1), undefined);
     assert.deepEqual(names(), []);
+  });
+
+  it("are waited for as long as was said, and what is written meanwhile is there for the next", () => {
+    const view = store.openView();
+    ask(100);
+    ask();
+    clock.run();
+    clock.time = 99;
+    saves.look();
+    assert.equal(answers.length, 0);
+    clock.time = 100;
+    saves.look();
+    assert.deepEqual(
+      answers.map(([error]) => error?.code),
+      ["TIMEOUT"],
+    );
+    view.close();
+    saves.look();
+    clock.run();
+    assert.notEqual(answers[1]?.[1], undefined);
+
+    fill("b", 300);
+    ask(100);
+    clock.run(1);
+    saves.look();
+    clock.time = 300;
+    saves.look();
+    assert.equal(answers[2]?.[0]?.code, "TIMEOUT");
+    clock.run();
+    assert.equal(answers.length, 3);
+    ask(100);
+    clock.run(1);
+    assert.equal(answers[3]?.[1]?.revision, store.revision);
   });
 
   it("end with the node: who waits is told, the file goes", () => {
