@@ -19,7 +19,7 @@ export interface PendingWrite extends Ordered {
   readonly request: Request;
   /** the same, when it is a put that is used where it lies (plain-put.ts) */
   readonly put?: LyingPut;
-  /** bytes of keys and values, for the bounds */
+  /** bytes in a block, about (store/limits.ts), for the bounds */
   readonly size: number;
   /** by Clock.now */
   readonly deadline: number;

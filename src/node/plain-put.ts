@@ -6,6 +6,7 @@
  *   free ── take ──▶ asked for ── settled ──▶ free
  */
 import type { PutInPlace, Request, RequestResult } from "../store/command.js";
+import { putSize } from "../store/limits.js";
 import type { LyingPut, PendingWrite } from "./pending-write.js";
 import type { ExecuteDone, Needs } from "./service.js";
 import type { WriteOrder } from "./write-order.js";
@@ -66,7 +67,7 @@ export class PlainPut implements PendingWrite, LyingPut {
   }
 
   get size(): number {
-    return this.keySize + this.valueSize;
+    return putSize(this.keySize, this.valueSize);
   }
 
   /** The same as an object of its own, for the ways that are rarely gone. */

@@ -70,13 +70,21 @@ export function checkPutSizes(
   return checkRequest({ id: key.subarray(0, 0), commands }, limits);
 }
 
-/** Bytes that a request's commands and conditions hold: keys, values, ids. */
+/**
+ * Bytes that a request takes up in a block, about: keys and values, and what each command and
+ * condition costs beside them. What waits and what goes into one block are bounded by it.
+ */
 export function contentSize(request: Request): number {
   const put = barePut(request);
-  if (put !== undefined) return put.key.length + put.value.length;
+  if (put !== undefined) return putSize(put.key.length, put.value.length);
   let size = 0;
   for (const part of partsOf(request)) size += partSize(part);
   return size;
+}
+
+/** The same, of a put alone. */
+export function putSize(keySize: number, valueSize: number): number {
+  return COMMAND_OVERHEAD_SIZE + keySize + valueSize;
 }
 
 /** Something of a request that is a row of the log. */
@@ -103,7 +111,7 @@ function* partsOf(request: Request): Iterable<Part> {
 function partSize({ key, value, end, by }: Part): number {
   const operand =
     (value?.length ?? 0) + (end?.length ?? 0) + (by === undefined ? 0 : INCREMENT_SIZE);
-  return (key?.length ?? 0) + operand;
+  return COMMAND_OVERHEAD_SIZE + (key?.length ?? 0) + operand;
 }
 
 function check(request: Request, limits: Limits): void {
@@ -147,7 +155,7 @@ function checkSize(request: Request, limits: Limits): void {
   let size = 0;
   let count = 0;
   for (const part of partsOf(request)) {
-    size += COMMAND_OVERHEAD_SIZE + partSize(part);
+    size += partSize(part);
     count += 1;
   }
   // One command is bounded by its key and value already.

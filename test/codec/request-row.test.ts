@@ -6,7 +6,8 @@ import { decodeRequest, decodeRequests, encodeRequest, readBlock } from "../../s
 import { ROW_SCHEMA } from "../../src/codec/schema.js";
 import { DatabaseError } from "../../src/errors.js";
 import { LogIndex, Term } from "../../src/raft/types.js";
-import type { Request } from "../../src/store/command.js";
+import type { Command, Request } from "../../src/store/command.js";
+import { contentSize } from "../../src/store/limits.js";
 import { anyWholeRequest } from "../store/any-request.js";
 import { sealRequests } from "./seal-requests.js";
 
@@ -45,6 +46,61 @@ const ID = [16, ...new Array<number>(16).fill(9)];
 const PUT = { kind: "put", key: "k" };
 
 describe("the rows of a request", () => {
+  /** bytes of a block's head, a request's id, its session, and the rows that hold no command */
+  const FIXED_SIZE = 160;
+  const LATE = { index: LogIndex(2 ** 35), term: Term(10_000), previousChecksum: 5 };
+
+  it("take up no more than it is counted with", () => {
+    fc.assert(
+      fc.property(anyRequest, (request) => {
+        const { length } = sealRequests(LATE, TIME, [request]).block;
+        assert.ok(length <= contentSize(request) + FIXED_SIZE);
+      }),
+      { numRuns: 500, seed: 20261129 },
+    );
+  });
+
+  const key = new Uint8Array(1);
+  const end = new Uint8Array(0);
+  const ttl = { kind: "ttl", ttl: 9_000_000_000_000 } as const;
+  const put = { kind: "put", key, value: end, condition: "none", expiry: ttl } as const;
+  const smallest: readonly Command[] = [
+    put,
+    { kind: "setExpiry", key, expiry: ttl },
+    { kind: "delete", key },
+    { kind: "deleteRange", key: end, end },
+    { kind: "getRange", key: end, end, limit: 1000 },
+    { kind: "increment", key, by: -(2n ** 63n) },
+  ];
+  const COUNT = 85_000;
+  const many: readonly (readonly [name: string, request: Request])[] = [
+    ...smallest.map((command): readonly [string, Request] => [
+      command.kind,
+      { id: end, commands: new Array<Command>(COUNT).fill(command) },
+    ]),
+    [
+      "staged puts",
+      {
+        id: end,
+        commands: [
+          {
+            kind: "stage",
+            transaction: new Uint8Array(16),
+            commands: new Array<typeof put>(COUNT).fill(put),
+            reads: [],
+          },
+        ],
+      },
+    ],
+  ];
+  for (const [name, request] of many) {
+    it(`take up no more than is counted of as many as one may hold: ${name}`, () => {
+      const { length } = sealRequests(LATE, TIME, [request]).block;
+      assert.ok(contentSize(request) > 2 ** 20, "a block gathers no other beside it");
+      assert.ok(length <= contentSize(request) + FIXED_SIZE);
+    });
+  }
+
   it("read back as the request, alone and in a block", () => {
     fc.assert(
       fc.property(fc.array(anyRequest, { minLength: 1, maxLength: 6 }), (requests) => {
