@@ -283,10 +283,12 @@ export class SegmentChain {
     this.#rolled.add(full, open);
   }
 
-  /** Makes the file for the segment to come when the open one is half full. */
+  /** Makes the file for the segment to come: at once in a log that has rolled before, or when the first one is half full. */
   prepareAhead(): void {
     const open = this.#open;
-    if (open !== undefined && 2 * open.end > this.#options.segmentSize) this.#prepareNext();
+    if (open === undefined) return;
+    const isHalfFull = 2 * open.end > this.#options.segmentSize;
+    if (isHalfFull || this.#segments.length > 1) this.#prepareNext();
   }
 
   #prepareNext(): void {
