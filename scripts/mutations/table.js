@@ -213,9 +213,9 @@ export const MUTATIONS = [
   ],
   [
     "the directory is not synced with a new segment",
-    "storage/log-directory.js",
-    "return this.#durableCount < this.#awaitedCount;",
-    "return false;",
+    "storage/segment-chain.js",
+    "            this.#directory.sync();\n            return installed;",
+    "            return installed;",
   ],
   [
     "a truncation leaves the file as it was",
