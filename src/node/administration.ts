@@ -54,6 +54,7 @@ const TRANSIENT: ReadonlySet<Refusal> = new Set<Refusal>([
   "term-not-opened",
   "behind",
   "wiped",
+  "not-heard-yet",
 ]);
 
 const WHY: Readonly<Record<Refusal, string>> = {
@@ -68,6 +69,7 @@ const WHY: Readonly<Record<Refusal, string>> = {
   behind: "it is still behind: its last round of catching up took longer than an election timeout",
   "not-alive": "it does not answer the leader: start it first",
   wiped: "it came back with an empty disk and is being made a learner",
+  "not-heard-yet": "those whom it would need have not answered the leader yet",
   "quorum-not-alive": "the majority that would be needed afterwards is not alive",
   "last-voter": "it is the only voter",
   "leads-already": "it is the leader already",

@@ -7,12 +7,12 @@
  * timeout steps down, thesis §6.2, and from then on sends nothing that would
  * keep others from electing another), and the rounds of reads (read-index.ts).
  */
-import { forgetLeavers, isAlive, recordIncarnations } from "./membership-change.js";
+import { forgetLeavers, hasContact, recordIncarnations } from "./membership-change.js";
 import { quorumSize } from "./quorum.js";
 import { commitTo, followLeader } from "./replication.js";
 import { becomeFollower, currentTerm, send } from "./state.js";
 import { handOver, tickTransfer } from "./transfer.js";
-import { LogIndex, Ticks } from "./types.js";
+import { LogIndex } from "./types.js";
 import type { Heartbeat, HeartbeatResult } from "./message.js";
 import type { Progress } from "./progress.js";
 import type { LeaderState, RaftState } from "./state.js";
@@ -52,7 +52,7 @@ export function announceCommit(state: RaftState, progress: Progress): void {
 function hasQuorumContact(state: RaftState, leader: LeaderState): boolean {
   const { voters } = state.membership;
   let count = 0;
-  for (const voter of voters) if (isAlive(state, leader, voter)) count += 1;
+  for (const voter of voters) if (hasContact(state, leader, voter)) count += 1;
   return count >= quorumSize(voters.length);
 }
 
@@ -167,7 +167,7 @@ export function onHeartbeatResult(state: RaftState, message: HeartbeatResult): v
   if (message.term < term || role.role !== "leader") return;
   const progress = role.progress.get(message.from);
   if (progress === undefined) return;
-  progress.ticksSinceContact = Ticks(0);
+  progress.onContact();
   const { lastIndex, commitIndex, appliedIndex } = message;
   progress.reported = { lastIndex, commitIndex, appliedIndex };
   progress.onHeartbeatResult();

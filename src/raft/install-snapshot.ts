@@ -14,7 +14,7 @@
  */
 import { followLeader } from "./replication.js";
 import { becomeFollower, currentTerm, knownLeader, refreshPassiveRole, send } from "./state.js";
-import { LogIndex, Ticks } from "./types.js";
+import { LogIndex } from "./types.js";
 import type { InstallSnapshot, InstallSnapshotResult } from "./message.js";
 import type { Progress } from "./progress.js";
 import type { InstalledSnapshot, SnapshotVerdict } from "./ready.js";
@@ -78,7 +78,7 @@ export function onInstallSnapshotResult(state: RaftState, message: InstallSnapsh
   if (message.term < term || role.role !== "leader") return;
   const progress = role.progress.get(message.from);
   if (progress === undefined) return;
-  progress.ticksSinceContact = Ticks(0);
+  progress.onContact();
   const { snapshot } = progress;
   if (snapshot?.index !== message.index || message.offset > snapshot.size) return;
   if (snapshot.fileChecksum !== message.fileChecksum) return;

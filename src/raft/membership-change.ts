@@ -50,7 +50,7 @@ export function recordIncarnations(state: RaftState, leader: LeaderState): void 
 }
 
 function isExpectedToTell(state: RaftState, leader: LeaderState, id: NodeId): boolean {
-  return state.membership.told(id) === undefined && isAlive(state, leader, id);
+  return state.membership.told(id) === undefined && hasContact(state, leader, id);
 }
 
 function append(state: RaftState, leader: LeaderState, configuration: Configuration): ChangeResult {
@@ -116,7 +116,8 @@ function refusalOfState(
   const { voters } = state.membership;
   if (change.kind === "promote") {
     if (!state.membership.isGenuine(change.id)) return "wiped";
-    if (!isAlive(state, leader, change.id)) return "not-alive";
+    if (!hasContact(state, leader, change.id)) return "not-alive";
+    if (!isAlive(state, leader, change.id)) return "not-heard-yet";
     if (leader.progress.get(change.id)?.isCaughtUp !== true) return "behind";
   } else if (!voters.includes(change.id)) {
     return undefined;
@@ -125,12 +126,24 @@ function refusalOfState(
     change.kind === "promote"
       ? [...voters, change.id]
       : voters.filter((voter) => voter !== change.id);
-  const aliveCount = next.filter((voter) => isAlive(state, leader, voter)).length;
-  return aliveCount < quorumSize(next.length) ? "quorum-not-alive" : undefined;
+  const quorum = quorumSize(next.length);
+  if (next.filter((voter) => isAlive(state, leader, voter)).length >= quorum) return undefined;
+  const hopeCount = next.filter((voter) => hasContact(state, leader, voter)).length;
+  return hopeCount >= quorum ? "not-heard-yet" : "quorum-not-alive";
 }
 
-/** Heard within the last election timeout, and the member that is meant. */
+/**
+ * Has answered this leader, and within the last election timeout. A new leader
+ * knows nobody to be alive: a change that counts on the dead takes effect at once
+ * and is never committed, by nobody, for ever.
+ */
 export function isAlive(state: RaftState, leader: LeaderState, id: NodeId): boolean {
+  const hasAnswered = id === state.id || leader.progress.get(id)?.hasAnswered === true;
+  return hasAnswered && hasContact(state, leader, id);
+}
+
+/** Not silent for an election timeout, which a new leader grants everybody, and the member that is meant. */
+export function hasContact(state: RaftState, leader: LeaderState, id: NodeId): boolean {
   if (id === state.id) return true;
   const progress = leader.progress.get(id);
   return (

@@ -39,7 +39,9 @@ export class Progress {
   #matchIndexBefore = LogIndex(0);
   #inflights: Inflight[] = [];
   #inflightSize = 0;
-  ticksSinceContact = Ticks(0);
+  /** since its last answer; before the first, since it is followed */
+  #ticksSinceContact = Ticks(0);
+  #hasAnswered = false;
   /** catching up goes in rounds: each ends when the follower has what the leader had at its start */
   #roundTarget: LogIndex;
   #roundTicks = 0;
@@ -67,9 +69,24 @@ export class Progress {
     return this.#caughtUp;
   }
 
+  get ticksSinceContact(): Ticks {
+    return this.#ticksSinceContact;
+  }
+
+  /** Whether it has answered this leader at all: who has not may have been dead all along. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
+  /** A result of this term came from it. */
+  onContact(): void {
+    this.#ticksSinceContact = Ticks(0);
+    this.#hasAnswered = true;
+  }
+
   /** One tick of the leader. */
   tick(lastIndex: LogIndex, electionTicks: Ticks): void {
-    this.ticksSinceContact = Ticks(this.ticksSinceContact + 1);
+    this.#ticksSinceContact = Ticks(this.#ticksSinceContact + 1);
     this.#roundTicks += 1;
     if (this.#matchIndex >= this.#roundTarget) {
       this.#caughtUp = this.#roundTicks <= electionTicks;
@@ -237,8 +254,8 @@ export class Progress {
       state: this.#state,
       matchIndex: this.#matchIndex,
       nextIndex: this.#nextIndex,
-      alive: this.ticksSinceContact < electionTicks,
-      ticksSinceContact: this.ticksSinceContact,
+      alive: this.#hasAnswered && this.#ticksSinceContact < electionTicks,
+      ticksSinceContact: this.#ticksSinceContact,
       inflightBytes: this.#inflightSize,
       caughtUp: this.#caughtUp,
       snapshotOffset: this.#snapshot === undefined ? undefined : (this.#snapshotOffset ?? 0),

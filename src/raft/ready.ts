@@ -118,6 +118,8 @@ export type ChangeRefusal =
   | "not-alive"
   /** it came back with an empty disk, and is being made a learner */
   | "wiped"
+  /** the leader, or a member, is new: those whom the change would need have not answered yet */
+  | "not-heard-yet"
   /** the majority that the change would need is not alive */
   | "quorum-not-alive"
   | "last-voter";
@@ -128,7 +130,13 @@ export type ChangeResult =
   | { readonly kind: "refused"; readonly reason: ChangeRefusal };
 
 export type TransferRefusal =
-  "transfer-under-way" | "leads-already" | "not-a-voter" | "not-alive" | "nobody-alive";
+  | "transfer-under-way"
+  | "leads-already"
+  | "not-a-voter"
+  /** the leader is new: the target, or everybody, has not answered it yet */
+  | "not-heard-yet"
+  | "not-alive"
+  | "nobody-alive";
 
 export type TransferResult =
   /** to see whether it came to an end, watch who leads */

@@ -19,7 +19,7 @@ import {
   resetElectionTimer,
   send,
 } from "./state.js";
-import { LogIndex, Term, Ticks } from "./types.js";
+import { LogIndex, Term } from "./types.js";
 import type { AppendEntries, AppendEntriesResult, Heartbeat, InstallSnapshot } from "./message.js";
 import type { Progress } from "./progress.js";
 import type { Divergence, ProposeResult } from "./ready.js";
@@ -166,7 +166,7 @@ export function onAppendEntriesResult(state: RaftState, message: AppendEntriesRe
   if (message.term < term || role.role !== "leader") return;
   const progress = role.progress.get(message.from);
   if (progress === undefined) return;
-  progress.ticksSinceContact = Ticks(0);
+  progress.onContact();
   if (message.success) {
     // Beyond our log nothing can match it: not a word of this term's follower.
     if (message.matchIndex > log.lastIndex) return;

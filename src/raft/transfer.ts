@@ -11,10 +11,10 @@
  * A leader whose own disk or event loop stands still hands over too: it would
  * keep its office by heartbeats and serve nobody (hashicorp/raft#503).
  */
-import { isAlive } from "./membership-change.js";
+import { hasContact, isAlive } from "./membership-change.js";
 import { becomeFollower, currentTerm, knownLeader, send } from "./state.js";
 import type { Progress } from "./progress.js";
-import type { TransferResult } from "./ready.js";
+import type { TransferRefusal, TransferResult } from "./ready.js";
 import type { LeaderState, RaftState } from "./state.js";
 import type { NodeId, RoleReason } from "./types.js";
 
@@ -26,10 +26,11 @@ export function transferLeadership(state: RaftState, target: NodeId | undefined)
   if (target !== undefined) {
     if (target === state.id) return { kind: "refused", reason: "leads-already" };
     if (!state.membership.isVoter(target)) return { kind: "refused", reason: "not-a-voter" };
-    if (!isAlive(state, role, target)) return { kind: "refused", reason: "not-alive" };
+    if (!hasContact(state, role, target)) return { kind: "refused", reason: "not-alive" };
+    if (!isAlive(state, role, target)) return { kind: "refused", reason: "not-heard-yet" };
   }
   const chosen = target ?? successor(state, role)?.id;
-  if (chosen === undefined) return { kind: "refused", reason: "nobody-alive" };
+  if (chosen === undefined) return { kind: "refused", reason: whyNobody(state, role) };
   role.transfer = { target: chosen, ticks: 0, isTold: false };
   advanceTransfer(state, role);
   return { kind: "started", target: chosen };
@@ -80,6 +81,12 @@ export function resignIfRemoved(state: RaftState, leader: LeaderState): void {
 
 function tellToCampaign(state: RaftState, target: NodeId): void {
   send(state, target, { kind: "timeoutNow", from: state.id, term: currentTerm(state) });
+}
+
+function whyNobody(state: RaftState, leader: LeaderState): TransferRefusal {
+  const { voters } = state.membership;
+  const hasHope = voters.some((voter) => voter !== state.id && hasContact(state, leader, voter));
+  return hasHope ? "not-heard-yet" : "nobody-alive";
 }
 
 /** The living voter with the longest flushed log. */

@@ -140,6 +140,27 @@ describe("raft members, changed", () => {
       change: { kind: "remove", id: TWO },
     },
     {
+      reason: "not-heard-yet",
+      // The election and the first commit are 2's doing: 3 may have been dead all along.
+      make: () => {
+        const server = leader();
+        server.acknowledge("2", 1);
+        return server;
+      },
+      change: { kind: "remove", id: TWO },
+    },
+    {
+      reason: "not-heard-yet",
+      make: () => {
+        const server = settledLeader();
+        server.raft.proposeChange(ADD_FOUR);
+        server.drain();
+        server.acknowledge("2", 2);
+        return server;
+      },
+      change: { kind: "promote", id: FOUR },
+    },
+    {
       reason: "last-voter",
       make: () => {
         const server = new Server({ voterCount: 1 });
@@ -376,6 +397,8 @@ describe("raft leadership, handed over", () => {
       },
       target: THREE,
     },
+    { reason: "not-heard-yet", make: () => leader(), target: THREE },
+    { reason: "not-heard-yet", make: () => leader(), target: undefined },
     {
       reason: "nobody-alive",
       make: () => {
@@ -414,6 +437,9 @@ describe("raft leadership, handed over", () => {
     server.raft.stalled(20);
     server.drain();
     assert.deepEqual([server.status.role, server.status.reason], ["follower", "loop-stall"]);
+    const unheard = leader();
+    unheard.raft.stalled(1000);
+    assert.equal(unheard.status.role, "leader", "whoever has not answered yet may be dead");
     const alone = new Server({ voterCount: 1 });
     alone.tick(40);
     alone.raft.stalled(1000);
