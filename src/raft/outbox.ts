@@ -6,7 +6,8 @@
  * and for an append result the index it says is flushed. It is released when
  * the disk has spoken of both. A pre-vote claims nothing and leaves at once.
  *
- * Invariant kept here: nothing held outlives its term.
+ * Invariants kept here: nothing held outlives its term, and however long the disk
+ * takes and often a peer asks, a word that waits is there once.
  */
 import type { Envelope, Message } from "./message.js";
 import type { HardState, LogIndex, NodeId } from "./types.js";
@@ -71,7 +72,19 @@ export class Outbox {
   send(to: NodeId, message: Message, index: LogIndex, flushedIndex: LogIndex): void {
     const envelope = { to, message };
     if (this.isHardStateFlushed && index <= flushedIndex) this.#released.push(envelope);
-    else this.#held.push({ envelope, index });
+    else this.#hold({ envelope, index });
+  }
+
+  /** Takes the place of an older one that says the same: to the same peer, of the same kind, as far flushed. */
+  #hold(held: Held): void {
+    const { to, message } = held.envelope;
+    const older = this.#held.findLastIndex(
+      ({ envelope, index }) =>
+        index === held.index && envelope.to === to && envelope.message.kind === message.kind,
+    );
+    // Each question of a read has an answer of its own.
+    if (older === -1 || message.kind === "readIndexResult") this.#held.push(held);
+    else this.#held[older] = held;
   }
 
   /** Queues a message that claims nothing. */
