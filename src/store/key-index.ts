@@ -22,9 +22,6 @@ export class KeyIndex {
   #height = 0;
   #size = 0;
   #lastLeaf = 0;
-  /** The leaf where the last key was added, and its place there; 0: it may have been moved since. */
-  #addedLeaf = 0;
-  #addedPlace = 0;
   /** The way from the root to a leaf, and the place taken in each of them. */
   readonly #way = new Uint32Array(DEPTH_MAX);
   readonly #places = new Uint32Array(DEPTH_MAX);
@@ -90,7 +87,6 @@ export class KeyIndex {
   add(key: number): void {
     const nodes = this.#nodes;
     this.#size += 1;
-    if (this.#tryAddBehindAdded(key)) return;
     if (this.#root === 0) {
       this.#root = nodes.make();
       this.#lastLeaf = this.#root;
@@ -100,35 +96,12 @@ export class KeyIndex {
     const isBehindAll = last === 0 || this.#records.compareKeys(last, key) < 0;
     const place = isBehindAll ? this.#descendLast() : this.#descendTo(key);
     const leaf = this.#leaf;
-    if (nodes.countOf(leaf) === LEAF_MAX) {
-      this.#addedLeaf = 0;
-      this.#splitLeaf(leaf, place, key, isBehindAll);
+    if (nodes.countOf(leaf) < LEAF_MAX) {
+      nodes.insert(leaf, true, place, key);
+      if (place === 0) this.#setFirstKey(this.#height, key);
       return;
     }
-    if (isBehindAll) nodes.insert(leaf, true, place, key);
-    else nodes.insertFound(leaf, place, key);
-    if (place === 0) this.#setFirstKey(this.#height, key);
-    this.#addedLeaf = leaf;
-    this.#addedPlace = place;
-  }
-
-  /**
-   * Keys often come in runs: the next one right behind the one before it, where no way
-   * down from the root has to be found.
-   */
-  #tryAddBehindAdded(key: number): boolean {
-    const nodes = this.#nodes;
-    const leaf = this.#addedLeaf;
-    if (leaf === 0) return false;
-    const count = nodes.countOf(leaf);
-    if (count === LEAF_MAX) return false;
-    const place = this.#addedPlace + 1;
-    if (this.#records.compareKeys(nodes.keyAt(leaf, true, place - 1), key) > 0) return false;
-    const next = nodes.keyBehind(leaf, place);
-    if (next !== 0 && this.#records.compareKeys(next, key) < 0) return false;
-    nodes.insert(leaf, true, place, key);
-    this.#addedPlace = place;
-    return true;
+    this.#splitLeaf(leaf, place, key, isBehindAll);
   }
 
   /** Adds a key that is behind all others. */
@@ -136,8 +109,6 @@ export class KeyIndex {
     const leaf = this.#lastLeaf;
     const count = leaf === 0 ? 0 : this.#nodes.countOf(leaf);
     if (count === 0 || count === LEAF_MAX) {
-      // its keys have just come, so that they are at hand
-      if (count > 0) this.#nodes.makeHints(leaf);
       this.add(key);
       return;
     }
@@ -208,7 +179,6 @@ export class KeyIndex {
     const leaf = this.#leaf;
     assert(nodes.keyAt(leaf, true, place) === key, "a key that is removed is in the index");
     this.#size -= 1;
-    this.#addedLeaf = 0;
     nodes.remove(leaf, true, place);
     const count = nodes.countOf(leaf);
     if (count > 0 && place === 0) this.#setFirstKey(this.#height, nodes.keyAt(leaf, true, 0));

@@ -39,8 +39,6 @@ export class KeyNodes {
   readonly #records: Records;
   /** While somebody goes down: how many bytes are known to be those of the node's first key. */
   #sharedSize = 0;
-  /** Of the bytes that were looked for in a leaf: their hint there; -1 when they have not its prefix. */
-  #wanted = -1;
 
   constructor(records: Records) {
     this.#records = records;
@@ -88,13 +86,6 @@ export class KeyNodes {
     const first = unitOf(node) << 1;
     if (place >= ((words[first] ?? 0) & COUNT_MASK)) return 0;
     return words[first + (isLeaf ? HEAD : FIRST_KEYS) + place] ?? 0;
-  }
-
-  /** The key at a place of a leaf, or behind its last one the next leaf's first; 0 behind them all. */
-  keyBehind(leaf: number, place: number): number {
-    if (place < this.countOf(leaf)) return this.keyAt(leaf, true, place);
-    const next = this.nextOf(leaf);
-    return next === 0 ? 0 : this.keyAt(next, true, 0);
   }
 
   childAt(branch: number, place: number): number {
@@ -148,12 +139,8 @@ export class KeyNodes {
     const prefix = this.#prefixOf(leaf, true);
     const count = (words[first] ?? 0) & COUNT_MASK;
     const order = this.#comparePrefix(words[first + HEAD] ?? 0, prefix, bytes, start, size);
-    if (order !== 0) {
-      this.#wanted = -1;
-      return order < 0 ? count : 0;
-    }
+    if (order !== 0) return order < 0 ? count : 0;
     const wanted = hintOf(bytes, start + prefix, size - prefix) >>> 16;
-    this.#wanted = wanted;
     const hints = (first << 2) + LEAF_HINTS;
     let low = 0;
     let high = count;
@@ -222,24 +209,6 @@ export class KeyNodes {
     if (!isLeaf) words[first + HEAD + place] = child;
     words[first] = head + 1;
     this.setKey(node, isLeaf, place, key);
-  }
-
-  /** As `insert` into a leaf, of the key whose place was looked for just now: what was found out is used. */
-  insertFound(leaf: number, place: number, key: number): void {
-    const { words, view } = this.#records.arena.page(leaf);
-    const first = unitOf(leaf) << 1;
-    const head = words[first] ?? 0;
-    const count = head & COUNT_MASK;
-    if (place < count) this.#shift(leaf, true, place, count, 1);
-    words[first + HEAD + place] = key;
-    words[first] = head + 1;
-    if (this.#wanted < 0) this.#setHead(leaf, count + 1, UNKNOWN);
-    else view.setUint16((first << 2) + LEAF_HINTS + 2 * place, this.#wanted, true);
-  }
-
-  /** Makes the hints of a leaf, if it has none. */
-  makeHints(leaf: number): void {
-    this.#prefixOf(leaf, true);
   }
 
   remove(node: number, isLeaf: boolean, place: number): void {
