@@ -2,7 +2,8 @@
  * Persistence: the driver's way to the disk. What a Ready asks to persist is written
  * and flushed, on the event loop or beside it, and the core is told when it is.
  *
- *   on the loop      when next to nobody waits for anything else and the disk is fast
+ *   on the loop      when next to nobody waits for anything else, the disk is fast and
+ *                    the log has not just rolled to another segment
  *   beside the loop  otherwise; at most one flush is under way
  *
  * What finds no room is tried again with a later Ready (full-disk.ts). A failed

@@ -28,12 +28,13 @@
  *
  * blind: every open segment is made with a record, and only one slot is ever in
  * flight; and sealing cuts the page off only when the file has another name, which
- * says what must be in it. unflushed: had a flush of these bytes been acknowledged, its
- * record would be durable and cover them. unreached: whatever version of a sector
- * the disk kept, it is the start of what was written and then the zeros from
- * before; more zeros than were written mean that a sector came late, so that the
- * datasync did not finish, so that nobody was told. reached: the batch was on
- * disk whole, and changed afterwards.
+ * says what must be in it. (Behind a segment that is open too it is torn: log-tail.ts;
+ * its header is in its first batch, which begins at 0.) unflushed: had a flush of these
+ * bytes been acknowledged, its record would be durable and cover them. unreached:
+ * whatever version of a sector the disk kept, it is the start of what was written and
+ * then the zeros from before; more zeros than were written mean that a sector came
+ * late, so that the datasync did not finish, so that nobody was told. reached: the
+ * batch was on disk whole, and changed afterwards.
  */
 import { crc32 } from "node:zlib";
 import { unreachable } from "../assert.js";
