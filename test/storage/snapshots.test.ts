@@ -300,6 +300,7 @@ describe("a log behind a snapshot", () => {
     const log = open(fileSystem);
     fileSystem.fail(({ kind }) => (kind === "datasyncLater" ? "EIO" : undefined));
     log.append(entries);
+    log.flush();
     fileSystem.pump();
     for (const operation of [log.flush.bind(log), log.compactTo.bind(log, LogIndex(9))])
       assert.throws(operation, { code: "STORAGE_FAILED" });
