@@ -32,9 +32,9 @@ export type DecisionOperation =
   /** `limit`: 1 to 1000, default 1000 */
   | { readonly kind: "list"; readonly range: Range; readonly limit?: number };
 
-/** etcd's transaction: what to look at, and what to do then. Without conditions `then` is done. */
+/** etcd's transaction: what to look at, and what to do then. */
 export interface Decision {
-  /** all must hold */
+  /** all must hold; at least one: without conditions it is a batch */
   readonly when: readonly Condition[];
   /** at least one */
   readonly then: readonly DecisionOperation[];

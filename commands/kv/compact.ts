@@ -1,5 +1,5 @@
-import { integer } from "@oclif/core/args";
 import { ConnectedCommand } from "../../src/console/base-command.js";
+import { wholeNumber } from "../../src/console/whole-number.js";
 
 export default class KvCompact extends ConnectedCommand {
   static override summary = "forget history";
@@ -7,10 +7,9 @@ export default class KvCompact extends ConnectedCommand {
     "What keys were before REVISION cannot be read any more, on any node; what they are is untouched. Nodes forget by themselves what is beyond their limits (node start --history-changes).";
   static override examples = ["<%= config.bin %> <%= command.id %> 1000"];
   static override args = {
-    revision: integer({
+    revision: wholeNumber({
       description: "the oldest revision that can still be read",
       required: true,
-      min: 1,
       ignoreStdin: true,
     }),
   };

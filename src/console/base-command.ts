@@ -30,6 +30,11 @@ import { tellFailure } from "./tell.js";
 const DEFAULT_ENDPOINT = "127.0.0.1:14141";
 const ENDPOINTS_VARIABLE = "BALSA_ENDPOINTS";
 
+// oclif throws what standard output fails with past everybody, and would end a node by it. Whoever
+// writes there is told by the write itself (output.ts).
+process.stdout.removeAllListeners("error");
+process.stdout.on("error", () => undefined);
+
 export abstract class BaseCommand extends Command {
   static override baseFlags = {
     json: boolean({

@@ -61,23 +61,32 @@ export async function runDevSession(options: DevOptions): Promise<number> {
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
-    const up = await Promise.race([bringUp(cluster, options), stopped]);
+    const stopping = new AbortController();
+    void stopped.then(() => {
+      stopping.abort();
+    });
+    const up = await Promise.race([bringUp(cluster, options, stopping.signal), stopped]);
     if (typeof up === "number") return up;
     await options.onLeader(up);
     if (options.exec === undefined) return await stopped;
-    return await Promise.race([runShell(options.exec, up.endpoints), stopped]);
+    return await Promise.race([runShell(options.exec, up.endpoints, stopping.signal), stopped]);
   } finally {
     await cluster.stop();
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }
 
-async function bringUp(cluster: DevCluster, options: DevOptions): Promise<DevUp> {
+async function bringUp(
+  cluster: DevCluster,
+  options: DevOptions,
+  stopping: AbortSignal,
+): Promise<DevUp | number> {
   const failed = await cluster.start(options.executable);
   if (failed !== undefined) throw startFailure(failed);
   const endpoints = options.nodes.map(({ client }) => client);
   const deadline = performance.now() + options.leaderTimeoutMs;
   for (;;) {
+    if (stopping.aborted) return EXIT.success;
     const status = await options.askStatus(endpoints).catch(() => undefined);
     const leader = status?.leader ?? undefined;
     if (leader !== undefined) {
@@ -130,12 +139,18 @@ function describeExit({ node, code, signal }: DevExit, executable: readonly stri
 }
 
 /** Runs a command in a shell that knows the cluster; its exit code, or 128 + the signal that ended it. */
-async function runShell(command: string, endpoints: string): Promise<number> {
+async function runShell(
+  command: string,
+  endpoints: string,
+  stopping: AbortSignal,
+): Promise<number> {
   const child = spawn(command, {
     shell: true,
     stdio: "inherit",
     env: { ...process.env, BALSA_ENDPOINTS: endpoints },
   });
+  // Whoever stops the cluster stops what runs on it.
+  stopping.addEventListener("abort", () => child.kill("SIGTERM"));
   return new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => {

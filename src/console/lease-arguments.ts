@@ -1,13 +1,12 @@
 /** What the `lease` commands share. */
-import { integer } from "@oclif/core/args";
 import type { LeaseStatus } from "../lease.js";
 import { CommandError, EXIT } from "./failure.js";
 import { bytesField } from "./text.js";
+import { wholeNumber } from "./whole-number.js";
 
-export const leaseArgument = integer({
+export const leaseArgument = wholeNumber({
   description: "the id that `lease grant` printed",
   required: true,
-  min: 1,
   ignoreStdin: true,
 });
 

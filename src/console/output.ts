@@ -3,9 +3,11 @@
  * writes, never faster than the reader.
  *
  * A reader that has seen enough (`balsa kv list | head`) closes its end; that is
- * the end of the command, not a failure.
+ * the end of the command, not a failure. A full disk behind it is one; what the
+ * command did is done all the same.
  */
 import type { Writable } from "node:stream";
+import { CommandError, EXIT } from "./failure.js";
 
 /** The reader closed its end. Ends the command with success, in silence. */
 export class OutputClosed extends Error {
@@ -40,7 +42,7 @@ export class Output {
     await this.line(JSON.stringify(value));
   }
 
-  /** Resolves when everything was handed to the system. @throws {OutputClosed} */
+  /** Resolves when everything was handed to the system. @throws {OutputClosed} {CommandError} when it takes nothing */
   async flush(): Promise<void> {
     if (this.#gatheredSize === 0) return;
     const bytes = Buffer.concat(this.#gathered, this.#gatheredSize);
@@ -49,10 +51,23 @@ export class Output {
     await new Promise<void>((resolve, reject) => {
       this.#stream.write(bytes, (error) => {
         if (error === null || error === undefined) resolve();
-        else reject(isClosedPipe(error) ? new OutputClosed("the reader is gone") : error);
+        else reject(isClosedPipe(error) ? new OutputClosed("the reader is gone") : untold(error));
       });
     });
   }
+}
+
+function untold(error: Error): CommandError {
+  return new CommandError(
+    "OUTPUT_FAILED",
+    EXIT.unexpected,
+    `standard output takes nothing (${error.message}): what the command was to do may be done all the same`,
+    {
+      cause: error,
+      outcome: "unknown",
+      tryThis: "make room where standard output goes; then look before you repeat a change",
+    },
+  );
 }
 
 function isClosedPipe(error: Error): boolean {

@@ -2,7 +2,17 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -72,6 +82,28 @@ describe("one node and the commands", () => {
   after(async () => {
     if (node.exitCode === null) await stop(node);
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("a full disk behind standard output is told, and what was done is done", async function () {
+    if (!existsSync("/dev/full")) this.skip();
+    const full = openSync("/dev/full", "w");
+    try {
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [executable, "kv", "put", "untold", "1"],
+        { stdio: ["ignore", full, "pipe"], env: { ...process.env, BALSA_ENDPOINTS: endpoint } },
+      );
+      assert.equal(status, 1);
+      assert.match(
+        stderr.toString(),
+        /^Error: standard output takes nothing \(ENOSPC.*\n.*Try this/s,
+      );
+      assert.doesNotMatch(stderr.toString(), /at .*\.js:/);
+    } finally {
+      closeSync(full);
+    }
+    assert.equal((await run("kv", "get", "untold")).stdout, "1\n");
+    assert.equal((await run("kv", "delete", "untold")).code, 0);
   });
 
   it("a value is stdin's exact bytes, there and back", () => {
