@@ -83,7 +83,8 @@ export function assembleNode(
   const notice = settings.log ?? ((): void => undefined);
   const limits = settings.limits ?? DEFAULT_LIMITS;
   const hardState = HardStateFile.open(fileSystem, settings.dataDirectory);
-  const store = new Store(limits, historyPolicy(settings));
+  // Not by this node's limits: the same log must mean the same everywhere, and after every restart.
+  const store = new Store(DEFAULT_LIMITS, historyPolicy(settings));
   const snapshots = openSnapshots(fileSystem, path.join(settings.dataDirectory, "snapshots"));
   const restored = restoreNewest(snapshots, store, clock, notice);
   const progress = new RecoveryProgress(clock, notice, "reading the log");

@@ -385,7 +385,11 @@ export interface RejectedRequest {
   readonly conflicts?: readonly Conflict[];
 }
 
-/** The kind of value that `Limits` bounds; checked at the doors before anything is proposed. */
+/**
+ * What one request may hold: a node's own, checked at its doors before anything is proposed. An
+ * append is checked by what it adds; what it makes of a value is the fold's to refuse, by the
+ * default of `valueSizeMax` whatever a node's own is.
+ */
 export interface Limits {
   /** bytes; default 8 KiB */
   readonly keySizeMax: number;
@@ -395,6 +399,7 @@ export interface Limits {
   readonly requestSizeMax: number;
 }
 
+/** `valueSizeMax` is what the fold bounds appends by: with another one, old logs would mean something else. */
 export const DEFAULT_LIMITS: Limits = {
   keySizeMax: 8 * 1024,
   valueSizeMax: 1024 * 1024,

@@ -1,7 +1,8 @@
 /**
  * The limits of a request, checked once, before anything is proposed. The fold
- * itself never refuses by them (but for Append, whose size only it can know):
- * what a majority has in its log must be applied whatever a node is told today.
+ * itself never refuses by them: what a majority has in its log must be applied
+ * whatever a node is told today. (What an append makes of a value only the fold
+ * can know: it is bounded there, by the default, which is the same everywhere.)
  */
 import { DatabaseError } from "../errors.js";
 import {

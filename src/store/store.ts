@@ -89,6 +89,7 @@ export class Store {
   #state = new State();
   #viewOpen = false;
 
+  /** @param limits what bounds an append: a part of the fold (law 1), so that only tests have others than the default */
   constructor(
     limits: Limits = DEFAULT_LIMITS,
     historyPolicy: HistoryPolicy = DEFAULT_HISTORY_POLICY,

@@ -31,7 +31,7 @@ export class SingleNodeService implements NodeService {
   readonly id: NodeId = NodeId("n1");
   readonly clusterId = "test-cluster";
   readonly limits: Limits;
-  readonly store: Store;
+  readonly store = new Store();
   /** What every execution, or look, ends with while it is set. */
   executeError: DatabaseError | undefined;
   readError: DatabaseError | undefined;
@@ -46,7 +46,6 @@ export class SingleNodeService implements NodeService {
 
   constructor(limits: Limits = DEFAULT_LIMITS) {
     this.limits = limits;
-    this.store = new Store(limits);
   }
 
   execute(request: Request, _timeoutMs: number, done: ExecuteDone): void {

@@ -20,7 +20,6 @@ import type {
   Compare,
   KeyCommand,
   KeyValue,
-  Limits,
   RejectedRequest,
   Request,
 } from "../../store/command.js";
@@ -114,7 +113,7 @@ class Steps {
     const now = service.wallTime();
     const deciding = plans.flatMap((plan) => decisionOf(plan) ?? []);
     const keys = deciding.flatMap(({ keys }) => keys.filter((key) => canBe(key, service.limits)));
-    const trial = new Trial({ view, keys, now, limits: service.limits });
+    const trial = new Trial({ view, keys, now });
     const settled = plans.map((plan): SettledPlan => {
       const decided = decisionOf(plan)?.decide(trial, now) ?? plan;
       assert(decided.kind !== "decide", "what was decided needs no decision");
@@ -283,10 +282,9 @@ class Trial implements KeyView {
     readonly view: StoreView;
     readonly keys: readonly Buffer[];
     readonly now: number;
-    readonly limits: Limits;
   }) {
-    const { view, keys, now, limits } = options;
-    this.#store = new Store(limits);
+    const { view, keys, now } = options;
+    this.#store = new Store();
     this.#now = now;
     this.apply(keys.flatMap((key) => asFound(view, key, now)));
   }

@@ -262,11 +262,16 @@ describe("the RESP door's commands", () => {
         ];
         for (const [args, want] of refused) assert.match(await client.command(...args), want);
         assert.equal(await client.command("APPEND", "k", "x".repeat(16)), ":16\r\n");
+        // What it makes of a value is bounded by the default, on every node alike.
+        assert.equal(await client.command("APPEND", "k", "x"), ":17\r\n");
+        const value = new Uint8Array(DEFAULT_LIMITS.valueSizeMax);
+        const put = { kind: "put", key: Buffer.from("large"), value, condition: "none" } as const;
+        service.store.apply({ id: new Uint8Array(0), commands: [put] });
         assert.equal(
-          await client.command("APPEND", "k", "x"),
+          await client.command("APPEND", "large", "x"),
           "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n",
         );
-        assert.equal(service.store.revision, 2);
+        assert.equal(service.store.revision, 4);
         client.send("*2\r\n$3\r\nGET\r\n$1041\r\n");
         assert.equal(await client.rest(), "-ERR Protocol error: invalid bulk length\r\n");
       },
