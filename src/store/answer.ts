@@ -242,7 +242,11 @@ export function oneOf<Value>(values: readonly Value[], place: number): Value {
 
 /** Bytes that an answer holds, about, or held before it was cut; what `encodeAnswer` makes of one that is whole is not longer. */
 export function answerSize(answer: RequestResult): number {
-  if (answer.kind === "rejected") return ANSWER_OVERHEAD_SIZE + recordSize(answer.current);
+  if (answer.kind === "rejected") {
+    let size = ANSWER_OVERHEAD_SIZE + recordSize(answer.current);
+    for (const { key } of answer.conflicts ?? []) size += ANSWER_OVERHEAD_SIZE + key.length;
+    return size;
+  }
   if (answer.cutSize !== undefined) return answer.cutSize;
   let size = ANSWER_OVERHEAD_SIZE;
   for (const { previous, current, detail } of answer.results) {

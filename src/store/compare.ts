@@ -89,7 +89,9 @@ export function conflictsOf(
       const seen = current === 0 ? 0 : map.records.modRevisionOf(current);
       if (seen === read.revision) continue;
       const currentRevision = map.changedAt(read.key);
-      conflicts.push({ key: read.key, readRevision: read.revision, currentRevision });
+      // A copy: the request's key is a view of its block, and a conflict is kept for long.
+      const key = new Uint8Array(read.key);
+      conflicts.push({ key, readRevision: read.revision, currentRevision });
     } else {
       if (read.revision < map.compactedRevision) return "too-old";
       changed ??= changedAmong(map, reads);

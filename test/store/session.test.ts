@@ -127,6 +127,42 @@ describe("a session", () => {
     });
   });
 
+  it("keeps of a conflict its key and nothing of the block that it came in", () => {
+    const store = opened();
+    store.apply(request(put("k", "v")));
+    const block = new Uint8Array(1 << 20);
+    block.set(bytes("k"), 1000);
+    const read = { kind: "key", key: block.subarray(1000, 1001), revision: 1 } as const;
+    const result = store.apply(nth(1, { ...request(put("a", "1")), reads: [read] }));
+    assert.ok(result.kind === "rejected" && result.reason === "conflict");
+    assert.deepEqual(
+      result.conflicts?.map(({ key }) => [text(key), key.buffer.byteLength]),
+      [["k", 1]],
+    );
+  });
+
+  it("counts the keys of its conflicts among what it keeps", () => {
+    const store = opened();
+    const reads = Array.from({ length: 100 }, (_, i) => {
+      const key = new Uint8Array(8000).fill(i + 1);
+      return { kind: "key", key, revision: 1 } as const;
+    });
+    const refused = { ...request(put("a", "1")), reads };
+    for (const { key } of reads) {
+      store.apply(request({ kind: "put", key, value: key, condition: "none" }));
+    }
+    const told: string[] = [];
+    for (let sequence = 1; sequence <= 7; sequence++) {
+      told.push(outcome(store.apply(nth(sequence, refused))));
+    }
+    const conflicts = new Array<string>(6).fill("conflict");
+    assert.deepEqual(told, [...conflicts, "session-window"]);
+    assert.equal(
+      outcome(restored(rowsOf(store), new Store()).apply(nth(8, refused))),
+      "session-window",
+    );
+  });
+
   it("that was never opened applies nothing", () => {
     const store = new Store();
     assert.equal(outcome(store.apply(nth(1, request(put("k", "v"))))), "session-expired");
