@@ -16,6 +16,7 @@ import type { Transport, TransportHandler } from "../transport/transport.js";
 import { Administration } from "./administration.js";
 import type { Clock } from "./clock.js";
 import type { Driver } from "./driver.js";
+import { mayGrow, tableFull } from "./full-table.js";
 import type { Members } from "./members.js";
 import type { PlainPut } from "./plain-put.js";
 import { settle } from "./pending-write.js";
@@ -115,7 +116,10 @@ export class Node implements NodeService, TransportHandler {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
       ? new DatabaseError("CLOSED", "the node is stopping")
-      : (checkRequest(request, limits) ?? this.#removed() ?? this.#overload());
+      : (checkRequest(request, limits) ??
+        this.#removed() ??
+        this.#overload() ??
+        this.#withoutRoom(request));
     if (refusal !== undefined) {
       clock.defer(() => {
         done(refusal, undefined);
@@ -136,7 +140,10 @@ export class Node implements NodeService, TransportHandler {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
       ? new DatabaseError("CLOSED", "the node is stopping")
-      : (checkPutSizes(put.keySize, put.valueSize, limits) ?? this.#removed() ?? this.#overload());
+      : (checkPutSizes(put.keySize, put.valueSize, limits) ??
+        this.#removed() ??
+        this.#overload() ??
+        this.#withoutRoom());
     if (refusal !== undefined) {
       clock.defer(() => {
         settle(put, refusal, undefined);
@@ -153,6 +160,12 @@ export class Node implements NodeService, TransportHandler {
       "UNAVAILABLE",
       `${this.id} was removed from the cluster: ask another node`,
     );
+  }
+
+  /** @param request a put when there is none */
+  #withoutRoom(request?: Request): DatabaseError | undefined {
+    if (!this.#parts.store.isNearlyFull) return undefined;
+    return request === undefined || mayGrow(request) ? tableFull(this.id) : undefined;
   }
 
   #overload(): DatabaseError | undefined {

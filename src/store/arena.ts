@@ -25,6 +25,8 @@ const UNIT_MASK: number = PAGE_UNITS - 1;
 const PAGE_SIZE: number = PAGE_UNITS << UNIT_SHIFT;
 /** 32 GiB in full pages. */
 const PAGE_COUNT_MAX: number = 1 << (32 - PAGE_SHIFT);
+/** The part of its pages from which on it is nearly full; what is under way by then has the rest. */
+const NEARLY_FULL_PART = 0.9;
 /** units; a larger cell has a page of its own */
 const CLASS_UNITS_MAX: number = PAGE_UNITS / 4;
 const FIRST_PAGE_UNITS = 64;
@@ -153,6 +155,17 @@ export class Arena {
   readonly #spare: ArrayBuffer[] = [];
   readonly #classes: (SizeClass | undefined)[] = [];
   #size = 0;
+  readonly #pageCountMax: number;
+
+  /** @param pageCountMax of other than the most there can be: for tests */
+  constructor(pageCountMax: number = PAGE_COUNT_MAX) {
+    this.#pageCountMax = pageCountMax;
+  }
+
+  /** Whether it is time to put nothing more in: there is no way on for a change that finds no page. */
+  get isNearlyFull(): boolean {
+    return this.#pages.length - this.#freeNumbers.length >= NEARLY_FULL_PART * this.#pageCountMax;
+  }
 
   /** bytes of all pages */
   get size(): number {
@@ -229,7 +242,7 @@ export class Arena {
   #newPage(sizeClass: SizeClass, cellCount: number): Page {
     const { cellUnits } = sizeClass;
     const number = this.#freeNumbers.pop() ?? this.#pages.length;
-    assert(number < PAGE_COUNT_MAX, "the table holds 32 GiB at most");
+    assert(number < this.#pageCountMax, "the table holds 32 GiB at most");
     const count = Math.min(Math.max(cellCount, 1), capacityOf(cellUnits));
     const page = new Page(number, sizeClass, count, this.#memoryFor(cellUnits, count));
     this.#pages[number] = page;

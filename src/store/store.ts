@@ -113,6 +113,11 @@ export class Store {
     return this.#state.map.size;
   }
 
+  /** Whether it holds so much that only what makes room should be asked of it. */
+  get isNearlyFull(): boolean {
+    return this.#state.map.records.arena.isNearlyFull;
+  }
+
   /** Milliseconds since 1970: the greatest time a leader put into the log. */
   get logTime(): number {
     return this.#state.clock.logTime;

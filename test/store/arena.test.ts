@@ -15,6 +15,18 @@ function bytesAt(arena: Arena, place: number, size: number): Uint8Array {
 }
 
 describe("the arena", () => {
+  it("says that it is nearly full while a tenth of its pages is left, and no more when cells are freed", () => {
+    const arena = new Arena(20);
+    const places: number[] = [];
+    // The first page stands for none; every cell of this size has one of its own.
+    while (!arena.isNearlyFull) places.push(arena.allocate(80_000));
+    assert.equal(places.length, 17);
+    arena.free(places.pop() ?? 0);
+    assert.ok(!arena.isNearlyFull);
+    for (let i = 0; i < 3; i++) arena.allocate(80_000);
+    assert.throws(() => arena.allocate(80_000), /the table holds 32 GiB at most/);
+  });
+
   it("gives cells that do not overlap and keep their bytes, whatever comes and goes", () => {
     fc.assert(
       fc.property(
