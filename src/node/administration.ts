@@ -178,6 +178,11 @@ export class Administration {
     const { raft, transport, id } = this.#parts;
     const { leader } = raft;
     if (leader === undefined) return;
+    if (leader !== id && one.mayHandOver) {
+      // It came of the attempt that was given up here.
+      one.stage = { kind: "handing-over" };
+      return;
+    }
     if (leader !== id) {
       const asked = this.#nextId;
       this.#nextId += 1;

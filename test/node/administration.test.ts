@@ -102,4 +102,26 @@ describe("leadership that is handed over", () => {
       if (!slow) until(() => target.parts?.raft.role === "leader");
     });
   }
+
+  it("is handed over whenever it moves, also between two attempts", () => {
+    // The first attempt is given up after an election timeout of 150 ms, and the word takes a few to be heeded.
+    for (let lateMs = 120; lateMs <= 160; lateMs += 1) {
+      const { scheduler, network, nodes, until } = simulatedCluster();
+      until(() => nodes.some(({ parts }) => parts?.raft.role === "leader"));
+      const leader = nodes.find(({ parts }) => parts?.raft.role === "leader") ?? assert.fail();
+      const target = nodes.find((node) => node !== leader) ?? assert.fail();
+      until(() => scheduler.now > 1000);
+      network.losesTimeoutNow = true;
+      const answers: (DatabaseError | undefined)[] = [];
+      leader.run(leader.life, () => {
+        const action = { kind: "transfer", id: target.id } as const;
+        leader.parts?.node.administer(action, 5000, (error) => answers.push(error));
+      });
+      const asked = scheduler.now;
+      until(() => scheduler.now >= asked + lateMs);
+      for (const send of network.lostTimeoutNow) send();
+      until(() => answers.length > 0);
+      assert.deepEqual(answers, [undefined], `${lateMs} ms late`);
+    }
+  });
 });

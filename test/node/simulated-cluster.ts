@@ -15,6 +15,8 @@ class NotingNetwork extends SimulatedNetwork {
   forwardedCount = 0;
   losesForwards = false;
   losesTimeoutNow = false;
+  /** words to take over that were lost: what sends them late */
+  readonly lostTimeoutNow: (() => void)[] = [];
 
   override transmit(
     from: Parameters<SimulatedNetwork["transmit"]>[0],
@@ -26,8 +28,11 @@ class NotingNetwork extends SimulatedNetwork {
       this.forwardedCount += message.requests.length;
       if (this.losesForwards) return;
     }
-    if (message.kind === "timeoutNow" && this.losesTimeoutNow) return;
-    super.transmit(from, to, message);
+    const send = (): void => {
+      super.transmit(from, to, message);
+    };
+    if (message.kind === "timeoutNow" && this.losesTimeoutNow) this.lostTimeoutNow.push(send);
+    else send();
   }
 }
 
