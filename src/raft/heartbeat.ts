@@ -19,9 +19,8 @@ import type { LeaderState, RaftState } from "./state.js";
 
 /** One tick of a leader. */
 export function tickLeader(state: RaftState, leader: LeaderState): void {
-  const { electionTicks } = state.options;
   for (const progress of leader.progress.values()) {
-    progress.tick(state.log.lastIndex, electionTicks);
+    progress.tick(state.log.lastIndex, state.options);
   }
   if (!hasQuorumContact(state, leader)) {
     becomeFollower(state, currentTerm(state), undefined, "quorum-lost");

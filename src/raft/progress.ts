@@ -13,6 +13,7 @@
  */
 import { assert } from "../assert.js";
 import { LogIndex, Ticks } from "./types.js";
+import type { RaftOptions } from "./options.js";
 import type { NodeId, SnapshotInfo } from "./types.js";
 import type { PeerStatus } from "./ready.js";
 
@@ -21,6 +22,8 @@ interface Inflight {
   readonly lastIndex: LogIndex;
   readonly size: number;
 }
+
+type TickOptions = Pick<RaftOptions, "electionTicks" | "heartbeatTicks">;
 
 export class Progress {
   readonly id: NodeId;
@@ -42,6 +45,9 @@ export class Progress {
   /** since its last answer; before the first, since it is followed */
   #ticksSinceContact = Ticks(0);
   #hasAnswered = false;
+  /** ticks of this heartbeat interval, and whether one of its echoes has been counted */
+  #intervalTicks = 0;
+  #isEchoCounted = false;
   /** catching up goes in rounds: each ends when the follower has what the leader had at its start */
   #roundTarget: LogIndex;
   #roundTicks = 0;
@@ -85,7 +91,12 @@ export class Progress {
   }
 
   /** One tick of the leader. */
-  tick(lastIndex: LogIndex, electionTicks: Ticks): void {
+  tick(lastIndex: LogIndex, { electionTicks, heartbeatTicks }: TickOptions): void {
+    this.#intervalTicks += 1;
+    if (this.#intervalTicks >= heartbeatTicks) {
+      this.#intervalTicks = 0;
+      this.#isEchoCounted = false;
+    }
     this.#ticksSinceContact = Ticks(this.#ticksSinceContact + 1);
     this.#roundTicks += 1;
     if (this.#matchIndex >= this.#roundTarget) {
@@ -227,8 +238,14 @@ export class Progress {
     else if (this.#state === "snapshot") this.#paused = false;
   }
 
-  /** A heartbeat was answered: a probe may be repeated, a silent pipeline is questioned. */
+  /**
+   * A heartbeat was answered: a probe may be repeated, a silent pipeline is questioned.
+   * Read rounds are heartbeats too, thousands a second: what is on its way is given
+   * the time of a heartbeat interval, so that one echo of each counts.
+   */
   onHeartbeatResult(): void {
+    if (this.#isEchoCounted) return;
+    this.#isEchoCounted = true;
     if (this.#state === "snapshot") {
       // Twice without a word: the part was lost, or its receiver is at work. Asking is cheap.
       if (this.#paused && this.#repeated) {

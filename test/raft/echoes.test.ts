@@ -2,12 +2,37 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { NodeId, Term } from "../../src/raft/types.js";
-import { append, entriesOf, heartbeat, requestVote, Server } from "./server.js";
+import {
+  append,
+  echoOften,
+  entriesOf,
+  heartbeat,
+  requestVote,
+  Server,
+  settledLeader,
+} from "./server.js";
 import type { Message } from "../../src/raft/message.js";
 
 const OFTEN = 200;
 
 describe("raft with a disk that takes its time", () => {
+  it("a leader asks once in a heartbeat interval whether what it sent arrived, however many echoes come", () => {
+    const server = settledLeader();
+    server.propose();
+    server.take();
+    let questionCount = 0;
+    for (let tick = 0; tick < 30; tick += 1) {
+      server.tick();
+      server.acknowledge("2", 2);
+      echoOften(server, "3", OFTEN);
+      for (const { to, message } of server.take()) {
+        if (to === "3" && message.kind === "appendEntries") questionCount += 1;
+      }
+    }
+    assert.ok(questionCount >= 3, `appends that were lost are found: asked ${questionCount} times`);
+    assert.ok(questionCount <= 10, `asked ${questionCount} times in ten heartbeat intervals`);
+  });
+
   const log = entriesOf([1, 1, 1]);
   const repeated: readonly {
     readonly what: string;

@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import { sealCommands, voters } from "./seal.js";
-import { answerHeartbeats, append, entriesOf, heartbeat, leader, Server } from "./server.js";
+import {
+  answerHeartbeats,
+  append,
+  echoOften,
+  entriesOf,
+  heartbeat,
+  leader,
+  Server,
+} from "./server.js";
 import type { SnapshotInfo, SnapshotSource } from "../../src/raft/types.js";
 
 const [TWO, THREE] = [NodeId("2"), NodeId("3")];
@@ -85,6 +93,20 @@ describe("raft snapshots, sent", () => {
     }
     server.tick(3);
     assert.deepEqual(chunks(server), [[0, 0]]);
+  });
+
+  it("a part is on its way for two heartbeat intervals, however many echoes come meanwhile", () => {
+    const server = compacted();
+    refuse(server, "3");
+    result(server, 0);
+    server.take();
+    for (let tick = 0; tick < 3; tick += 1) {
+      echoOften(server, "3", 200);
+      assert.deepEqual(chunks(server), [], `repeated in tick ${tick}`);
+      server.tick();
+    }
+    echoOften(server, "3", 200);
+    assert.deepEqual(chunks(server), [[0, 0]], "lost: it is asked how far it is");
   });
 
   it("a follower hands parts to its disk, and tells a leader at once what it holds already", () => {

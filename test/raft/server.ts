@@ -253,3 +253,15 @@ export function answerHeartbeats(server: Server, ...peers: readonly string[]): v
     });
   }
 }
+
+/** Has a peer echo many heartbeats at once, as under many reads. */
+export function echoOften(server: Server, peer: string, count: number): void {
+  const none = LogIndex(0);
+  for (let i = 0; i < count; i += 1) {
+    server.step({
+      kind: "heartbeatResult",
+      ...{ from: NodeId(peer), term: server.status.term, readRound: 0 },
+      ...{ lastIndex: none, commitIndex: none, appliedIndex: none },
+    });
+  }
+}
