@@ -68,7 +68,8 @@ export function forgetLeavers(state: RaftState, leader: LeaderState): void {
   if (membership.index > state.commitIndex) return;
   for (const [id, progress] of leader.progress) {
     if (membership.isMember(id)) continue;
-    const hasHeard = progress.commitIndexTold >= membership.index;
+    // What was sent to it may be lost: its own word counts.
+    const hasHeard = progress.reported.commitIndex >= membership.index;
     const isGone = progress.ticksSinceContact >= state.options.electionTicks;
     if (hasHeard || isGone) leader.progress.delete(id);
   }

@@ -6,6 +6,7 @@ import { testSealer, voters } from "./seal.js";
 import {
   answerHeartbeats,
   append,
+  echoOften,
   heartbeat,
   leader,
   requestVote,
@@ -202,6 +203,25 @@ describe("raft members, changed", () => {
       kind: "refused",
       reason: "id-was-used",
     });
+  });
+
+  it("who is removed is told again while it has not said that it knows", () => {
+    const server = settledLeader();
+    server.raft.proposeChange({ kind: "remove", id: THREE });
+    server.drain();
+    server.acknowledge("3", 2);
+    server.acknowledge("2", 2);
+    for (let beat = 0; beat < 5; beat += 1) {
+      // It answers, but what told it of the commit was lost.
+      echoOften(server, "3", 1);
+      answerHeartbeats(server, "2");
+      server.tick(3);
+      const isSpokenTo = server.sent.some(({ to }) => to === THREE);
+      assert.ok(isSpokenTo, `spoken to after ${beat} beats`);
+    }
+    assert.deepEqual(server.raft.contacts, [TWO, THREE]);
+    tickAnswered(server, 4, "2", "3");
+    assert.deepEqual(server.raft.contacts, [TWO]);
   });
 
   it("a leader that removes itself leads until that is committed, without counting itself, then hands over", () => {
