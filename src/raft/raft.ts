@@ -28,7 +28,7 @@ import {
 import { assertInvariants } from "./invariants.js";
 import { onIncarnation, proposeChange } from "./membership-change.js";
 import { assertOptions } from "./options.js";
-import { advanceReads, canAdvanceReads, confirmReads } from "./read-index.js";
+import { advanceReads, canAdvanceReads, confirmReads, tickReads } from "./read-index.js";
 import { onLogMoved, receive } from "./receive.js";
 import { advanceCommit, canSendAppend, isLeaving, propose, sendAppends } from "./replication.js";
 import { createState, currentTerm, knownLeader } from "./state.js";
@@ -72,7 +72,7 @@ export class Raft {
   tick(): void {
     const state = this.#state;
     if (this.#isStopped) return;
-    state.reads.tick(state.options.electionTicks);
+    tickReads(state);
     if (state.role.role === "leader") tickLeader(state, state.role);
     else tickElection(state);
   }

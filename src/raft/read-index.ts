@@ -45,6 +45,15 @@ export function advanceReads(state: RaftState): void {
   send(state, leader, { kind, from: state.id, term: currentTerm(state), context });
 }
 
+/** One tick: what has waited for an election timeout is given back, to be asked anew. */
+export function tickReads(state: RaftState): void {
+  const { id, role, reads, options } = state;
+  reads.tick(options.electionTicks);
+  if (role.role !== "leader") return;
+  const refusals = reads.tickWaiting(id, currentTerm(state), options.electionTicks);
+  for (const { to, message } of refusals) send(state, to, message);
+}
+
 /** A leader waits for a committed entry of its own term: before, it may not know all that is committed (§8). */
 export function canAdvanceReads(state: RaftState): boolean {
   if (!state.reads.hasWaiting) return false;

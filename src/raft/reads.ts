@@ -44,6 +44,8 @@ export class Reads {
   /** contexts asked here since the last round or forwarding */
   #local: number[] = [];
   #remote: RemoteRead[] = [];
+  /** for how long the oldest of them has been waiting for the leader's first commit */
+  #ticksWaiting = 0;
   #rounds: Round[] = [];
   #lastRound = 0;
   /** when the rounds that are not confirmed yet were sent; only with leases */
@@ -122,6 +124,7 @@ export class Reads {
     });
     this.#local = [];
     this.#remote = [];
+    this.#ticksWaiting = 0;
   }
 
   /** Leader: a majority has echoed `round`: the lease begins when that beat was sent. */
@@ -175,6 +178,16 @@ export class Reads {
     else for (const read of forwarded.contexts) this.#ready.push({ context: read, index });
   }
 
+  /**
+   * Leader: one tick passed. When the first commit of its term takes `ticksMax`, as
+   * with full disks, whoever waits for it asks anew: what waits is bounded by what
+   * is asked in that time. @returns the refusals that followers get
+   */
+  tickWaiting(id: NodeId, term: Term, ticksMax: number): Envelope[] {
+    this.#ticksWaiting = this.hasWaiting ? this.#ticksWaiting + 1 : 0;
+    return this.#ticksWaiting < ticksMax ? [] : this.#refuseWaiting(id, term);
+  }
+
   /** Follower: one tick passed; a question unanswered for `ticksMax` was lost. */
   tick(ticksMax: number): void {
     for (const [context, forwarded] of this.#forwarded) {
@@ -192,12 +205,19 @@ export class Reads {
   abandon(id: NodeId, term: Term): Envelope[] {
     this.refuseForwarded();
     this.voidLease();
-    const remote = [...this.#rounds.flatMap((round) => round.remote), ...this.#remote];
+    const remote = this.#rounds.flatMap((round) => round.remote);
     for (const round of this.#rounds) this.refuse(round.local);
-    this.refuse(this.#local);
     this.#rounds = [];
+    const refusals = remote.map(({ from, context }) => refusal(id, term, from, context));
+    return [...refusals, ...this.#refuseWaiting(id, term)];
+  }
+
+  #refuseWaiting(id: NodeId, term: Term): Envelope[] {
+    const remote = this.#remote;
+    this.refuse(this.#local);
     this.#local = [];
     this.#remote = [];
+    this.#ticksWaiting = 0;
     return remote.map(({ from, context }) => refusal(id, term, from, context));
   }
 

@@ -52,7 +52,10 @@ export interface Ready {
   readonly committed: readonly Entry[];
   /** reads that may be served once `index` is applied */
   readonly reads: readonly ReadState[];
-  /** contexts of reads that cannot be answered: leadership was lost or no leader is known; not a proof of anything else */
+  /**
+   * contexts of reads that cannot be answered: leadership was lost, no leader is known, or
+   * the leader could commit nothing yet for an election timeout; not a proof of anything else
+   */
   readonly refusedReads: readonly number[];
   /** every change since the last Ready, in order */
   readonly roleChanges: readonly RoleChange[];

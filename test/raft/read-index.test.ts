@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
-import { Server, answerHeartbeats, entriesOf, heartbeat, settledLeader } from "./server.js";
+import {
+  Server,
+  answerHeartbeats,
+  echoOften,
+  entriesOf,
+  heartbeat,
+  leader,
+  settledLeader,
+} from "./server.js";
 
 const TWO = NodeId("2");
 const THREE = NodeId("3");
@@ -43,6 +51,37 @@ describe("raft reads", () => {
       server.reads.map(({ context }) => context),
       [1],
     );
+  });
+
+  it("reads that wait an election timeout for a new leader's first commit are given back", () => {
+    const server = leader();
+    const ask = (context: number): void => {
+      server.step({ kind: "readIndex", from: TWO, term: server.status.term, context });
+    };
+    const wait = (ticks: number): void => {
+      for (let tick = 0; tick < ticks; tick += 1) {
+        server.tick();
+        echoOften(server, "2", 1);
+      }
+    };
+    ask(7);
+    server.read(1);
+    wait(9);
+    assert.deepEqual([server.refusedReads, server.takeKind("readIndexResult")], [[], []]);
+    wait(1);
+    assert.deepEqual(server.refusedReads, [1]);
+    const answers = (): [number, boolean][] =>
+      server.takeKind("readIndexResult").map(({ context, granted }) => [context, granted]);
+    assert.deepEqual(answers(), [[7, false]]);
+    ask(8);
+    server.read(2);
+    wait(9);
+    server.take();
+    server.acknowledge("2", 1);
+    answerHeartbeats(server, "2");
+    assert.deepEqual(server.reads, [{ context: 2, index: 1 }]);
+    assert.deepEqual(answers(), [[8, true]]);
+    assert.deepEqual(server.refusedReads, [1]);
   });
 
   it("a lost round is repeated by the next heartbeat", () => {
