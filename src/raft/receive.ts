@@ -14,12 +14,21 @@ import { onHeartbeat, onHeartbeatResult } from "./heartbeat.js";
 import { onInstallSnapshot, onInstallSnapshotResult } from "./install-snapshot.js";
 import { confirmReads, onReadIndex, onReadIndexResult } from "./read-index.js";
 import { onAppendEntries, onAppendEntriesResult } from "./replication.js";
+import { currentTerm } from "./state.js";
 import { advanceTransfer, resignIfRemoved } from "./transfer.js";
 import type { Message } from "./message.js";
 import type { RaftState } from "./state.js";
+import type { Term } from "./types.js";
 
 /** Terms beyond are not believed: a term must leave room to grow. */
 const TERM_MAX = 2 ** 50;
+/**
+ * Nor is a term so far beyond the own one: a thousand elections a second would take
+ * thirty years to it. Without this bound one damaged message of the greatest term that
+ * is believed would end the cluster for good: everybody records it, and nobody believes
+ * the next. Whoever has no term yet (a new member, an emptied disk) has nothing to compare with.
+ */
+const TERM_LEAP_MAX = 2 ** 40;
 
 /**
  * Requests are heard from anybody, for a server that was away may know neither the
@@ -27,7 +36,7 @@ const TERM_MAX = 2 ** 50;
  * removed server says about elections (docs/decisions/0005).
  */
 export function receive(state: RaftState, message: Message): void {
-  if (message.from === state.id || message.term > TERM_MAX) return;
+  if (message.from === state.id || !isBelieved(message.term, currentTerm(state))) return;
   if (isAboutElection(message) && !state.membership.mayTakePart(message.from, state.commitIndex)) {
     return;
   }
@@ -77,6 +86,10 @@ export function receive(state: RaftState, message: Message): void {
     default:
       unreachable(message);
   }
+}
+
+function isBelieved(term: Term, own: Term): boolean {
+  return term <= TERM_MAX && (own === 0 || term - own <= TERM_LEAP_MAX);
 }
 
 /** Something was flushed here or at a follower: a hand-over may go on, a removed leader may go. */
