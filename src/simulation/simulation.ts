@@ -101,14 +101,20 @@ export function simulate(options: SimulationOptions): SimulationResult {
   const { stackTraceLimit } = Error;
   // Refusals are ordinary here, and nobody reads where they were made.
   Error.stackTraceLimit = 0;
-  let result: SimulationResult;
+  let first: SimulationResult;
   try {
-    result = new Simulation(options).run();
+    first = new Simulation(options).run();
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
+  if (first.failure === undefined) return first;
   // Of what was found one wants to know: the same life again, with where it was made.
-  return result.failure === undefined ? result : new Simulation(options).run();
+  const again = new Simulation(options).run();
+  if (again.failure !== undefined && again.traceHash === first.traceHash) return again;
+  const instead = again.failure?.message.split("\n")[0] ?? "nothing is broken";
+  const { message, trace } = first.failure;
+  const doubt = `the seed did not give the same life twice; the second time: ${instead}`;
+  return { ...first, failure: { message: `${message}\n${doubt}`, trace } };
 }
 
 class Simulation {

@@ -40,6 +40,26 @@ describe("a failing life", function () {
     });
   });
 
+  it("is reported though the second life from its seed has no fault", () => {
+    const options = { seed: 5 };
+    const stub = sinon.stub(Store.prototype, "apply");
+    let applied = 0;
+    stub.callsFake(function (this: Store, request, time) {
+      applied += 1;
+      if (applied === 100) throw new Error("shows once in a process");
+      return stub.wrappedMethod.call(this, request, time);
+    });
+    try {
+      const { failure } = simulate(options);
+      assert.match(
+        failure?.message ?? "none",
+        /^Error: shows once in a process\n.*not give the same life twice; .*: nothing is broken$/,
+      );
+    } finally {
+      stub.restore();
+    }
+  });
+
   it("is replayed with all that it was told to have", () => {
     const options = { seed: 5, durationMs: 70, leftOut: ["d1", "network"], clientCountMax: 1 };
     assert.equal(
