@@ -84,28 +84,6 @@ describe("one node and the commands", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it("a full disk behind standard output is told, and what was done is done", async function () {
-    if (!existsSync("/dev/full")) this.skip();
-    const full = openSync("/dev/full", "w");
-    try {
-      const { status, stderr } = spawnSync(
-        process.execPath,
-        [executable, "kv", "put", "untold", "1"],
-        { stdio: ["ignore", full, "pipe"], env: { ...process.env, BALSA_ENDPOINTS: endpoint } },
-      );
-      assert.equal(status, 1);
-      assert.match(
-        stderr.toString(),
-        /^Error: standard output takes nothing \(ENOSPC.*\n.*Try this/s,
-      );
-      assert.doesNotMatch(stderr.toString(), /at .*\.js:/);
-    } finally {
-      closeSync(full);
-    }
-    assert.equal((await run("kv", "get", "untold")).stdout, "1\n");
-    assert.equal((await run("kv", "delete", "untold")).code, 0);
-  });
-
   it("a value is stdin's exact bytes, there and back", () => {
     const value = Buffer.from(Array.from({ length: 70_000 }, (_, at) => (at * 31) % 256));
     const put = balsa(["kv", "put", "blob", "-", "--json"], value);
@@ -125,6 +103,28 @@ describe("one node and the commands", () => {
   it("a missing key exits 3, a failed condition 4", () => {
     assert.equal(balsa(["kv", "get", "nothing"]).status, 3);
     assert.equal(balsa(["kv", "put", "blob", "x", "--if-absent"]).status, 4);
+  });
+
+  it("a full disk behind standard output is told, and what was done is done", async function () {
+    if (!existsSync("/dev/full")) this.skip();
+    const full = openSync("/dev/full", "w");
+    try {
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [executable, "kv", "put", "untold", "1"],
+        { stdio: ["ignore", full, "pipe"], env: { ...process.env, BALSA_ENDPOINTS: endpoint } },
+      );
+      assert.equal(status, 1);
+      assert.match(
+        stderr.toString(),
+        /^Error: standard output takes nothing \(ENOSPC.*\n.*Try this/s,
+      );
+      assert.doesNotMatch(stderr.toString(), /at .*\.js:/);
+    } finally {
+      closeSync(full);
+    }
+    assert.equal((await run("kv", "get", "untold")).stdout, "1");
+    assert.equal((await run("kv", "delete", "untold")).code, 0);
   });
 
   it("what was loaded is dumped, in key order and byte for byte", async () => {
