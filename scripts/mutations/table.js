@@ -227,8 +227,8 @@ export const MUTATIONS = [
   [
     "an outcome is told whatever term was committed",
     "node/requests.js",
-    "if (placement.term === term)",
-    "if (true)",
+    "if (placement.term !== term)",
+    'if (placement.term !== term) settle(write, undefined, { kind: "applied", revision: 1, results: [] }); else if (false)',
   ],
   [
     "a forwarded write is given up for dead too early",
@@ -245,8 +245,8 @@ export const MUTATIONS = [
   [
     "a client is told the outcome of its neighbour",
     "node/requests.js",
-    "settle(write, undefined, results[position]);",
-    "settle(write, undefined, results[0]);",
+    "const result = results[placement.position + i];",
+    "const result = results[0];",
   ],
   [
     "a local clock reaches the fold",
