@@ -13,6 +13,20 @@ import { MalformedRow } from "./row.js";
 /** The largest address told in a record, in characters. */
 const ADDRESS_LENGTH_MAX = 300;
 
+/** Bytes; no member is added beyond: a snapshot's header, which is bounded, holds it (snapshot.ts). */
+const SIZE_MAX: number = 32 * 1024;
+/** bytes of a member beside its id, which may stand in it twice, and its address */
+const MEMBER_SIZE_MAX = 100;
+
+/**
+ * Whether there is room for one more member. The ids of those that were removed stay for ever:
+ * some 480 of 64 characters are too many. A removal always has room.
+ */
+export function hasRoomFor(configuration: Configuration, id: string, address: string): boolean {
+  const added = 2 * id.length + address.length + MEMBER_SIZE_MAX;
+  return encodeConfiguration(configuration).length + added <= SIZE_MAX;
+}
+
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
   return new TextEncoder().encode(textOf(configuration));
 }

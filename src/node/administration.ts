@@ -6,6 +6,7 @@
  * tick until the caller's time is up, and then refused with that reason.
  */
 import type { AdminAction } from "../codec/admin-action.js";
+import { hasRoomFor } from "../codec/configuration.js";
 import type { Administer, Administered } from "../codec/peer-message.js";
 import { DatabaseError, type ErrorCode } from "../errors.js";
 import type { ChangeRefusal, TransferRefusal } from "../raft/ready.js";
@@ -27,7 +28,7 @@ export interface AdministrationParts {
   readonly onProposed: () => void;
 }
 
-type Refusal = ChangeRefusal | TransferRefusal;
+type Refusal = ChangeRefusal | TransferRefusal | "no-room";
 
 /** Where an action is on its way. */
 type Stage =
@@ -66,6 +67,8 @@ const WHY: Readonly<Record<Refusal, string>> = {
   "not-a-member": "it is no member: see `balsa cluster status`",
   "id-was-used": "a member of this id was removed, and ids are never used twice: choose a new id",
   "address-in-use": "a member has this address",
+  "no-room":
+    "too many members were added and removed in this cluster's life (their ids are kept for ever, 32 KiB of them): save a snapshot and restore it as a new cluster",
   behind: "it is still behind: its last round of catching up took longer than an election timeout",
   "not-alive": "it does not answer the leader: start it first",
   wiped: "it came back with an empty disk and is being made a learner",
@@ -202,6 +205,11 @@ export class Administration {
       } else if (result.kind === "refused") stage.refusal = result.reason;
     } else if (action.kind === "add" && this.#parts.members.isTaken(action.address)) {
       stage.refusal = "address-in-use";
+    } else if (
+      action.kind === "add" &&
+      !hasRoomFor(raft.configuration, action.id, action.address)
+    ) {
+      stage.refusal = "no-room";
     } else {
       const result = raft.proposeChange(action);
       if (result.kind === "accepted")
