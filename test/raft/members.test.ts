@@ -216,8 +216,7 @@ describe("raft members, changed", () => {
       echoOften(server, "3", 1);
       answerHeartbeats(server, "2");
       server.tick(3);
-      const isSpokenTo = server.sent.some(({ to }) => to === THREE);
-      assert.ok(isSpokenTo, `spoken to after ${beat} beats`);
+      assert.ok(server.sent.some(({ to }) => to === THREE));
     }
     assert.deepEqual(server.raft.contacts, [TWO, THREE]);
     tickAnswered(server, 4, "2", "3");
