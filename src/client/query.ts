@@ -24,7 +24,8 @@ export interface Answered {
 export type QueryDone = (error: DatabaseError | undefined, answered: Answered | undefined) => void;
 
 type ChangesQuery = Extract<Query, { kind: "changes" }>;
-type Service = Pick<NodeService, "read" | "whenChanged" | "wallTime" | "now">;
+/** What of a node is asked. */
+export type QuestionService = Pick<NodeService, "read" | "whenChanged" | "wallTime" | "now">;
 
 /**
  * Asks `service`; `done` is called once, never before `runQuery` returned. Errors:
@@ -33,7 +34,7 @@ type Service = Pick<NodeService, "read" | "whenChanged" | "wallTime" | "now">;
  * @returns how to give up: `done` is not called any more
  */
 export function runQuery(
-  service: Service,
+  service: QuestionService,
   query: Query,
   timeoutMs: number,
   done: QueryDone,
@@ -51,7 +52,7 @@ export function runQuery(
 }
 
 function waitForChanges(
-  service: Service,
+  service: QuestionService,
   query: ChangesQuery,
   timeoutMs: number,
   done: QueryDone,

@@ -39,6 +39,11 @@ export class SingleNodeService implements NodeService {
   held = false;
   executeCount = 0;
   readCount = 0;
+  /** Set, each look at this node's clock takes so many milliseconds, and nothing else takes any. */
+  stepMs: number | undefined;
+  #steppedMs = 0;
+  /** looks at the store as it is here */
+  localReadCount = 0;
   /** what the leader's clock shows; milliseconds since 1970 */
   time = 1_700_000_000_000;
   readonly #waits = new RevisionWaits();
@@ -73,6 +78,7 @@ export class SingleNodeService implements NodeService {
   }
 
   whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void {
+    this.localReadCount++;
     const giveUp = this.#waits.add(revision, performance.now() + timeoutMs, done);
     setTimeout(() => {
       this.#waits.expire(performance.now() + 1);
@@ -98,7 +104,8 @@ export class SingleNodeService implements NodeService {
   }
 
   now(): number {
-    return performance.now();
+    if (this.stepMs === undefined) return performance.now();
+    return (this.#steppedMs += this.stepMs);
   }
 
   wallTime(): number {

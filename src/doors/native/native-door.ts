@@ -14,7 +14,7 @@
 import { assert, unreachable } from "../../assert.js";
 import { checkKey, checkRange, PAGE_COUNT_MAX, PAGE_SIZE_MAX } from "../../client/request.js";
 import { invalid } from "../../client/failures.js";
-import { type Answered, runQuery } from "../../client/query.js";
+import { type Answered, type QuestionService, runQuery } from "../../client/query.js";
 import {
   CLIENT_PREAMBLE,
   CLIENT_REQUEST_SIZE_MAX,
@@ -32,6 +32,7 @@ import { answerSize } from "../../store/answer.js";
 import type { RequestResult } from "../../store/command.js";
 import { checkRequest } from "../../store/limits.js";
 import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
+import { ReadTurns } from "../read-turns.js";
 import {
   isLonePut,
   told,
@@ -68,6 +69,7 @@ const LOG_PAGE_SIZE_MAX = 1024 * 1024;
 const SAVED_PART_SIZE_MAX = 1024 * 1024;
 /** Bytes of the preamble that name the protocol; its version and a line feed follow. */
 const NAME_SIZE = 6;
+const GONE = new DatabaseError("CLOSED", "the client has gone");
 /** Answers to writes may wait untaken up to this many times `untakenSizeMax`. */
 const UNTAKEN_WRITES_FACTOR = 3;
 
@@ -77,10 +79,11 @@ export function nativeProtocol(
   limits: Partial<NativeDoorLimits> = {},
 ): ProtocolHandler {
   const all = { ...DEFAULT_NATIVE_DOOR_LIMITS, ...limits };
+  const turns = new ReadTurns(service);
   return {
     name: "native",
     matches: matchesPreamble,
-    accept: (connection) => new NativeSession(service, connection, all),
+    accept: (connection) => new NativeSession(service, connection, all, turns),
   };
 }
 
@@ -89,7 +92,8 @@ export type NativeSink = Pick<ClientConnection, "closed" | "write" | "end">;
 
 /** One client's session, wherever its bytes come from and go to. */
 export function nativeSession(service: NodeService, connection: NativeSink): ConnectionHandler {
-  return new NativeSession(service, connection, DEFAULT_NATIVE_DOOR_LIMITS);
+  const turns = new ReadTurns(service);
+  return new NativeSession(service, connection, DEFAULT_NATIVE_DOOR_LIMITS, turns);
 }
 
 /** Any version matches here, so that another one is told so in words it understands. */
@@ -104,6 +108,8 @@ class NativeSession implements ConnectionHandler {
   readonly #service: NodeService;
   readonly #connection: NativeSink;
   readonly #limits: NativeDoorLimits;
+  /** The service, for reads beyond a single key: in turn with those of other clients. */
+  readonly #questions: QuestionService;
   readonly #frames: FrameReader;
   #preambleSize = 0;
   #inFlight = 0;
@@ -120,10 +126,27 @@ class NativeSession implements ConnectionHandler {
   /** whether what is unfinished was begun in the bytes that came last */
   #frameEnded = false;
 
-  constructor(service: NodeService, connection: NativeSink, limits: NativeDoorLimits) {
+  constructor(
+    service: NodeService,
+    connection: NativeSink,
+    limits: NativeDoorLimits,
+    turns: ReadTurns,
+  ) {
     this.#service = service;
     this.#connection = connection;
     this.#limits = limits;
+    this.#questions = {
+      read: (timeoutMs, done) => {
+        turns.read(timeoutMs, (error, store) => {
+          // For who has gone nothing is looked up.
+          if (connection.closed) done(GONE, undefined);
+          else done(error, store);
+        });
+      },
+      whenChanged: (...asked) => turns.whenChanged(...asked),
+      wallTime: () => service.wallTime(),
+      now: () => service.now(),
+    };
     this.#frames = new FrameReader({
       bodySizeMax: CLIENT_REQUEST_SIZE_MAX,
       onFrame: (body) => {
@@ -285,7 +308,7 @@ class NativeSession implements ConnectionHandler {
     const countMax = Math.min(request.countMax, PAGE_COUNT_MAX);
     const sizeMax = Math.min(request.sizeMax, PAGE_SIZE_MAX);
     this.#begin(size);
-    this.#service.read(request.timeoutMs, (error, store) => {
+    this.#questions.read(request.timeoutMs, (error, store) => {
       if (store === undefined) {
         this.#fail(id, errorOf(error));
       } else if (this.#untaken()) {
@@ -312,7 +335,7 @@ class NativeSession implements ConnectionHandler {
       this.#waits.delete(giveUpWait);
       this.#finish(size);
     };
-    const giveUp = runQuery(this.#service, bounded(query), timeoutMs, (error, answered) => {
+    const giveUp = runQuery(this.#questions, bounded(query), timeoutMs, (error, answered) => {
       if (answered === undefined) this.#fail(id, errorOf(error));
       else if (this.#untaken()) this.#fail(id, untaken());
       else this.#answerFound(id, answered);

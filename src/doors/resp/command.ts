@@ -6,6 +6,7 @@
  */
 import type { NodeService, StoreView } from "../../node/service.js";
 import type { KeyCommand, Request, RequestResult } from "../../store/command.js";
+import type { ReadTurns } from "../read-turns.js";
 import type { HeldSize } from "./held-size.js";
 import type { ReplyWriter } from "./reply.js";
 import type { ScanCursors } from "./scan-cursors.js";
@@ -55,7 +56,7 @@ export interface KeysReadPlan {
 export interface AllReadPlan {
   readonly kind: "read";
   readonly keys: "all";
-  /** "again": nothing was replied yet, and another look is needed */
+  /** "again": nothing was replied yet, and it is to be called again, now or with a later look */
   readonly serve: (reply: ReplyWriter, view: ReadView) => "done" | "again";
 }
 
@@ -107,6 +108,8 @@ export interface Transactions {
 export interface CommandContext {
   readonly service: NodeService;
   readonly cursors: ScanCursors;
+  /** of the reads of all connections */
+  readonly turns: ReadTurns;
   /** what the connections keep in their transactions */
   readonly held: HeldSize;
   /** open at this moment, in order of arrival */

@@ -199,7 +199,7 @@ class Steps {
     for (let i = start; i < attempt.elements.length; i++) {
       const element = attempt.elements[i];
       assert(element !== undefined, "an element's place is among them");
-      if (this.#answerOne(element, answering) === "again") {
+      if (!this.#answerOne(element, answering)) {
         this.#lookAgain(i, answering);
         return;
       }
@@ -210,7 +210,8 @@ class Steps {
     this.#run.done();
   }
 
-  #answerOne(element: Element, answering: Answering): "done" | "again" {
+  /** False when it, or the rest of it, has to wait for another look. */
+  #answerOne(element: Element, answering: Answering): boolean {
     const { attempt, result, past, error } = answering;
     const { reply, session } = this.#run;
     const { plan } = element;
@@ -221,13 +222,13 @@ class Steps {
     } else if (past?.readable !== true) {
       reply.error("ERR what the transaction has met is compacted: this alone could not be read");
     } else {
-      return plan.serve(reply, past, session);
+      return this.#options.context.turns.tryServing(() => plan.serve(reply, past, session));
     }
-    return "done";
+    return true;
   }
 
   #lookAgain(at: number, { attempt, result, past }: Answering): void {
-    this.#options.context.service.read(this.#timeLeft(), (error, view) => {
+    this.#options.context.turns.wait((error, view) => {
       if (this.#run.stopped()) return;
       if (view !== undefined) past?.renew(view);
       this.#answerFrom(at, { attempt, result, past, error });

@@ -11,16 +11,19 @@ import {
   refuseSyntax,
   write,
 } from "./command.js";
-import type { CommandContext, CommandSpec, Plan } from "./command.js";
+import type { CommandContext, CommandSpec, Plan, ReadView } from "./command.js";
 import { Glob } from "./glob.js";
 import { latin1 } from "./reply.js";
 import type { ReplyWriter } from "./reply.js";
 
 const EMPTY = Buffer.alloc(0);
-/** Keys looked at in one turn of the loop: a few milliseconds, far below an election timeout. */
+const EVERY_KEY = Buffer.from("*");
+/** Keys looked at in one go: a few milliseconds, far below an election timeout. */
 const PAGE_KEYS_MAX = 10_000;
-/** No bound: a page's values are not copied. */
-const ANY_SIZE = Number.MAX_SAFE_INTEGER;
+/** Bytes of them and of their values, which are not copied. */
+const PAGE_SIZE_MAX = 1024 * 1024;
+/** Steps of matching in one go: the same few milliseconds. One key more than that is matched all the same. */
+const PAGE_STEPS_MAX = 4_000_000;
 const SCAN_COUNT_DEFAULT = 10;
 const CURSOR_MAX = 2n ** 64n - 1n;
 
@@ -73,27 +76,48 @@ function flush(args: readonly Buffer[]): Plan {
   });
 }
 
+interface Walked {
+  readonly found: readonly Uint8Array[];
+  /** the last key that was looked at; undefined when there is none behind it */
+  readonly last: Uint8Array | undefined;
+}
+
+/** Looks for matches of the glob from a key on: among so many keys, or fewer when they are much work. */
+function walk(view: ReadView, glob: Glob, from: Uint8Array, countMax: number): Walked {
+  const page = view.range(from, prefixEnd(glob.prefix), countMax, PAGE_SIZE_MAX);
+  const found: Uint8Array[] = [];
+  let steps = 0;
+  for (const [i, { key }] of page.keyValues.entries()) {
+    if (glob.matches(key)) found.push(key);
+    steps += glob.stepsFor(key);
+    const isLast = i + 1 === page.keyValues.length;
+    if (isLast ? page.more : steps >= PAGE_STEPS_MAX) return { found, last: key };
+  }
+  return { found, last: undefined };
+}
+
 /**
  * KEYS. Looks at a page of keys at a time, so that a large store does not stop the
  * node's heart; beyond one page the reply is not of one moment.
  */
 function keys(args: readonly Buffer[]): Plan {
   const [pattern = EMPTY] = args;
-  const glob = new Glob(pattern);
-  const end = prefixEnd(glob.prefix);
   const found: Uint8Array[] = [];
-  let from = glob.prefix;
+  let glob: Glob | undefined;
+  let from: Uint8Array | undefined;
   return {
     kind: "read",
     keys: "all",
     serve: (reply, view) => {
-      const page = view.range(from, end, PAGE_KEYS_MAX, ANY_SIZE);
-      for (const { key } of page.keyValues) if (glob.matches(key)) found.push(key);
-      const last = page.keyValues.at(-1);
-      if (page.more && last !== undefined) {
-        from = keyAfter(last.key);
+      // Made here: a pattern that waits to be asked for takes no more room than it came with.
+      glob ??= new Glob(pattern);
+      const walked = walk(view, glob, from ?? glob.prefix, PAGE_KEYS_MAX);
+      for (const key of walked.found) found.push(key);
+      if (walked.last !== undefined) {
+        from = keyAfter(walked.last);
         return "again";
       }
+      glob = undefined;
       replyKeys(reply, found);
       return "done";
     },
@@ -113,14 +137,14 @@ function keyAfter(key: Uint8Array): Uint8Array {
 }
 
 interface ScanOptions {
-  readonly glob: Glob;
+  readonly pattern: Buffer;
   readonly count: number;
   readonly strings: boolean;
 }
 
 /** The options behind the cursor, or the error's text. */
 function scanOptions(args: readonly Buffer[]): ScanOptions | string {
-  let glob = new Glob(Buffer.from("*"));
+  let pattern: Buffer = EVERY_KEY;
   let count = SCAN_COUNT_DEFAULT;
   let strings = true;
   for (let i = 0; i < args.length; i += 2) {
@@ -128,7 +152,7 @@ function scanOptions(args: readonly Buffer[]): ScanOptions | string {
     const value = args[i + 1];
     if (value === undefined) return "ERR syntax error";
     if (option === "MATCH") {
-      glob = new Glob(value);
+      pattern = value;
     } else if (option === "COUNT") {
       const number = parseInteger(value);
       if (number === undefined) return NOT_AN_INTEGER;
@@ -140,7 +164,7 @@ function scanOptions(args: readonly Buffer[]): ScanOptions | string {
       return "ERR syntax error";
     }
   }
-  return { glob, count, strings };
+  return { pattern, count, strings };
 }
 
 function scan(args: readonly Buffer[], { cursors }: CommandContext): Plan {
@@ -150,8 +174,9 @@ function scan(args: readonly Buffer[], { cursors }: CommandContext): Plan {
   const cursor = BigInt(text).toString();
   const options = scanOptions(rest);
   if (typeof options === "string") return refuse(options);
-  const { glob, count, strings } = options;
+  const { pattern, count, strings } = options;
   return readAll((reply, view) => {
+    const glob = new Glob(pattern);
     const after = cursor === "0" ? undefined : cursors.find(cursor);
     if (cursor !== "0" && after === undefined) {
       reply.error(
@@ -160,15 +185,10 @@ function scan(args: readonly Buffer[], { cursors }: CommandContext): Plan {
       return;
     }
     const from = after === undefined ? glob.prefix : later(keyAfter(after), glob.prefix);
-    const page = view.range(from, prefixEnd(glob.prefix), count, ANY_SIZE);
-    const last = page.keyValues.at(-1);
+    const { found, last } = walk(view, glob, from, count);
     reply.array(2);
-    reply.bulkText(page.more && last !== undefined ? cursors.advance(cursor, last.key) : "0");
-    const met = page.keyValues.filter(({ key }) => strings && glob.matches(key));
-    replyKeys(
-      reply,
-      met.map(({ key }) => key),
-    );
+    reply.bulkText(last === undefined ? "0" : cursors.advance(cursor, last));
+    replyKeys(reply, strings ? found : []);
   });
 }
 

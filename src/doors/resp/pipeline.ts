@@ -3,7 +3,7 @@
  * and effects happen in it too.
  *
  * Consecutive writes are issued at once and wait together; consecutive reads share
- * one look at the store. Between a write and a read the pipeline waits: the read
+ * one look at the store, or several when they take long (read-turns.ts). Between a write and a read the pipeline waits: the read
  * is begun when the writes before it are answered, a write when the reads before it
  * are served. So a read sees all of its own connection's earlier writes and none of
  * its later ones. A plan of several steps has the pipeline to itself.
@@ -20,6 +20,7 @@ import type { ExecuteDone, NodeService, ReadDone, StoreView } from "../../node/s
 import type { PutInPlace } from "../../store/command.js";
 import { PlainPut } from "../../node/plain-put.js";
 import { WriteOrder } from "../../node/write-order.js";
+import type { ReadTurns } from "../read-turns.js";
 import { requestOf } from "./command.js";
 import type { Plan, StepsPlan } from "./command.js";
 import { errorText } from "./error-text.js";
@@ -30,6 +31,7 @@ import type { Session } from "./session.js";
 
 export interface PipelineOptions {
   readonly service: NodeService;
+  readonly turns: ReadTurns;
   readonly session: Session;
   readonly reply: ReplyWriter;
   readonly timeoutMs: number;
@@ -195,18 +197,13 @@ export class Pipeline {
     while (place < end && isServedByRead(this.#slots.at(place).plan)) place++;
     this.#readsEnd = place;
     this.#next = place;
-    this.#look();
-  }
-
-  #look(): void {
     this.#options.service.read(this.#options.timeoutMs, this.#onLooked);
   }
 
   #served(error: DatabaseError | undefined, view: StoreView | undefined): void {
     if (this.#stopped) return;
-    const finished = this.#serve(error, view);
-    if (!finished) {
-      this.#look();
+    if (!this.#serve(error, view)) {
+      this.#options.turns.wait(this.#onLooked);
       return;
     }
     this.#readsEnd = undefined;
@@ -214,9 +211,9 @@ export class Pipeline {
     this.#options.onProgress();
   }
 
-  /** Answers the group of reads; false when one of them needs another look. */
+  /** Answers the group of reads; false when the rest has to wait for another look. */
   #serve(error: DatabaseError | undefined, view: StoreView | undefined): boolean {
-    const { reply, session } = this.#options;
+    const { turns, reply, session } = this.#options;
     while (!this.#stopped && this.#slots.first < (this.#readsEnd ?? 0)) {
       const slot = this.#slots.at(this.#slots.first);
       const { plan } = slot;
@@ -229,7 +226,7 @@ export class Pipeline {
       } else {
         assert(view !== undefined, "a read ends with an error or a view");
         if (plan.kind === "get") reply.valueOf(view, slot.bytes, slot.keyStart, slot.keySize);
-        else if (plan.serve(reply, view, session) === "again") return false;
+        else if (!turns.tryServing(() => plan.serve(reply, view, session))) return false;
       }
       this.#leaveFirst();
     }

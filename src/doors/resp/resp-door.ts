@@ -6,6 +6,7 @@
  */
 import type { NodeService } from "../../node/service.js";
 import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
+import { ReadTurns } from "../read-turns.js";
 import type { CommandContext, Plan } from "./command.js";
 import { COMMAND_TABLE, planCommand } from "./command-table.js";
 import { HeldSize } from "./held-size.js";
@@ -63,6 +64,7 @@ export class RespDoor implements ProtocolHandler {
     this.#context = {
       service,
       cursors: new ScanCursors(),
+      turns: new ReadTurns(service),
       held: new HeldSize(options.heldSizeMax ?? HELD_SIZE_MAX_DEFAULT),
       sessions: () => this.#sessions,
       table: COMMAND_TABLE,
@@ -116,7 +118,7 @@ class RespConnection implements ConnectionHandler {
     this.#connection = connection;
     this.#session = session;
     this.#options = options;
-    const { service } = options.context;
+    const { service, turns } = options.context;
     this.#parser = new RequestParser({
       bulkSizeMax: service.limits.valueSizeMax + BULK_SLACK_SIZE,
       requestSizeMax: service.limits.requestSizeMax + REQUEST_SLACK_SIZE,
@@ -124,6 +126,7 @@ class RespConnection implements ConnectionHandler {
     this.#transaction = new TransactionQueue(options.context);
     this.#pipeline = new Pipeline({
       service,
+      turns,
       session,
       reply: new ReplyWriter(connection),
       timeoutMs: options.timeoutMs,

@@ -316,7 +316,26 @@ describe("the RESP door's commands", () => {
     });
   });
 
-  it("KEYS looks at a large store page by page", async () => {
+  it("KEYS and SCAN stop where matching has been work enough, and go on", async () => {
+    await withDoor(async ({ client, service }) => {
+      const commands = Array.from({ length: 40 }, (_, i) => ({
+        kind: "put" as const,
+        key: Buffer.from(`${"a".repeat(8180)}${String(i).padStart(4, "0")}`),
+        value: Buffer.alloc(0),
+        condition: "none" as const,
+      }));
+      service.store.apply({ id: new Uint8Array(0), commands });
+      service.stepMs = 10;
+      const pattern = `*${"a".repeat(4000)}b`;
+      assert.equal(await client.command("KEYS", pattern), "*0\r\n");
+      // Four keys at a time.
+      assert.equal(service.localReadCount, 9);
+      const reply = await client.command("SCAN", "0", "COUNT", "10000", "MATCH", pattern);
+      assert.ok(!reply.startsWith("*2\r\n$1\r\n0\r\n"), "there is more");
+    });
+  });
+
+  it("KEYS looks at a large store page by page, while others have their turn", async () => {
     await withDoor(async ({ client, service }) => {
       const commands = Array.from({ length: 25_000 }, (_, i) => ({
         kind: "put" as const,
@@ -325,12 +344,14 @@ describe("the RESP door's commands", () => {
         condition: "none" as const,
       }));
       service.store.apply({ id: new Uint8Array(0), commands });
+      // Each page takes longer than there is time in one go.
+      service.stepMs = 10;
       const reply = await client.command("KEYS", "k*");
       assert.ok(reply.startsWith("*25000\r\n"));
-      assert.equal(service.readCount, 3);
+      assert.deepEqual([service.readCount, service.localReadCount], [1, 2]);
       const one = await client.command("KEYS", "k1234?");
       assert.ok(one.startsWith("*10\r\n"));
-      assert.equal(service.readCount, 4);
+      assert.deepEqual([service.readCount, service.localReadCount], [2, 3]);
     });
   });
 });

@@ -62,8 +62,30 @@ describe("a glob", () => {
     );
   });
 
-  it("of many stars takes no more than pattern times text", () => {
-    const glob = new Glob(Buffer.from(`${"a*".repeat(2000)}b`));
-    assert.equal(glob.matches(Buffer.alloc(8192, "a")), false);
+  it("longer than a word of its state matches as a regular expression does", () => {
+    const token = fc.constantFrom("a", "?", "[ab]", "[^b]");
+    const part = fc.array(token, { maxLength: 45 });
+    fc.assert(
+      fc.property(
+        fc.array(part, { minLength: 1, maxLength: 3 }),
+        fc.string({ unit: fc.constantFrom("a", "a", "a", "b"), maxLength: 140 }),
+        (parts, text) => {
+          const pattern = parts.map((each) => each.join("")).join("*");
+          const source = pattern.replaceAll("*", "[^]*").replaceAll("?", "[^]");
+          const glob = new Glob(Buffer.from(pattern));
+          assert.equal(glob.matches(Buffer.from(text)), new RegExp(`^${source}$`).test(text));
+        },
+      ),
+      { numRuns: 500, seed: 9 },
+    );
+  });
+
+  it("takes a step for each byte and 32 tokens, whatever it is", () => {
+    const text = Buffer.alloc(8192, "a");
+    for (const pattern of [`${"a*".repeat(2000)}b`, `*${"a".repeat(4000)}b`, "*".repeat(9000)]) {
+      const glob = new Glob(Buffer.from(pattern));
+      assert.equal(glob.matches(text), !pattern.endsWith("b"));
+      assert.ok(glob.stepsFor(text) <= text.length * (4001 / 32 + 1));
+    }
   });
 });

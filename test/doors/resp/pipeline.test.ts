@@ -46,6 +46,36 @@ describe("a RESP pipeline", () => {
     });
   });
 
+  it("of reads that take long is served a few at a time, and plain GETs wait for none of them", async () => {
+    await withDoor(async ({ client, service, port }) => {
+      await client.command("SET", "k", "v");
+      const other = await RespClient.connect(port);
+      service.stepMs = 1;
+      service.held = true;
+      client.send("SCAN 0 COUNT 10000 MATCH *z\r\n".repeat(100));
+      await until(() => service.readCount === 1);
+      other.send("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+      await until(() => service.readCount === 2);
+      service.release();
+      assert.equal(await other.reply(), "$1\r\nv\r\n");
+      assert.deepEqual(new Set(await client.replies(100)), new Set(["*2\r\n$1\r\n0\r\n*0\r\n"]));
+      other.close();
+      // Two of them in one go.
+      assert.deepEqual([service.readCount, service.localReadCount], [2, 49]);
+    });
+  });
+
+  it("of EXECs that scan is served a few scans at a time", async () => {
+    await withDoor(async ({ client, service }) => {
+      service.stepMs = 1;
+      client.send(`MULTI\r\nSET k v\r\n${"SCAN 0\r\n".repeat(100)}EXEC\r\n`);
+      const replies = await client.replies(103);
+      assert.ok(replies.at(-1)?.startsWith("*101\r\n+OK\r\n*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n"));
+      // One for the revision it has come to.
+      assert.ok(service.localReadCount >= 49, `${service.localReadCount} turns`);
+    });
+  });
+
   it("keeps replies in order when local commands stand between slow ones", async () => {
     await withDoor(async ({ client, service }) => {
       service.held = true;

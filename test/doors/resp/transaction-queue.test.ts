@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
+import { ReadTurns } from "../../../src/doors/read-turns.js";
 import { Output, OutputArena } from "../../../src/doors/output.js";
 import { COMMAND_TABLE, planCommand } from "../../../src/doors/resp/command-table.js";
 import type { CommandContext, Plan } from "../../../src/doors/resp/command.js";
@@ -13,8 +14,10 @@ import { SingleNodeService } from "../single-node-service.js";
 const MEBIBYTE = 1024 * 1024;
 
 function contextWith(held: HeldSize): CommandContext {
+  const service = new SingleNodeService();
   return {
-    service: new SingleNodeService(),
+    service,
+    turns: new ReadTurns(service),
     cursors: new ScanCursors(),
     held,
     sessions: () => [],
