@@ -4,7 +4,8 @@
  *
  * Replies are collected and leave in one write, when what runs now is done: a turn
  * of the node, or the reading of a chunk. A client that does not read its replies is
- * not read from either (back-pressure), and is cut off when too much waits for it. A
+ * not read from either (back-pressure), its reads are not served (`mustPause`), and it
+ * is cut off when too much waits for it. A
  * client that begins a request and does not get on with it, or does not take what it
  * asked for, is cut off after a while; a client that is silent between requests may
  * stay.
@@ -31,6 +32,8 @@ export interface ConnectionHandler {
   inputEnded(): void;
   /** The node is going down: what was asked is answered, then the connection ends, by the client's doing or ours. */
   goodbye(): void;
+  /** The client has taken what made `mustPause` say so. */
+  drained?(): void;
   /** The connection is gone; called once, last. */
   closed(): void;
 }
@@ -152,6 +155,12 @@ export class ClientConnection {
   /** Where `reserve` has made room; others after each call of it. */
   get bytes(): Uint8Array {
     return this.#output.bytes;
+  }
+
+  /** Whether so much is unsent that the handler had better add to it when it is `drained`. */
+  mustPause(): boolean {
+    if (this.#output.size > COLLECTED_SIZE_MAX) this.flush();
+    return this.#heldByOutput;
   }
 
   /** Stops reading until `resumeReading`: the handler has as much to do as it allows. */
@@ -289,6 +298,7 @@ export class ClientConnection {
     if (!this.#heldByOutput) return;
     this.#heldByOutput = false;
     if (!this.#ended) this.#stalledSince = undefined;
+    this.#handler?.drained?.();
     this.#read();
   }
 

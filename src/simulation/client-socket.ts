@@ -132,6 +132,7 @@ export class ClientSocket {
           this.#options.onEnd();
         });
       },
+      mustPause: () => false,
       pauseReading: () => {
         assert(false, "clients here ask for little at once");
       },

@@ -6,7 +6,7 @@ import type { ProtocolHandler } from "../../src/doors/door.js";
 import { RespDoor } from "../../src/doors/resp/resp-door.js";
 import { DatabaseError } from "../../src/errors.js";
 import { encodeCommand, RespClient } from "./resp/resp-client.js";
-import { withDoor } from "./resp/serve.js";
+import { turns, until, withDoor } from "./resp/serve.js";
 import { SingleNodeService } from "./single-node-service.js";
 
 /** A protocol that begins with 0x00 "AB" and gives back what it gets. */
@@ -231,6 +231,34 @@ describe("the client door", () => {
         for (let i = 0; i < 30; i++) assert.equal((await client.reply()).length, 1024 * 1024 + 12);
       },
       { connectionLimits: { unsentPauseSize: 256 * 1024 } },
+    );
+  });
+
+  it("serves a pipeline of more replies than may wait, as fast as they are taken", async () => {
+    await withDoor(
+      async ({ client, service }) => {
+        const size = 512 * 1024;
+        await client.command("SET", "k", Buffer.alloc(size));
+        client.stopReading();
+        const [get, mget, scan] = [["GET", "k"], ["MGET", "k"], ["DBSIZE"]].map(encodeCommand);
+        assert.ok(get !== undefined && mget !== undefined && scan !== undefined);
+        const exec = Buffer.from("MULTI\r\nDBSIZE\r\nGET k\r\nEXEC\r\n");
+        const set = Buffer.from("SET j v\r\n");
+        client.send(
+          Buffer.concat(Array.from({ length: 20 }, () => [get, mget, scan, set, exec, get]).flat()),
+        );
+        await until(() => service.readCount >= 2);
+        await turns(100);
+        client.continueReading();
+        for (let i = 0; i < 20; i++) {
+          const sizes = (await client.replies(9)).map(({ length }) => length);
+          assert.deepEqual(
+            sizes.map((each) => Math.floor(each / size)),
+            [1, 1, 0, 0, 0, 0, 0, 1, 1],
+          );
+        }
+      },
+      { connectionLimits: { unsentSizeMax: 8 * 1024 * 1024, unsentPauseSize: 1024 * 1024 } },
     );
   });
 

@@ -6,7 +6,8 @@
  * one look at the store, or several when they take long (read-turns.ts). Between a write and a read the pipeline waits: the read
  * is begun when the writes before it are answered, a write when the reads before it
  * are served. So a read sees all of its own connection's earlier writes and none of
- * its later ones. A plan of several steps has the pipeline to itself.
+ * its later ones. A plan of several steps has the pipeline to itself. A client that
+ * does not take its replies is served no reads until it does.
  *
  *   slots   answered | begun (writes on their way, or one group of reads) | waiting
  *           ^ gone     ^ first                                              ^ #next
@@ -35,6 +36,8 @@ export interface PipelineOptions {
   readonly session: Session;
   readonly reply: ReplyWriter;
   readonly timeoutMs: number;
+  /** whether so many replies wait to be sent that reads wait for `goOn` */
+  readonly mustPause: () => boolean;
   /** a "last" command has run: nothing follows */
   readonly onLast: () => void;
   /** replies went out that did not when their commands came */
@@ -59,6 +62,8 @@ export class Pipeline {
   /** While a look at the store is awaited: the end of the slots it will serve. */
   #readsEnd: number | undefined;
   #stepping = false;
+  /** The client takes its replies more slowly than they are made. */
+  #isPaused = false;
   /** A "last" command was enqueued: what comes behind it is not heard. */
   #sealed = false;
   #stopped = false;
@@ -122,6 +127,7 @@ export class Pipeline {
         // A reply may have cut the client off.
         if (this.#isStopped()) return;
         assert(this.#slots.first === this.#next, "a look begins when all before it is answered");
+        if ((this.#isPaused = this.#options.mustPause())) return;
         if (plan.kind === "steps") {
           this.#beginSteps(plan);
           continue;
@@ -133,6 +139,19 @@ export class Pipeline {
       if (plan.kind === "write" || plan.kind === "set") this.#beginWrite(slot, plan);
       else this.#drain();
     }
+  }
+
+  /** Replies were taken: what waited for that goes on. */
+  goOn(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (this.#stopped) return;
+    if (this.#readsEnd !== undefined) {
+      this.#options.turns.wait(this.#onLooked);
+      return;
+    }
+    this.advance();
+    this.#options.onProgress();
   }
 
   /** The connection is gone: outcomes of what is under way have nobody to go to. */
@@ -203,7 +222,7 @@ export class Pipeline {
   #served(error: DatabaseError | undefined, view: StoreView | undefined): void {
     if (this.#stopped) return;
     if (!this.#serve(error, view)) {
-      this.#options.turns.wait(this.#onLooked);
+      if (!this.#isPaused) this.#options.turns.wait(this.#onLooked);
       return;
     }
     this.#readsEnd = undefined;
@@ -211,10 +230,11 @@ export class Pipeline {
     this.#options.onProgress();
   }
 
-  /** Answers the group of reads; false when the rest has to wait for another look. */
+  /** Answers the group of reads; false when the rest has to wait for another look, or for `goOn`. */
   #serve(error: DatabaseError | undefined, view: StoreView | undefined): boolean {
-    const { turns, reply, session } = this.#options;
+    const { turns, reply, session, mustPause } = this.#options;
     while (!this.#stopped && this.#slots.first < (this.#readsEnd ?? 0)) {
+      if ((this.#isPaused = mustPause())) return false;
       const slot = this.#slots.at(this.#slots.first);
       const { plan } = slot;
       if (!isRead(plan)) {

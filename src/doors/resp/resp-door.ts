@@ -34,6 +34,7 @@ export type RespSink = Pick<
   | "reserve"
   | "write"
   | "writeLatin1"
+  | "mustPause"
   | "pauseReading"
   | "resumeReading"
   | "end"
@@ -130,6 +131,7 @@ class RespConnection implements ConnectionHandler {
       session,
       reply: new ReplyWriter(connection),
       timeoutMs: options.timeoutMs,
+      mustPause: () => connection.mustPause(),
       onLast: () => {
         connection.end();
       },
@@ -156,6 +158,10 @@ class RespConnection implements ConnectionHandler {
 
   goodbye(): void {
     this.inputEnded();
+  }
+
+  drained(): void {
+    this.#pipeline.goOn();
   }
 
   closed(): void {
