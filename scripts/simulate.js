@@ -3,7 +3,7 @@
 // Ends when the seeds, the minutes or the simulated cluster hours are used up; with 9
 // when a life breaks a promise. That life is then shrunk to the fewest deeds that still
 // break it, and the one command that replays it is printed, with its trace.
-// --duration, --clients and --without (deeds by name) are what such a command says;
+// --nodes, --duration, --clients and --without (deeds by name) are what such a command says;
 // --with says what all lives have, whatever their seeds say: resp,watches,expiry,dense and
 // the like (Emphasis in src/simulation/nemesis.ts).
 import process from "node:process";
@@ -21,7 +21,7 @@ const USAGE = `npm run simulate -- [flags]: lives of whole clusters in simulated
   --hours 5            of simulated cluster time, at most [default: no limit]
   --workers 1          threads
   --with a,b           what all lives have, whatever their seeds say: resp, watches, expiry, dense, …
-  --duration MS, --clients N, --without a,b
+  --nodes N, --duration MS, --clients N, --without a,b
                        how a life that broke a promise is replayed: the failure prints them
 
   npm run simulate -- --from 4711 --seeds 1`;
@@ -34,12 +34,13 @@ const values = valuesOrUsage(
     minutes: { type: "string", default: "60" },
     hours: { type: "string" },
     workers: { type: "string", default: "1" },
+    nodes: { type: "string" },
     duration: { type: "string" },
     clients: { type: "string" },
     without: { type: "string" },
     with: { type: "string" },
   },
-  ["seeds", "from", "minutes", "hours", "workers", "duration", "clients"],
+  ["seeds", "from", "minutes", "hours", "workers", "nodes", "duration", "clients"],
 );
 
 checkWords();
@@ -58,6 +59,7 @@ function checkWords() {
 function optionsOf(seed) {
   return {
     seed,
+    ...(values.nodes === undefined ? {} : { nodeCount: Number(values.nodes) }),
     ...(values.duration === undefined ? {} : { durationMs: Number(values.duration) }),
     ...(values.clients === undefined ? {} : { clientCountMax: Number(values.clients) }),
     ...(values.without === undefined ? {} : { leftOut: values.without.split(",") }),

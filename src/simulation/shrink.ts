@@ -5,7 +5,15 @@
  * Deeds are left out by halves, then by quarters, down to one by one (Zeller's
  * delta debugging); time, clients and the network's own faults are tried before.
  */
-import { simulate, type SimulationOptions, type SimulationResult } from "./simulation.js";
+import {
+  DURATION_MS,
+  simulate,
+  type SimulationOptions,
+  type SimulationResult,
+} from "./simulation.js";
+
+/** Within so much of the shortest time under faults that was tried in vain. Milliseconds. */
+const DURATION_STEP_MS = 20;
 
 export interface Shrunk {
   /** lives the shrunk life: `simulate(options)` fails as the first one did */
@@ -42,8 +50,22 @@ export function shrink(options: SimulationOptions, lifeCountMax = 200): Shrunk {
   const leaveOut = (names: readonly string[]): boolean =>
     attempt({ leftOut: [...(best.options.leftOut ?? []), ...names] });
 
-  // It need not go on for longer than until it failed.
-  attempt({ durationMs: Math.ceil(best.result.simulatedMs) });
+  /** Halves the time under faults, then a half of what was taken away is given back, and so on. */
+  const shorten = (): void => {
+    const durationMs = best.options.durationMs ?? DURATION_MS;
+    // It need not go on for longer than until it failed; what comes after the faults does not count.
+    const failedAt = Math.ceil(best.result.simulatedMs);
+    if (failedAt < durationMs) attempt({ durationMs: failedAt });
+    let tooShort = 0;
+    for (;;) {
+      const { durationMs: shortest = DURATION_MS } = best.options;
+      if (shortest - tooShort <= DURATION_STEP_MS) return;
+      const half = Math.floor((shortest + tooShort) / 2);
+      if (!attempt({ durationMs: half })) tooShort = half;
+    }
+  };
+
+  shorten();
   leaveOut(["network"]);
   leaveOut(["frozen"]);
   for (let clients = 1; clients <= 4; clients *= 2) if (attempt({ clientCountMax: clients })) break;
@@ -53,12 +75,15 @@ export function shrink(options: SimulationOptions, lifeCountMax = 200): Shrunk {
       if (!leaveOut(best.result.deeds.slice(at, at + size))) at += size;
     }
   }
+  // With less in it, it may need less time.
+  shorten();
   return { ...best, lifeCount };
 }
 
 /** The one command that lives a life again. */
 export function replayCommand({
   seed,
+  nodeCount,
   durationMs,
   leftOut,
   clientCountMax,
@@ -66,6 +91,7 @@ export function replayCommand({
 }: SimulationOptions): string {
   return [
     `npm run simulate -- --from ${seed} --seeds 1`,
+    ...(nodeCount === undefined ? [] : [`--nodes ${nodeCount}`]),
     ...(durationMs === undefined ? [] : [`--duration ${durationMs}`]),
     ...(clientCountMax === undefined ? [] : [`--clients ${clientCountMax}`]),
     ...(leftOut === undefined || leftOut.length === 0 ? [] : [`--without ${leftOut.join(",")}`]),

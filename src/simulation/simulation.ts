@@ -28,7 +28,7 @@ export interface SimulationOptions {
   readonly seed: number;
   /** 1 to 7; drawn from the seed when absent */
   readonly nodeCount?: number;
-  /** simulated milliseconds under faults; default 5000 */
+  /** simulated milliseconds under faults; default 5000 (`DURATION_MS`) */
   readonly durationMs?: number;
   /**
    * what does not happen: deeds of the nemesis by name (`SimulationResult.deeds`),
@@ -46,6 +46,7 @@ export interface SimulationOptions {
 
 export interface SimulationResult {
   readonly seed: number;
+  /** founders; in lives with operators there are spare ones besides */
   readonly nodeCount: number;
   /** hash over every line of the trace */
   readonly traceHash: string;
@@ -83,6 +84,8 @@ const ELECTION_LINE = /: (candidate|leader) in term/;
 const PROBE_CLIENT = 99;
 /** Milliseconds. */
 const PROBE_PAUSE_MS = 10;
+/** How long a life is under faults, unless it is told. Milliseconds. */
+export const DURATION_MS = 5000;
 /** Many times what the busiest life has. */
 const EVENT_COUNT_MAX = 500_000;
 /** A healed cluster must serve again within this. Milliseconds. */
@@ -119,6 +122,8 @@ export function simulate(options: SimulationOptions): SimulationResult {
 
 class Simulation {
   readonly #options: SimulationOptions;
+  /** of the founders */
+  readonly #nodeCount: number;
   readonly #scheduler = new Scheduler();
   readonly #nemesis: Nemesis;
   readonly #faults: Faults;
@@ -139,9 +144,10 @@ class Simulation {
     const random = (stream: string): RandomStream => randomStream(options.seed, stream);
     const shape = random("shape");
     const { emphasis = [] } = options;
-    const count = options.nodeCount ?? shape.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
-    const names = Array.from({ length: count + SPARE_COUNT }, (_, i) => nodeId(`n${i + 1}`));
-    const ids = names.slice(0, count);
+    this.#nodeCount = options.nodeCount ?? shape.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
+    const length = this.#nodeCount + SPARE_COUNT;
+    const names = Array.from({ length }, (_, i) => nodeId(`n${i + 1}`));
+    const ids = names.slice(0, this.#nodeCount);
     this.#faults = drawFaults(random("faults"), emphasis);
     const nodeIds = this.#faults.administration ? names : ids;
     this.#network = new SimulatedNetwork({
@@ -229,7 +235,7 @@ class Simulation {
     }
     return {
       seed: this.#options.seed,
-      nodeCount: this.#nodes.length,
+      nodeCount: this.#nodeCount,
       traceHash: this.#traceHash.toString(16).padStart(8, "0"),
       simulatedMs: Math.round(this.#scheduler.now),
       eventCount: this.#scheduler.scheduledCount,
@@ -251,7 +257,7 @@ class Simulation {
     for (const node of this.#nodes) node.start();
     this.#clients.start();
     this.#nemesis.start();
-    this.#runUntil(this.#options.durationMs ?? 5000);
+    this.#runUntil(this.#options.durationMs ?? DURATION_MS);
     this.#heal();
     this.#freeze();
     this.#awaitService();
