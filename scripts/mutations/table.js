@@ -449,6 +449,12 @@ export const HARD = [
     "const alive = placements.filter((placement) => placement.term >= term);",
     "const alive = placements;",
   ],
+  [
+    "who would be told that nobody knows is told nothing",
+    "node/pending-write.js",
+    "    done(error, result);",
+    '    if (error?.outcome !== "unknown") done(error, result);',
+  ],
 ];
 
 /**

@@ -14,6 +14,7 @@ import { DatabaseError } from "../errors.js";
 import type { NodeService, StoreView } from "../node/service.js";
 import type { Request, RequestResult } from "../store/command.js";
 import { executeThroughDoor } from "./native-client.js";
+import { TIMEOUT_MS, waitFor } from "./patience.js";
 import type { RandomStream } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 import type { SimulatedNode } from "./simulated-node.js";
@@ -31,12 +32,8 @@ type Question = (service: NodeService, answered: () => void) => void;
 
 export type Script<T = void> = Generator<Question, T, void>;
 
-/** Milliseconds that a node may take. */
-const TIMEOUT_MS = 1000;
 /** Milliseconds between an answer and the next question, at most. */
 const STEP_MS_MAX = 8;
-/** Milliseconds after which a client stops waiting by itself: its node died, or sleeps. */
-const PATIENCE_MS = 1500;
 
 /** Has a request applied. */
 export function* execute(request: Request): Script<Outcome<RequestResult>> {
@@ -137,7 +134,11 @@ export class ScriptedClient {
       waiting = false;
       this.#goOn(script);
     };
-    scheduler.after(PATIENCE_MS, goOn);
+    waitFor(scheduler, node, "a step of a script", () => {
+      const wasWaiting = waiting;
+      goOn();
+      return wasWaiting;
+    });
     node.run(node.life, () => {
       question(parts.node, goOn);
     });

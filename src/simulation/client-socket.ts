@@ -54,6 +54,10 @@ export class ClientSocket {
     this.#life = node.life;
   }
 
+  get node(): SimulatedNode {
+    return this.#options.node;
+  }
+
   /** Whether the node lives that it was opened to, and nobody has closed it. */
   get isOpen(): boolean {
     const { node } = this.#options;

@@ -68,7 +68,6 @@ export class Clients {
         pace * shape.pick([20, 60, 200]),
         emphasis.includes("busy") ? 5 : Infinity,
       ),
-      timeoutMs: 1000,
     });
     this.transactions = new TransactionClients({
       scheduler,

@@ -9,6 +9,7 @@ import { RespDoor, type RespSink } from "../doors/resp/resp-door.js";
 import type { AssembledNode } from "../node/assembly.js";
 import type { ScriptWorld } from "./client-script.js";
 import { ClientSocket } from "./client-socket.js";
+import { TIMEOUT_MS, waitFor } from "./patience.js";
 import { ReplyReader, type Reply } from "./resp-reply.js";
 
 /** Name and arguments. */
@@ -23,10 +24,6 @@ export type Told =
   /** there may have been an effect, or may yet be */
   | { readonly kind: "unknown" };
 
-/** Milliseconds that a node may take for a command. */
-const TIMEOUT_MS = 1000;
-/** Milliseconds after which a client gives its connection up. */
-const PATIENCE_MS = 1500;
 /** After so many scripts a client changes to another node. */
 const LEAVE_PROBABILITY = 0.15;
 /** Codes of errors that say: not applied. */
@@ -110,8 +107,25 @@ export class RespClient {
       this.#goOn(script, replies);
     };
     this.#awaited = { count: commands.length, goOn };
-    scheduler.after(socket === undefined ? 0 : PATIENCE_MS, goOn);
-    socket?.send(Buffer.from(commands.map(encode).join(""), "latin1"));
+    if (socket?.isOpen !== true) {
+      scheduler.after(0, goOn);
+      return;
+    }
+    // One command after another has a deadline of its own: as long as replies come it waits.
+    const waitOn = (repliedCount: number): void => {
+      waitFor(scheduler, socket.node, "a command to its RESP door", () => {
+        if (!waiting) return false;
+        const { length } = this.#replies;
+        if (length > repliedCount && socket.isOpen) {
+          waitOn(length);
+          return false;
+        }
+        goOn();
+        return true;
+      });
+    };
+    waitOn(0);
+    socket.send(Buffer.from(commands.map(encode).join(""), "latin1"));
   }
 
   #onBytes(chunk: Buffer): void {

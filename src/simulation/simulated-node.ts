@@ -55,6 +55,8 @@ export class SimulatedNode {
   #assembled: AssembledNode | undefined;
   /** counts lives; tasks of an earlier life are dropped */
   #life = 0;
+  /** how often it was paused, in all its lives */
+  #pauseCount = 0;
   #paused: { readonly run: () => void; readonly isTick: boolean }[] | undefined;
   #pumpScheduled = 0;
 
@@ -99,6 +101,10 @@ export class SimulatedNode {
 
   get isPaused(): boolean {
     return this.#paused !== undefined;
+  }
+
+  get pauseCount(): number {
+    return this.#pauseCount;
   }
 
   get life(): number {
@@ -188,7 +194,9 @@ export class SimulatedNode {
 
   /** SIGSTOP: nothing of it runs until `resume`; what comes in meanwhile waits. */
   pause(): void {
-    if (this.#assembled !== undefined) this.#paused ??= [];
+    if (this.#assembled === undefined || this.#paused !== undefined) return;
+    this.#pauseCount += 1;
+    this.#paused = [];
   }
 
   resume(): void {

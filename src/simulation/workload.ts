@@ -14,6 +14,7 @@ import {
   type RegisterOutput,
 } from "./linearizability.js";
 import { executeThroughDoor, getThroughDoor } from "./native-client.js";
+import { TIMEOUT_MS, waitFor } from "./patience.js";
 import type { RandomStream } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 import { requestId, type SimulatedNode } from "./simulated-node.js";
@@ -36,7 +37,6 @@ export interface WorkloadOptions {
   readonly valueSizeMax: number;
   /** milliseconds between two operations of a client, at most */
   readonly thinkMsMax: number;
-  readonly timeoutMs: number;
 }
 
 export class Workload {
@@ -135,8 +135,10 @@ export class Workload {
       done(output);
     };
     // A client whose node died, or sleeps, stops waiting by itself. A read has no effect to be unsure of.
-    this.#options.scheduler.after(this.#options.timeoutMs * 1.5, () => {
+    waitFor(this.#options.scheduler, node, `a ${input.kind} of ${key}`, () => {
+      if (!waiting) return false;
       finish(undefined, input.kind === "get");
+      return true;
     });
     node.run(life, () => {
       this.#send(parts.node, client, key, input, finish);
@@ -183,10 +185,9 @@ export class Workload {
     input: RegisterInput,
     finish: (output: RegisterOutput | undefined, isVoid: boolean) => void,
   ): void {
-    const { timeoutMs } = this.#options;
     const keyBytes = bytesOf(key);
     if (input.kind === "get") {
-      getThroughDoor(service, keyBytes, timeoutMs, (error, found) => {
+      getThroughDoor(service, keyBytes, TIMEOUT_MS, (error, found) => {
         if (error !== undefined) finish(undefined, true);
         else finish({ kind: "value", value: found && textOf(found.value) }, false);
       });
@@ -195,7 +196,7 @@ export class Workload {
     const id = this.#moment % 2 === 0 ? requestId(`q${client}/${this.#moment}`) : new Uint8Array();
     const command = commandOf(keyBytes, input);
     const request = { id, commands: [command] };
-    executeThroughDoor(service, request, timeoutMs, (error, result) => {
+    executeThroughDoor(service, request, TIMEOUT_MS, (error, result) => {
       if (error !== undefined) finish(undefined, error.outcome === "not-applied");
       else finish(outputOf(input, result), false);
     });
