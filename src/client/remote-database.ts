@@ -132,7 +132,8 @@ class RemoteBackend implements Backend {
     const { exactlyOnce = false } = options;
     if (exactlyOnce === false) return;
     const ttlMs = exactlyOnce === true ? SESSION_TTL_MS_DEFAULT : exactlyOnce.ttlMs;
-    this.#session = new ClientSession(durationOf(ttlMs, "exactlyOnce.ttlMs"), (request, leftMs) =>
+    const life = { ttlMs: durationOf(ttlMs, "exactlyOnce.ttlMs"), openTimeoutMs: this.timeoutMs };
+    this.#session = new ClientSession(life, (request, leftMs) =>
       this.#send(request, "whole", { timeoutMs: leftMs }),
     );
   }

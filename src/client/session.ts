@@ -11,6 +11,7 @@ import { randomBytes } from "node:crypto";
 import { DatabaseError } from "../errors.js";
 import type { Request, RequestResult, SessionMark } from "../store/command.js";
 import { outcomeUnknown } from "./failures.js";
+import { patiently, type Patience } from "./patience.js";
 import { rejection } from "./rejection.js";
 import { newRequestId, requestIdOf } from "./request-id.js";
 
@@ -20,35 +21,44 @@ const ID_SIZE = 16;
  * answers that the cluster keeps for a session (store/session.ts).
  */
 const WINDOW = 900;
+/**
+ * Whose time is up so shortly before that of the session's opening waits until that fails,
+ * and is told why. Milliseconds.
+ */
+const OPEN_GRACE_MS = 50;
 
 /** Sends a request and waits for its answer, so many milliseconds. */
 export type Send = (request: Request, timeoutMs: number) => Promise<RequestResult>;
 
-/** How long a write is asked for. */
-export interface Patience {
-  /** by `performance.now` */
-  readonly deadline: number;
-  readonly signal: AbortSignal | undefined;
+export interface SessionOptions {
+  /** after so many milliseconds without a write the session ends */
+  readonly ttlMs: number;
+  /** milliseconds that opening it may take at least, whoever waits for it */
+  readonly openTimeoutMs: number;
 }
 
 /** One life of the session in the cluster. */
 interface Life {
   readonly id: Uint8Array;
-  readonly opened: Promise<void>;
+  /** when it is given up that it could be opened, by `performance.now` */
+  readonly openUntil: number;
+  /** the cluster's refusal, when it comes to that */
+  readonly opened: Promise<DatabaseError | undefined>;
+  isOpen: boolean;
   nextSequence: number;
   /** sequences under way, oldest first */
   readonly open: Set<number>;
+  /** those who wait until the window has room, in their order; while there is room, nobody */
+  readonly waiting: Set<(mark: SessionMark) => void>;
 }
 
 export class ClientSession {
-  readonly #ttlMs: number;
+  readonly #options: SessionOptions;
   readonly #send: Send;
   #life: Life | undefined;
-  /** those who wait until the window has room */
-  #waiting: (() => void)[] = [];
 
-  constructor(ttlMs: number, send: Send) {
-    this.#ttlMs = ttlMs;
+  constructor(options: SessionOptions, send: Send) {
+    this.#options = options;
     this.#send = send;
   }
 
@@ -60,9 +70,8 @@ export class ClientSession {
   async execute(request: Request, send: Send, patience: Patience): Promise<RequestResult> {
     const coming = { wasCutOff: false };
     for (;;) {
-      const life = this.#living(patience.deadline);
-      await life.opened;
-      const mark = await this.#begin(life);
+      const life = await this.#living(patience);
+      const mark = await begin(life, patience);
       try {
         const result = await untilAnswered({ ...request, session: mark }, send, patience, () => {
           coming.wasCutOff = true;
@@ -72,31 +81,73 @@ export class ClientSession {
         if (coming.wasCutOff)
           throw outcomeUnknown(requestIdOf(request), "the session has run out since it was sent");
       } finally {
-        this.#end(life, mark.sequence);
+        end(life, mark.sequence);
       }
     }
   }
 
-  #living(deadline: number): Life {
-    if (this.#life !== undefined) return this.#life;
+  /**
+   * The life that is open. Opening it is everybody's, and so goes on when one who waits for
+   * it has no more time; when it fails, who has time left tries again.
+   */
+  async #living(patience: Patience): Promise<Life> {
+    let failure: DatabaseError | undefined;
+    const late = (): DatabaseError =>
+      failure ?? new DatabaseError("TIMEOUT", "no session could be opened in time");
+    for (;;) {
+      const life = this.#life ?? this.#begin(patience.deadline);
+      if (life.isOpen) return life;
+      let refusal: DatabaseError | undefined;
+      try {
+        const isAsLong = patience.deadline + OPEN_GRACE_MS >= life.openUntil;
+        const waiting = isAsLong ? { ...patience, deadline: life.openUntil + 1000 } : patience;
+        refusal = await patiently<DatabaseError | undefined>(waiting, late, (resolve, reject) => {
+          life.opened.then(resolve, reject);
+          return () => undefined;
+        });
+      } catch (error) {
+        if (!(error instanceof DatabaseError) || !mayOpenAgain(error, life, patience)) throw error;
+        failure = error;
+        continue;
+      }
+      if (refusal !== undefined) throw refusal;
+    }
+  }
+
+  #begin(deadline: number): Life {
     const id = new Uint8Array(randomBytes(ID_SIZE));
-    const life: Life = { id, opened: this.#open(id, deadline), nextSequence: 1, open: new Set() };
+    const openUntil = Math.max(deadline, performance.now() + this.#options.openTimeoutMs);
+    const life: Life = {
+      id,
+      openUntil,
+      opened: this.#open(id, openUntil),
+      isOpen: false,
+      nextSequence: 1,
+      open: new Set(),
+      waiting: new Set(),
+    };
     this.#life = life;
     // Whoever waits for it is told; the next write tries anew.
-    life.opened.catch(() => {
-      this.#forget(life);
-    });
+    life.opened.then(
+      (refusal) => {
+        if (refusal === undefined) life.isOpen = true;
+        else this.#forget(life);
+      },
+      () => {
+        this.#forget(life);
+      },
+    );
     return life;
   }
 
-  async #open(session: Uint8Array, deadline: number): Promise<void> {
-    const command = { kind: "openSession", session, ttl: this.#ttlMs } as const;
+  async #open(session: Uint8Array, deadline: number): Promise<DatabaseError | undefined> {
+    const command = { kind: "openSession", session, ttl: this.#options.ttlMs } as const;
     const request: Request = { id: newRequestId(), commands: [command] };
     try {
       // Opened again it stays as it is.
       const patience = { deadline, signal: undefined };
       const result = await untilAnswered(request, this.#send, patience, () => undefined);
-      if (result.kind === "rejected") throw rejection(request, result);
+      return result.kind === "rejected" ? rejection(request, result) : undefined;
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.outcome !== "unknown") throw error;
       // Of the write itself nothing was sent.
@@ -104,28 +155,52 @@ export class ClientSession {
     }
   }
 
-  async #begin(life: Life): Promise<SessionMark> {
-    while (life.nextSequence - oldest(life) >= WINDOW) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-      });
-    }
-    const sequence = life.nextSequence;
-    life.nextSequence += 1;
-    life.open.add(sequence);
-    return { session: life.id, sequence, acknowledged: oldest(life) - 1 };
-  }
-
-  #end(life: Life, sequence: number): void {
-    life.open.delete(sequence);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resume of waiting) resume();
-  }
-
   #forget(life: Life): void {
     if (this.#life === life) this.#life = undefined;
   }
+}
+
+/** Whether one who waited for `life` to open has another one opened. */
+function mayOpenAgain(error: DatabaseError, life: Life, patience: Patience): boolean {
+  const now = performance.now();
+  if (!error.retryable || patience.signal?.aborted === true || patience.deadline <= now) {
+    return false;
+  }
+  // Before its time is up: nobody can be reached, for as long as that is waited for.
+  return error.code !== "UNAVAILABLE" || life.openUntil <= now;
+}
+
+/** The place of a write in its session; when the window is full, once it has room. */
+async function begin(life: Life, patience: Patience): Promise<SessionMark> {
+  if (hasRoom(life)) return nextMark(life);
+  const late = (): DatabaseError =>
+    new DatabaseError("TIMEOUT", `the ${WINDOW} writes before it were not answered in time`);
+  return patiently<SessionMark>(patience, late, (resolve) => {
+    life.waiting.add(resolve);
+    return () => {
+      life.waiting.delete(resolve);
+    };
+  });
+}
+
+function end(life: Life, sequence: number): void {
+  life.open.delete(sequence);
+  for (const resume of life.waiting) {
+    if (!hasRoom(life)) return;
+    life.waiting.delete(resume);
+    resume(nextMark(life));
+  }
+}
+
+function hasRoom(life: Life): boolean {
+  return life.nextSequence - oldest(life) < WINDOW;
+}
+
+function nextMark(life: Life): SessionMark {
+  const sequence = life.nextSequence;
+  life.nextSequence += 1;
+  life.open.add(sequence);
+  return { session: life.id, sequence, acknowledged: oldest(life) - 1 };
 }
 
 /** Sends it again and again, as it is, until there is an answer. */

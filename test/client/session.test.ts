@@ -1,8 +1,10 @@
 /** Exactly once, as a client meets it: what is cut off is sent again and applied once. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "mocha";
+import { DatabaseError } from "../../src/errors.js";
 import { rejectsWith } from "../rejections.js";
-import { RemoteScene } from "./remote-scene.js";
+import { PATIENT, RemoteScene } from "./remote-scene.js";
+import { contentOf } from "./single-node-service.js";
 
 describe("client: sessions", () => {
   let scene: RemoteScene;
@@ -60,5 +62,69 @@ describe("client: sessions", () => {
     await Promise.all(puts);
     assert.equal(service.store.size, 2000);
     assert.equal(service.store.revision, 2001);
+  });
+
+  describe("a write that waits for others", () => {
+    it("waits for its session no longer than it said, and until its signal", async () => {
+      const { gate, service } = await scene.node();
+      const db = scene.client({ endpoints: [gate.endpoint], exactlyOnce: true });
+      service.mood = "holding";
+      const patient = db.put("patient", "v");
+      await service.arrived(1);
+      await rejectsWith(db.put("short", "v", { timeoutMs: 20 }), "TIMEOUT");
+      const controller = new AbortController();
+      const given = db.put("given up", "v", { signal: controller.signal });
+      controller.abort();
+      await rejectsWith(given, "ABORTED");
+      service.release();
+      await patient;
+      assert.deepEqual(contentOf(service.store), { patient: "v" });
+    });
+
+    it("has its own time for its session, not that of the write that came first", async () => {
+      const { gate, service } = await scene.node();
+      const db = scene.client({ endpoints: [gate.endpoint], exactlyOnce: true });
+      service.mood = "holding";
+      const short = db.put("short", "v", { timeoutMs: 20 });
+      const patient = db.put("patient", "v");
+      await rejectsWith(short, "TIMEOUT");
+      await service.arrived(1);
+      service.release();
+      await patient;
+      assert.deepEqual(contentOf(service.store), { patient: "v" });
+      const opened = service.executed.filter(({ commands }) => commands[0]?.kind === "openSession");
+      assert.equal(opened.length, 1);
+    });
+
+    it("has the session opened again when that failed while its own time lasts", async () => {
+      const { gate, service } = await scene.node();
+      const db = scene.client({ endpoints: [gate.endpoint], exactlyOnce: true, timeoutMs: 1000 });
+      service.mood = "leaderless";
+      const short = db.put("short", "v");
+      const patient = db.put("patient", "v", { timeoutMs: PATIENT.timeoutMs });
+      await assert.rejects(short, DatabaseError);
+      service.mood = "serving";
+      await patient;
+      assert.deepEqual(contentOf(service.store), { patient: "v" });
+    });
+
+    it("waits for room in the window no longer than it said, and until its signal", async () => {
+      const { gate, service } = await scene.node();
+      const db = scene.client({ endpoints: [gate.endpoint], exactlyOnce: true });
+      await db.put("first", "v");
+      service.mood = "holding";
+      const others = Array.from({ length: 900 }, (_, i) => db.put(`k${i}`, "v"));
+      await service.arrived(2 + others.length);
+      const patient = db.put("patient", "v");
+      await rejectsWith(db.put("short", "v", { timeoutMs: 20 }), "TIMEOUT");
+      const controller = new AbortController();
+      const given = db.put("given up", "v", { signal: controller.signal });
+      controller.abort();
+      await rejectsWith(given, "ABORTED");
+      service.release();
+      await Promise.all([...others, patient]);
+      assert.equal(service.store.size, 902);
+      assert.equal(service.executed.at(-1)?.session?.sequence, 902);
+    });
   });
 });
