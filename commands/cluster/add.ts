@@ -1,9 +1,7 @@
 import { string } from "@oclif/core/args";
-import type { RemoteDatabase } from "../../src/client/remote-database.js";
-import { administer } from "../../src/console/administer.js";
+import { administer, howToStart } from "../../src/console/administer.js";
 import { ConnectedCommand } from "../../src/console/base-command.js";
 import { parseMember } from "../../src/console/member.js";
-import { DatabaseError } from "../../src/errors.js";
 
 export default class ClusterAdd extends ConnectedCommand {
   static override summary = "add a member, as a learner";
@@ -33,20 +31,4 @@ export default class ClusterAdd extends ConnectedCommand {
       this.note(`start it with: ${await howToStart(database, id, address)}`);
     });
   }
-}
-
-/** The member is added, whether or not the cluster can be asked once more. */
-async function howToStart(database: RemoteDatabase, id: string, address: string): Promise<string> {
-  try {
-    const { nodes, clusterId } = await database.status();
-    const members = nodes.filter((node) => node.id !== id).map((node) => `${node.id}=${node.peer}`);
-    return startLine(id, [...members, `${id}=${address}`].join(","), clusterId);
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error;
-    return `${startLine(id, `ID=HOST:PORT,…,${id}=${address}`, "CLUSTER-ID")} (balsa cluster status shows both)`;
-  }
-}
-
-function startLine(id: string, cluster: string, clusterId: string): string {
-  return `balsa node start --id ${id} --cluster ${cluster} --join ${clusterId} --client HOST:PORT`;
 }

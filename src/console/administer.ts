@@ -39,3 +39,23 @@ async function whoLeads(
     throw error;
   }
 }
+
+/** How a member that was added is started, whether or not the cluster can be asked once more. */
+export async function howToStart(
+  database: RemoteDatabase,
+  id: string,
+  address: string,
+): Promise<string> {
+  try {
+    const { nodes, clusterId } = await database.status();
+    const members = nodes.filter((node) => node.id !== id).map((node) => `${node.id}=${node.peer}`);
+    return startLine(id, [...members, `${id}=${address}`].join(","), clusterId);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    return `${startLine(id, `ID=HOST:PORT,…,${id}=${address}`, "CLUSTER-ID")} (balsa cluster status shows both)`;
+  }
+}
+
+function startLine(id: string, cluster: string, clusterId: string): string {
+  return `balsa node start --id ${id} --cluster ${cluster} --join ${clusterId} --client HOST:PORT`;
+}
