@@ -15,26 +15,38 @@
  * more than what comes at once (pieces.ts). After a fault nothing more is read: where
  * the next request would begin is not known.
  */
+import { COMMAND_OVERHEAD_SIZE } from "../../store/limits.js";
 import { splitInline } from "./inline.js";
 import { Pieces } from "./pieces.js";
 
 interface ParserLimits {
   /** bytes of one argument */
   readonly bulkSizeMax: number;
-  /** bytes of all arguments of one request */
+  /** bytes of all arguments of one request, and ARG_OVERHEAD_SIZE for each */
   readonly requestSizeMax: number;
 }
 
 type ParserStep =
-  | { readonly kind: "request"; readonly args: readonly Buffer[]; readonly size: number }
+  | {
+      readonly kind: "request";
+      readonly args: readonly Buffer[];
+      /** bytes that it holds in memory, about */
+      readonly size: number;
+    }
   /** what is missing has not come yet */
   | { readonly kind: "more" }
   /** in Redis' words, without "ERR Protocol error: " */
   | { readonly kind: "fault"; readonly reason: string };
 
-/** Redis' limits. */
-const ARG_COUNT_MAX = 1024 * 1024;
+/** Redis' limit. */
 const LINE_SIZE_MAX = 64 * 1024;
+/**
+ * Counted beside the bytes of an argument: what tiny ones cost is bounded too. Half of
+ * what the store counts for a put, which has two: what may be stored may be said.
+ */
+const ARG_OVERHEAD_SIZE = COMMAND_OVERHEAD_SIZE / 2;
+/** Bytes of memory that an argument costs beside its own. */
+const ARG_MEMORY_SIZE = 112;
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -82,6 +94,7 @@ export class RequestParser {
   /** Arguments still to come of the multibulk under way; 0 when none is. */
   #argsLeft = 0;
   #args: Buffer[] = [];
+  /** theirs and what is counted beside them, of those to come too */
   #argsSize = 0;
   #keyStart = 0;
   #keySize = 0;
@@ -253,11 +266,13 @@ export class RequestParser {
     if (line === "more") return MORE;
     if (line === "too-long") return fault("too big mbulk count string");
     const count = countOf(line);
-    if (count === undefined || count > ARG_COUNT_MAX) return fault("invalid multibulk length");
+    if (count === undefined) return fault("invalid multibulk length");
+    const overheadSize = count * ARG_OVERHEAD_SIZE;
+    if (overheadSize > this.#limits.requestSizeMax) return fault("invalid multibulk length");
     if (count > 0) {
       this.#argsLeft = count;
       this.#args = [];
-      this.#argsSize = 0;
+      this.#argsSize = overheadSize;
     }
     return undefined;
   }
@@ -294,7 +309,8 @@ export class RequestParser {
     if (this.#argsLeft > 0) return undefined;
     const args = this.#args;
     this.#args = [];
-    return { kind: "request", args, size: this.#argsSize };
+    const bytesSize = this.#argsSize - args.length * ARG_OVERHEAD_SIZE;
+    return { kind: "request", args, size: heldSize(bytesSize, args.length) };
   }
 
   #readInline(): ParserStep | undefined {
@@ -310,7 +326,8 @@ export class RequestParser {
     const args = splitInline(line);
     if (args === undefined) return fault("unbalanced quotes in request");
     this.#at = end + 1;
-    return args.length === 0 ? undefined : { kind: "request", args, size: line.length };
+    if (args.length === 0) return undefined;
+    return { kind: "request", args, size: heldSize(line.length, args.length) };
   }
 
   /** The count line at hand without its first byte and CRLF; moves behind it. */
@@ -347,6 +364,11 @@ export class RequestParser {
 /** "ET", in either case. */
 function isNameEnd(second: number | undefined, third: number | undefined): boolean {
   return ((second ?? 0) | LOWER) === LOWER_E && ((third ?? 0) | LOWER) === LOWER_T;
+}
+
+/** @param bytesSize of all arguments together */
+function heldSize(bytesSize: number, argCount: number): number {
+  return bytesSize + argCount * ARG_MEMORY_SIZE;
 }
 
 function fault(reason: string): ParserStep {

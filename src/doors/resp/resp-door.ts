@@ -48,7 +48,7 @@ const BULK_SLACK_SIZE = 1024;
 const REQUEST_SLACK_SIZE = 64 * 1024;
 /** Commands of one connection that are not answered yet; beyond it the client is not read from. */
 const PIPELINE_COUNT_MAX = 4096;
-/** The same in bytes of arguments. */
+/** The same in bytes that they hold. */
 const PIPELINE_SIZE_MAX = 8 * 1024 * 1024;
 const FIRST_PRINTABLE = 0x20;
 const DELETE = 0x7f;

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, it } from "mocha";
 import { RequestParser } from "../../../src/doors/resp/parser.js";
+import { DEFAULT_LIMITS } from "../../../src/store/command.js";
+import { COMMAND_OVERHEAD_SIZE } from "../../../src/store/limits.js";
 import { encodeCommand } from "./resp-client.js";
 
-const LIMITS = { bulkSizeMax: 100, requestSizeMax: 250 };
+/** 24 bytes are counted beside each argument. */
+const LIMITS = { bulkSizeMax: 100, requestSizeMax: 346 };
 
 type Outcome = readonly string[] | string;
 
@@ -101,8 +104,13 @@ const corpus: readonly {
   { title: "a count that is no number", bytes: "*a\r\n", want: ["invalid multibulk length"] },
   { title: "a count with a leading zero", bytes: "*01\r\n", want: ["invalid multibulk length"] },
   { title: "no count", bytes: "*\r\n", want: ["invalid multibulk length"] },
-  { title: "too many arguments", bytes: "*1048577\r\n", want: ["invalid multibulk length"] },
-  { title: "as many arguments as may be, still to come", bytes: "*1048576\r\n", want: [] },
+  { title: "too many arguments", bytes: "*15\r\n", want: ["invalid multibulk length"] },
+  { title: "as many arguments as may be, still to come", bytes: "*14\r\n", want: [] },
+  {
+    title: "arguments of too many bytes for their number",
+    bytes: "*14\r\n$11\r\n",
+    want: ["invalid bulk length"],
+  },
   { title: "a bulk without its sign", bytes: "*1\r\n+a\r\n", want: ["expected '$', got '+'"] },
   { title: "a bulk of negative size", bytes: "*1\r\n$-1\r\n", want: ["invalid bulk length"] },
   { title: "a bulk too large", bytes: "*1\r\n$101\r\n", want: ["invalid bulk length"] },
@@ -118,7 +126,7 @@ const corpus: readonly {
   },
   {
     title: "arguments too large together",
-    bytes: `*3\r\n$100\r\n${"x".repeat(100)}\r\n$100\r\n${"x".repeat(100)}\r\n$51\r\n`,
+    bytes: `*3\r\n$100\r\n${"x".repeat(100)}\r\n$100\r\n${"x".repeat(100)}\r\n$75\r\n`,
     want: ["invalid bulk length"],
   },
   { title: "an open quote", bytes: 'x "y\r\n', want: ["unbalanced quotes in request"] },
@@ -136,6 +144,25 @@ const corpus: readonly {
 ];
 
 describe("the RESP parser", () => {
+  it("takes whatever may be stored, and no more arguments than a few times what that takes", () => {
+    const { valueSizeMax, requestSizeMax } = DEFAULT_LIMITS;
+    for (const size of [1, 2, 100, 10_000]) {
+      const bytes = Buffer.alloc(size, "x");
+      const pairs = Math.floor(requestSizeMax / (COMMAND_OVERHEAD_SIZE + 2 * size));
+      const args = Array.from({ length: 2 * pairs }, () => bytes);
+      const parser = new RequestParser({
+        bulkSizeMax: valueSizeMax,
+        requestSizeMax: requestSizeMax + 1024,
+      });
+      parser.push(encodeCommand(["MSET", ...args]));
+      const step = parser.next();
+      assert.ok(step.kind === "request");
+      assert.equal(step.args.length, 2 * pairs + 1);
+      // What an argument costs beside its bytes is counted for the pipeline.
+      assert.ok(step.size > 2 * pairs * (100 + size));
+    }
+  });
+
   for (const { title, bytes, want } of corpus) {
     it(`reads ${title}, however it is cut`, () => {
       const whole = Buffer.from(bytes, "latin1");
@@ -301,7 +328,7 @@ describe("the RESP parser", () => {
         joined += result.length;
         return result;
       };
-      const limits = { bulkSizeMax: size, requestSizeMax: size };
+      const limits = { bulkSizeMax: size, requestSizeMax: size + 24 };
       const [args = []] = parse(chunks, limits);
       assert.equal(args[0]?.length, size);
     } finally {
@@ -313,7 +340,7 @@ describe("the RESP parser", () => {
   it("keeps little more than the bytes of a value that drips in", () => {
     const size = 300_000;
     const bytes = encodeCommand([Buffer.alloc(size, "0123456789")]);
-    const parser = new RequestParser({ bulkSizeMax: size, requestSizeMax: size });
+    const parser = new RequestParser({ bulkSizeMax: size, requestSizeMax: size + 24 });
     const allocate = Buffer.allocUnsafeSlow.bind(Buffer);
     let [count, allocated] = [0, 0];
     const drop = Buffer.alloc(1);
@@ -373,7 +400,7 @@ describe("the RESP parser", () => {
     });
     const value = Buffer.from(Array.from({ length: 70_000 }, (_, i) => (i * 31) % 251));
     const bytes = encodeCommand([value, "end"]);
-    const limits = { bulkSizeMax: value.length, requestSizeMax: value.length + 3 };
+    const limits = { bulkSizeMax: value.length, requestSizeMax: value.length + 3 + 2 * 24 };
     fc.assert(
       fc.property(sizes, (each) => {
         assert.deepEqual(parse(cut(bytes, each), limits), [[value.toString("latin1"), "end"]]);
