@@ -450,6 +450,12 @@ export const HARD = [
     "const alive = placements;",
   ],
   [
+    "a follower is told that its reads may not be served",
+    "raft/read-index.js",
+    "state.reads.onAnswer(message.context, message.granted ? message.index : undefined);",
+    "state.reads.onAnswer(message.context, undefined);",
+  ],
+  [
     "who would be told that nobody knows is told nothing",
     "node/pending-write.js",
     "    done(error, result);",

@@ -18,6 +18,7 @@ import { Clients } from "./clients.js";
 import { CommittedLog } from "./committed-log.js";
 import { freezeSome } from "./frozen.js";
 import { Invariants } from "./invariants.js";
+import type { RegisterInput } from "./linearizability.js";
 import { drawFaults, type Emphasis, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
 import { SimulatedNetwork, type NetworkFaults } from "./network.js";
 import { hashText, randomStream, type RandomStream } from "./random.js";
@@ -333,32 +334,36 @@ class Simulation {
     return well.filter(({ id }) => voters.includes(id) || learners.includes(id));
   }
 
-  /** A write through each member must be acknowledged within the bound. */
+  /** A write and a read through each member must be answered within the bound. */
   #awaitService(): void {
     for (const node of this.#members) {
-      const deadline = this.#scheduler.now + HEALING_MS_MAX;
-      const probe = { isServed: false };
-      this.#probe(node, probe);
-      // What was asked before the healing may yet remove it.
-      while (!probe.isServed && this.#members.includes(node)) {
-        if (!this.#step(deadline)) {
-          throw new Error(
-            `liveness: ${node.id} served no write within ${HEALING_MS_MAX} ms of healing`,
-          );
-        }
+      this.#awaitAnswer(node, { kind: "put", value: node.id });
+      this.#awaitAnswer(node, { kind: "get" });
+    }
+  }
+
+  #awaitAnswer(node: SimulatedNode, input: RegisterInput): void {
+    const deadline = this.#scheduler.now + HEALING_MS_MAX;
+    const probe = { isServed: false };
+    this.#probe(node, input, probe);
+    // What was asked before the healing may yet remove it.
+    while (!probe.isServed && this.#members.includes(node)) {
+      if (!this.#step(deadline)) {
+        throw new Error(
+          `liveness: ${node.id} served no ${input.kind} within ${HEALING_MS_MAX} ms of healing`,
+        );
       }
     }
   }
 
-  /** Writes through `node`, again and again, until a write is acknowledged. */
-  #probe(node: SimulatedNode, probe: { isServed: boolean }): void {
-    const input = { kind: "put", value: node.id } as const;
+  /** Asks `node`, again and again, until it answers. */
+  #probe(node: SimulatedNode, input: RegisterInput, probe: { isServed: boolean }): void {
     this.#clients.workload.perform(node, PROBE_CLIENT, "probe", input, (output) => {
       probe.isServed = output !== undefined;
       if (probe.isServed) return;
       // It may have been refused at once.
       this.#scheduler.after(PROBE_PAUSE_MS, () => {
-        this.#probe(node, probe);
+        this.#probe(node, input, probe);
       });
     });
   }
