@@ -44,7 +44,8 @@ import type {
  *
  * A failure is a DatabaseError. Every operation may fail with INVALID_ARGUMENT, CLOSED, ABORTED, NO_LEADER,
  * UNAVAILABLE, BUSY, TIMEOUT and PROTOCOL, all proven not applied; a write also with KEY_TOO_LARGE, VALUE_TOO_LARGE,
- * REQUEST_TOO_LARGE, DISK_FULL and OUTCOME_UNKNOWN. What else it may fail with is said of it.
+ * REQUEST_TOO_LARGE, DISK_FULL and OUTCOME_UNKNOWN. A write with PROTOCOL and the outcome "applied" was applied, and only
+ * its answer could not be told. What else it may fail with is said of it.
  */
 export interface Database extends AsyncDisposable {
   /**

@@ -54,7 +54,10 @@ export type ErrorCode =
   | "DIRECTORY_IN_USE"
   /** the data directory belongs to another node or another cluster */
   | "WRONG_DIRECTORY"
-  /** the peer or client speaks another protocol, version or cluster, or breaks the rules */
+  /**
+   * the peer or client speaks another protocol, version or cluster, or breaks the rules; with the
+   * outcome "applied": the answer of a write does not fit, or is more than can be told
+   */
   | "PROTOCOL"
   /** the node's disk has no room for the write: not applied, safe to retry; it goes on by itself when there is room */
   | "DISK_FULL"

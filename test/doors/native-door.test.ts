@@ -371,17 +371,36 @@ describe("doors: the native protocol", () => {
       scene.service.store.apply(request(put("k", new Uint8Array(3000))));
       scene.service.mood = "holding";
       const client = scene.client();
-      client.begin(get(1, "k"), get(2, "k"), execute(3, [put("k", "v")], "previous"));
-      await scene.service.arrived(3);
+      const refused = { ...put("k", "w"), condition: "absent" } as const;
+      const writes = [execute(3, [put("k", "v")], "previous"), execute(4, [refused])];
+      client.begin(get(1, "k"), get(2, "k"), ...writes);
+      await scene.service.arrived(4);
       scene.service.release();
-      const answers = new Map((await client.answers(3)).map((answer) => [answer.id, answer]));
-      const [first, second, third] = [answers.get(1), answers.get(2), answers.get(3)];
-      assert.equal(first?.kind, "got");
-      assert.ok(second?.kind === "failed");
-      assert.deepEqual([second.code, second.outcome], ["BUSY", "not-applied"]);
-      assert.ok(third?.kind === "failed");
-      assert.deepEqual([third.code, third.outcome], ["BUSY", "applied"]);
+      const answers = new Map((await client.answers(4)).map((answer) => [answer.id, answer]));
+      assert.equal(answers.get(1)?.kind, "got");
+      const failures = [2, 3, 4].map((id) => {
+        const answer = answers.get(id);
+        return answer?.kind === "failed" ? [answer.code, answer.outcome] : [];
+      });
+      // What was applied has no code that says: send it again.
+      assert.deepEqual(failures, [
+        ["BUSY", "not-applied"],
+        ["PROTOCOL", "applied"],
+        ["BUSY", "not-applied"],
+      ]);
       assert.deepEqual(contentOf(scene.service.store), { k: "v" });
+    });
+
+    it("what a write reads: too much is not told, but that it was applied", async () => {
+      await scene.open();
+      const keys = Array.from({ length: 40 }, (_, i) => `big${i}`);
+      for (const key of keys) scene.service.store.apply(request(put(key, new Uint8Array(1 << 20))));
+      const all = request(...keys.map((key): Command => ({ kind: "get", key: bytesOf(key) })));
+      const client = scene.client();
+      client.begin({ kind: "execute", id: 1, timeoutMs: 1000, answer: "whole", request: all });
+      const [answer] = await client.answers(1);
+      assert.ok(answer?.kind === "failed");
+      assert.deepEqual([answer.code, answer.outcome], ["PROTOCOL", "applied"]);
     });
 
     it("a page by number and bytes, whatever is asked for", async () => {

@@ -54,9 +54,10 @@ export function untaken(): DatabaseError {
   return busy("answers wait on this connection that were not taken yet");
 }
 
+/** What was applied has a code of those that are not sent again. */
 export function tooMuchToTell(): DatabaseError {
   return new DatabaseError(
-    "REQUEST_TOO_LARGE",
+    "PROTOCOL",
     `applied, but what it read is more than an answer may hold (${CLIENT_RESPONSE_SIZE_MAX} bytes)`,
     { outcome: "applied" },
   );
@@ -77,9 +78,11 @@ export function tooMuchFound(): DatabaseError {
   );
 }
 
-export function appliedUntold(): DatabaseError {
+/** What a write has come to, and no more: its answer is not told. */
+export function untold(result: RequestResult): DatabaseError {
+  if (result.kind === "rejected") return untaken();
   return new DatabaseError(
-    "BUSY",
+    "PROTOCOL",
     "applied, but its answer is not told: answers wait on this connection that were not taken yet",
     { outcome: "applied" },
   );

@@ -44,7 +44,7 @@ import {
   noLongerTold,
   tooMuchToTell,
   tooMuchFound,
-  appliedUntold,
+  untold,
 } from "./answers.js";
 
 /** What one connection may have waiting. */
@@ -274,7 +274,7 @@ class NativeSession implements ConnectionHandler {
     const done: ExecuteDone = (error, result) => {
       if (result === undefined) this.#fail(id, errorOf(error), requestId);
       else if (this.#untakenSize >= UNTAKEN_WRITES_FACTOR * this.#limits.untakenSizeMax)
-        this.#fail(id, appliedUntold(), requestId);
+        this.#fail(id, untold(result), requestId);
       else if (answer === "whole") this.#answerWhole(id, result, requestId);
       else if (isPlain) this.#answer({ kind: "executed", id, result: toldOfPut(result) });
       else this.#answer({ kind: "executed", id, result: told(result, answer === "previous") });
