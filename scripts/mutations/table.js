@@ -456,6 +456,12 @@ export const HARD = [
     "state.reads.onAnswer(message.context, undefined);",
   ],
   [
+    "a vote is forgotten by a restart",
+    "storage/hard-state.js",
+    "{ generation, hardState: { term: Term(term), vote: name } }",
+    "{ generation, hardState: { term: Term(term), vote: undefined } }",
+  ],
+  [
     "who would be told that nobody knows is told nothing",
     "node/pending-write.js",
     "    done(error, result);",

@@ -4,7 +4,9 @@
  *
  * Each check looks only at what the node that stepped has changed.
  */
+import type { PeerMessage } from "../codec/peer-message.js";
 import type { AssembledNode } from "../node/assembly.js";
+import type { Raft } from "../raft/raft.js";
 import { LogIndex, type NodeId } from "../raft/types.js";
 import type { SimulatedNode } from "./simulated-node.js";
 
@@ -16,6 +18,7 @@ export type InvariantName =
   | "commit-monotonic"
   | "applied-monotonic"
   | "term-monotonic"
+  | "vote-kept"
   | "log-matching";
 
 class InvariantViolation extends Error {
@@ -31,6 +34,8 @@ class InvariantViolation extends Error {
 interface Known {
   life: number;
   term: number;
+  /** whom it has told others that it votes for, at last */
+  vote: { readonly term: number; readonly candidate: NodeId } | undefined;
   role: string;
   commitIndex: number;
   appliedIndex: number;
@@ -61,6 +66,7 @@ export class Invariants {
       this.#known.set(id, {
         life: 0,
         term: 0,
+        vote: undefined,
         role: "follower",
         commitIndex: 0,
         appliedIndex: 0,
@@ -90,6 +96,7 @@ export class Invariants {
       known.appliedIndex = 0;
       known.flushedIndex = 0;
       known.role = "follower";
+      this.#checkKept(node.id, raft, known);
     }
     if (term < known.term) {
       throw new InvariantViolation(
@@ -145,7 +152,40 @@ export class Invariants {
     const known = this.#known.get(id);
     if (known === undefined) return;
     // What it had confirmed may yet be counted by a leader that has not heard of it.
-    Object.assign(known, { term: 0, flushedIndex: 0, flushed: [0], lost: known.flushed });
+    const { flushed: lost } = known;
+    Object.assign(known, { term: 0, vote: undefined, flushedIndex: 0, flushed: [0], lost });
+  }
+
+  /** A node tells another. @throws {InvariantViolation} when it votes twice in a term */
+  onSent(from: NodeId, to: NodeId, message: PeerMessage): void {
+    if (message.kind === "requestVote") this.#onVote(from, message.term, from);
+    else if (message.kind === "requestVoteResult" && message.granted)
+      this.#onVote(from, message.term, to);
+  }
+
+  #onVote(id: NodeId, term: number, candidate: NodeId): void {
+    const known = this.#known.get(id);
+    if (known === undefined) return;
+    const { vote } = known;
+    if (vote?.term === term && vote.candidate !== candidate) {
+      throw new InvariantViolation(
+        "vote-kept",
+        `${id} votes for ${candidate} in term ${term}, and has voted for ${vote.candidate}`,
+      );
+    }
+    known.vote = { term, candidate };
+  }
+
+  /** Whoever begins anew knows what it had told others of its vote. */
+  #checkKept(id: NodeId, raft: Raft, { vote }: Known): void {
+    if (vote === undefined) return;
+    const { term, vote: kept } = raft.status();
+    if (term > vote.term || (term === vote.term && kept === vote.candidate)) return;
+    throw new InvariantViolation(
+      "vote-kept",
+      `${id} begins in term ${term} with a vote for ${kept ?? "nobody"}, and has voted for ` +
+        `${vote.candidate} in term ${vote.term}`,
+    );
   }
 
   #checkElection(id: NodeId, term: number, parts: AssembledNode): void {

@@ -32,8 +32,9 @@ export class SimulatedNetwork {
   readonly #cut = new Set<string>();
   readonly #asBytes: boolean;
   faults: NetworkFaults;
-  /** tells the world about a delivery before it happens; false withholds it (a paused node) */
+  /** runs a delivery in its receiver: later when that is paused, never when it is dead */
   readonly #deliver: (to: NodeId, task: () => void) => void;
+  readonly #onSent: (from: NodeId, to: NodeId, message: PeerMessage) => void;
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -43,6 +44,8 @@ export class SimulatedNetwork {
     /** whether every message is written and read as the codec has it; default true */
     readonly asBytes?: boolean;
     readonly deliver: (to: NodeId, task: () => void) => void;
+    /** told what a living node says, also when it is lost on the way */
+    readonly onSent?: (from: NodeId, to: NodeId, message: PeerMessage) => void;
   }) {
     this.#scheduler = options.scheduler;
     this.#random = options.random;
@@ -50,6 +53,7 @@ export class SimulatedNetwork {
     this.faults = options.faults;
     this.#asBytes = options.asBytes ?? true;
     this.#deliver = options.deliver;
+    this.#onSent = options.onSent ?? (() => undefined);
   }
 
   /** A fresh transport for a node that starts; the one before it is dead. */
@@ -85,6 +89,7 @@ export class SimulatedNetwork {
 
   transmit(from: SimulatedTransport, to: NodeId, message: PeerMessage): void {
     if (this.#attached.get(from.id) !== from) return;
+    this.#onSent(from.id, to, message);
     const { faults } = this;
     if (this.#random.chance(faults.dropProbability)) return;
     const bytes = this.#asBytes ? encodePeerMessage(message) : undefined;

@@ -160,6 +160,9 @@ class Simulation {
       deliver: (to, task) => {
         this.#deliver(to, task);
       },
+      onSent: (from, to, message) => {
+        this.#invariants.onSent(from, to, message);
+      },
     });
     const heartbeatMs = shape.pick([20, 50]);
     const flushesOnLoop = shape.chance(0.5);
