@@ -420,6 +420,29 @@ function describeListing(db: () => Database): void {
     assert.deepEqual(await keysOf(db().list()), [longest, "z"]);
   });
 
+  it("the longest key alone is deleted, reverted, and depended on in transactions", async () => {
+    const longest = "k".repeat(DEFAULT_LIMITS.keySizeMax);
+    const alone = { from: longest, to: `${longest}\0` };
+    const first = await db().put(longest, "1");
+    await db().put("l", "1");
+    await db().transact(async (tx) => {
+      assert.deepEqual(await keysOf(tx.list({}, { limit: 1 })), [longest]);
+      await tx.put("m", "1");
+    });
+    const snapshot = { isolation: "snapshot" } as const;
+    await db().transact(async (tx) => {
+      await tx.get("l");
+      await tx.put(longest, "2");
+    }, snapshot);
+    const held = await db().begin();
+    assert.deepEqual(await keysOf(held.list({}, { limit: 1 })), [longest]);
+    await held.put("n", "1");
+    await held.commit();
+    assert.equal((await db().revert(alone, first.revision)).changed, 1);
+    assert.equal((await db().deleteRange(alone)).deleted, 1);
+    assert.deepEqual(await keysOf(db().list()), ["l", "m", "n"]);
+  });
+
   it("a listing may be left early", async () => {
     for (const key of ["a", "b", "c"]) await db().put(key, "v");
     for await (const { key } of db().list()) {

@@ -260,19 +260,22 @@ function checkExpiry(expiry: Expiry | undefined): void {
 
 function checkKey(key: Uint8Array, limits: Limits): void {
   if (key.length === 0) throw invalid("key is empty");
-  checkKeySize(key.length, limits);
+  checkKeySize(key.length, limits.keySizeMax);
 }
 
-/** A range may start at the very beginning, and end nowhere. */
+/**
+ * A range may start at the very beginning, and end nowhere. Its bounds may be one byte longer
+ * than a key: the smallest key behind the largest is a bound too.
+ */
 function checkRange(from: Uint8Array, end: Uint8Array, limits: Limits): void {
-  checkKeySize(Math.max(from.length, end.length), limits);
+  checkKeySize(Math.max(from.length, end.length), limits.keySizeMax + 1);
 }
 
-function checkKeySize(size: number, limits: Limits): void {
-  if (size <= limits.keySizeMax) return;
+function checkKeySize(size: number, sizeMax: number): void {
+  if (size <= sizeMax) return;
   throw new DatabaseError(
     "KEY_TOO_LARGE",
-    `key of ${size} bytes is over the limit of ${limits.keySizeMax} bytes`,
+    `key of ${size} bytes is over the limit of ${sizeMax} bytes`,
   );
 }
 
