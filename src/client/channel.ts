@@ -188,7 +188,11 @@ export class Channel implements NativeConnectionOwner {
     for (const call of connection.sentCalls()) this.#onCutOff(call, error);
     this.#leaving.delete(connection);
     if (connection === this.#successor) this.#successor = undefined;
-    if (connection !== this.#connection) return;
+    if (connection !== this.#connection) {
+      // Left already: what it owed goes to the one that took its place.
+      if (this.#waiting.size > 0) this.#sendSoon();
+      return;
+    }
     this.#connection = undefined;
     if (this.#closed) return;
     this.#lastFailures.set(connection.endpoint, error);

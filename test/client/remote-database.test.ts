@@ -5,6 +5,7 @@ import { getEventListeners, once } from "node:events";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { connect } from "../../src/client/remote-database.js";
 import { decodeRequests } from "../../src/codec/block.js";
+import { encodeClientResponseFrame } from "../../src/codec/client-response.js";
 import { encodeFrame } from "../../src/codec/frame.js";
 import { DatabaseError } from "../../src/errors.js";
 import type { RemoteDatabase } from "../../src/client/remote-database.js";
@@ -287,6 +288,23 @@ describe("client: the remote database", () => {
       service.release();
       assert.equal(await get, undefined);
       assert.equal(gate.connectionCount, 2);
+    });
+
+    it("a read that a node leaves unanswered when it goes is asked elsewhere at once", async () => {
+      const going = await scene.node();
+      const good = await scene.node();
+      const endpoints = [going.gate.endpoint, good.gate.endpoint];
+      const db = scene.client({ endpoints, balanceReads: false });
+      await db.status();
+      going.service.mood = "holding";
+      const read = db.get("k");
+      await going.service.arrived(1);
+      going.gate.inject(encodeClientResponseFrame({ kind: "goodbye", id: 0 }));
+      // Its answer comes behind the goodbye.
+      await db.status();
+      going.gate.cut();
+      assert.equal(await read, undefined);
+      assert.equal(good.service.readCount, 1);
     });
 
     it("a node that falls silent is left: reads go elsewhere, writes are unknown before their deadline", async () => {
