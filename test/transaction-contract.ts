@@ -104,6 +104,22 @@ function describeHeld(db: () => Database): void {
     assert.ok(!(await db().transactions()).some((each) => each.id === id));
   });
 
+  for (const { options, code } of [
+    { options: { signal: AbortSignal.abort() }, code: "ABORTED" },
+    { options: { timeoutMs: -1 }, code: "INVALID_ARGUMENT" },
+  ] as const) {
+    it(`leaving its block after a commit that failed as ${code} rolls it back`, async () => {
+      let id = "";
+      {
+        await using tx = await db().begin();
+        id = tx.id;
+        await tx.put("t/a", "1");
+        await rejectsWith(tx.commit(options), code);
+      }
+      assert.equal((await (await db().transaction(id)).status()).status, "rolled-back");
+    });
+  }
+
   it("what is done after a savepoint can be dropped", async () => {
     await using tx = await db().begin();
     await tx.put("t/a", "1");

@@ -10,7 +10,7 @@
  * validated. It is told with the next command that is sent anyway.
  */
 import { randomBytes } from "node:crypto";
-import { DatabaseError } from "../errors.js";
+import { DatabaseError, type ErrorCode } from "../errors.js";
 import type {
   RequestResult,
   Request,
@@ -50,6 +50,8 @@ import { checkRequest } from "../store/limits.js";
 
 const ID_SIZE = 16;
 const IDLE_MS_DEFAULT = 60_000;
+/** What a commit that fails with it leaves: nothing to roll back. Otherwise it may still be open. */
+const ENDS: ReadonlySet<ErrorCode> = new Set(["CONFLICT", "TRANSACTION_GONE"]);
 const ISOLATIONS: ReadonlySet<unknown> = new Set(["serializable", "snapshot"]);
 
 /** @throws {DatabaseError} INVALID_ARGUMENT */
@@ -192,8 +194,7 @@ class HeldTransaction implements Transaction {
       this.#ended = true;
       return { revision };
     } catch (error) {
-      this.#ended ||=
-        error instanceof DatabaseError && error.outcome === "not-applied" && !error.retryable;
+      this.#ended ||= error instanceof DatabaseError && ENDS.has(error.code);
       throw error;
     }
   }
