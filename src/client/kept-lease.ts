@@ -79,7 +79,11 @@ class KeptLease implements Lease {
   }
 
   async revoke(options?: OperationOptions): Promise<void> {
-    this.#revoked ??= this.#revoke(options);
+    this.#revoked ??= this.#revoke(options).catch((error: unknown) => {
+      // It may be asked again.
+      this.#revoked = undefined;
+      throw error;
+    });
     return this.#revoked;
   }
 

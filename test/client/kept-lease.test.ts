@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import sinon from "sinon";
 import { databaseOver } from "../../src/embedded.js";
+import { rejectsWith } from "../rejections.js";
 import { SingleNodeService } from "./single-node-service.js";
 
 const DAY = 86_400_000;
@@ -46,5 +47,23 @@ describe("client: a lease of 300 days", () => {
     for (let month = 0; month < 24; month += 1) await clock.tickAsync(30 * DAY);
     assert.ok(keptCount() >= 24 && keptCount() <= 40, `${keptCount()} times`);
     assert.equal(lease.lost.aborted, false);
+  });
+});
+
+describe("client: a lease whose revocation failed", () => {
+  it("is revoked when that is asked again", async () => {
+    const service = new SingleNodeService();
+    await using db = databaseOver(service, () => Promise.resolve());
+    const lease = await db.lease({ ttlMs: DAY });
+    await db.put("k", "v", { lease });
+    service.mood = "leaderless";
+    await rejectsWith(lease.revoke(), "NO_LEADER");
+    assert.equal(lease.lost.aborted, true);
+    service.mood = "serving";
+    await lease.revoke();
+    assert.equal(await db.get("k"), undefined);
+    const count = service.executed.length;
+    await lease.revoke();
+    assert.equal(service.executed.length, count);
   });
 });
