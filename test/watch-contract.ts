@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import type { Database } from "../src/database.js";
 import type { WatchEvent, WatchOptions } from "../src/watch.js";
+import { codecs } from "../src/value-codecs.js";
 import { rejectsWith } from "./rejections.js";
 
 const text = (bytes: Uint8Array | undefined): string =>
@@ -169,6 +170,16 @@ export function describeWatches(db: () => Database): void {
       controller.abort(new Error("enough"));
       await rejectsWith(Promise.resolve(next), "ABORTED");
       assert.equal((await events.next()).done, true);
+    });
+
+    it("ends at once when it is left while it waits, and so does one of a keyspace", async () => {
+      for (const events of [watch(), db().keyspace("w/", { value: codecs.text }).watch()]) {
+        await events.next();
+        const next = events.next();
+        assert.deepEqual(await events.return?.(), { done: true, value: undefined });
+        assert.equal((await next).done, true);
+        assert.equal((await events.next()).done, true);
+      }
     });
 
     it("a hundred of them are all told", async () => {

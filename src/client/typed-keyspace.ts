@@ -47,6 +47,7 @@ import type {
 } from "../watch.js";
 import { bytesOf } from "./request.js";
 import { invalid } from "./failures.js";
+import { untilLeft } from "./watch.js";
 
 /** Makes keyspaces of `database`, whose prefixes stand behind `parent`. */
 export function keyspaceMaker(
@@ -166,9 +167,16 @@ class TypedKeyspace<K, V> implements Keyspace<K, V> {
     for await (const change of changes) yield this.#codec.typedChange(change);
   }
 
-  async *watch(
+  watch(
     range: KeyspaceRange<K> = {},
-    options?: WatchOptions,
+    options: WatchOptions = {},
+  ): AsyncIterableIterator<TypedWatchEvent<K, V>, void, undefined> {
+    return untilLeft(options.signal, (signal) => this.#changes(range, { ...options, signal }));
+  }
+
+  async *#changes(
+    range: KeyspaceRange<K>,
+    options: WatchOptions,
   ): AsyncGenerator<TypedWatchEvent<K, V>, void, undefined> {
     for await (const event of this.#database.watch(this.#codec.rangeOf(range), options)) {
       if (event.kind !== "changes") yield event;

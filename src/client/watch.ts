@@ -9,6 +9,7 @@
  */
 import { DatabaseError } from "../errors.js";
 import type { WatchEvent, WatchOptions } from "../watch.js";
+import { watchAbort } from "./abort-watch.js";
 import type { Backend } from "./backend.js";
 import { keyChangeOf, wholeRevision } from "./history.js";
 import {
@@ -28,13 +29,69 @@ const TIMEOUT_MS_DEFAULT = 30_000;
 /** Between two questions of which the first failed. Milliseconds. */
 const REST_MS = 50;
 
-export async function* watchChanges(
+/** Why a watch was given up whose consumer has left: nobody is told. */
+const LEFT = Symbol("left");
+
+export function watchChanges(
   backend: Backend,
   range: KeyRange,
   options: WatchOptions,
+): AsyncIterableIterator<WatchEvent, void, undefined> {
+  return untilLeft(options.signal, (signal) => changesOf(backend, range, options, signal));
+}
+
+/**
+ * What `begin` gives, but `return` ends it also while it waits for an event: a generator
+ * alone would not hear of it before that has come. The `next` under way is done then.
+ *
+ * @param begin is given a signal that fires with `outer`, and when the consumer leaves
+ */
+export function untilLeft<T>(
+  outer: AbortSignal | undefined,
+  begin: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
+): AsyncIterableIterator<T, void, undefined> {
+  const left = new AbortController();
+  const events = untilAborted(outer, left, begin);
+  return {
+    next: () => events.next(),
+    return: () => {
+      left.abort(LEFT);
+      return events.return();
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+async function* untilAborted<T>(
+  outer: AbortSignal | undefined,
+  inner: AbortController,
+  begin: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
+): AsyncGenerator<T, void, undefined> {
+  if (outer?.aborted === true) inner.abort(outer.reason);
+  const unwatch =
+    outer &&
+    watchAbort(outer, () => {
+      inner.abort(outer.reason);
+    });
+  try {
+    yield* begin(inner.signal);
+  } catch (error) {
+    if (inner.signal.reason !== LEFT) throw error;
+  } finally {
+    unwatch?.();
+  }
+}
+
+async function* changesOf(
+  backend: Backend,
+  range: KeyRange,
+  options: WatchOptions,
+  signal: AbortSignal,
 ): AsyncGenerator<WatchEvent, void, undefined> {
   throwIf(checkRange(range, backend.limits));
-  const { previous = false, progressMs, signal } = options;
+  const { previous = false, progressMs } = options;
   const waitMs = progressMs === undefined ? WAIT_MS : checkTimeoutMs(progressMs, "progressMs");
   const timeoutMs = checkTimeoutMs(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, "timeoutMs");
   let since =
@@ -88,7 +145,7 @@ async function lasting<Q extends Parameters<Backend["query"]>[0]>(
   backend: Backend,
   query: Q,
   timeoutMs: number,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<Awaited<ReturnType<typeof backend.query<Q>>>> {
   const waitMs = query.kind === "changes" ? query.waitMs : 0;
   const lostAt = performance.now() + waitMs + timeoutMs;
@@ -96,7 +153,7 @@ async function lasting<Q extends Parameters<Backend["query"]>[0]>(
     const leftMs = lostAt - performance.now();
     try {
       const within = Math.max(1, Math.min(waitMs + CONFIRM_MS, leftMs));
-      return await backend.query(query, { timeoutMs: within, ...(signal && { signal }) });
+      return await backend.query(query, { timeoutMs: within, signal });
     } catch (error) {
       if (!(error instanceof DatabaseError) || !error.retryable || leftMs <= REST_MS) throw error;
     }
