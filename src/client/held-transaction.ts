@@ -45,7 +45,7 @@ import {
   putCommand,
   timeoutMsOf,
 } from "./request.js";
-import { invalid, throwIf } from "./failures.js";
+import { invalid, throwIf, unknownSince } from "./failures.js";
 import { checkRequest } from "../store/limits.js";
 
 const ID_SIZE = 16;
@@ -266,22 +266,25 @@ async function run(
   options: OperationOptions | undefined,
 ): Promise<RequestResult> {
   const deadline = performance.now() + timeoutMsOf(options, backend.timeoutMs);
+  // Under one id, so that its outcome is that of whichever came.
+  const request: Request = { id: newRequestId(), commands: [command] };
+  throwIf(checkRequest(request, backend.limits));
+  let wasCutOff = false;
   for (;;) {
-    const request: Request = { id: newRequestId(), commands: [command] };
-    throwIf(checkRequest(request, backend.limits));
     const timeoutMs = Math.max(1, deadline - performance.now());
+    let result: RequestResult;
     try {
-      const result = await backend.execute(request, "whole", { ...options, timeoutMs });
-      appliedResults(request, result);
-      return result;
+      result = await backend.execute(request, "whole", { ...options, timeoutMs });
     } catch (error) {
-      const again =
-        error instanceof DatabaseError &&
-        error.outcome === "unknown" &&
-        options?.signal?.aborted !== true &&
-        deadline - performance.now() > 1;
-      if (!again) throw error;
+      if (!(error instanceof DatabaseError)) throw error;
+      // That a repeat was refused or never left proves nothing of what was cut off before.
+      if (error.outcome !== "unknown") throw wasCutOff ? unknownSince(request, error) : error;
+      if (options?.signal?.aborted === true || deadline - performance.now() <= 1) throw error;
+      wasCutOff = true;
+      continue;
     }
+    appliedResults(request, result);
+    return result;
   }
 }
 

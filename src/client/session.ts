@@ -10,7 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { DatabaseError } from "../errors.js";
 import type { Request, RequestResult, SessionMark } from "../store/command.js";
-import { outcomeUnknown } from "./failures.js";
+import { outcomeUnknown, unknownSince } from "./failures.js";
 import { patiently, type Patience } from "./patience.js";
 import { rejection } from "./rejection.js";
 import { newRequestId, requestIdOf } from "./request-id.js";
@@ -203,19 +203,25 @@ function nextMark(life: Life): SessionMark {
   return { session: life.id, sequence, acknowledged: oldest(life) - 1 };
 }
 
-/** Sends it again and again, as it is, until there is an answer. */
+/**
+ * Sends it again and again, as it is, until there is an answer. That a repeat was refused or
+ * never left proves nothing of what was cut off before.
+ */
 async function untilAnswered(
   request: Request,
   send: Send,
   { deadline, signal }: Patience,
   onCutOff: () => void,
 ): Promise<RequestResult> {
+  let wasCutOff = false;
   for (;;) {
     try {
       return await send(request, timeLeft(deadline));
     } catch (error) {
-      const isUnknown = error instanceof DatabaseError && error.outcome === "unknown";
-      if (!isUnknown || signal?.aborted === true || deadline <= performance.now()) throw error;
+      if (!(error instanceof DatabaseError)) throw error;
+      if (error.outcome !== "unknown") throw wasCutOff ? unknownSince(request, error) : error;
+      if (signal?.aborted === true || deadline <= performance.now()) throw error;
+      wasCutOff = true;
       onCutOff();
     }
   }

@@ -55,6 +55,30 @@ describe("client: sessions", () => {
     assert.deepEqual(await db.outcome(requestId ?? ""), { kind: "rejected" });
   });
 
+  it("what was cut off stays unknown when its repeat is refused or never leaves", async () => {
+    const { gate, service } = await scene.node();
+    const db = scene.client({ endpoints: [gate.endpoint], exactlyOnce: true });
+    await db.put("k", "1");
+    const tx = await db.begin();
+    for (const write of [
+      (signal: AbortSignal) => db.put("k", "2", { signal }),
+      (signal: AbortSignal) => tx.commit({ signal }),
+    ]) {
+      const controller = new AbortController();
+      const count = service.arrivedCount;
+      service.mood = "holding";
+      const written = write(controller.signal);
+      await service.arrived(count + 1);
+      service.mood = "leaderless";
+      gate.cut();
+      // Refused, and tried again: so the first refusal is known.
+      await service.arrived(count + 3);
+      controller.abort();
+      const { requestId } = await rejectsWith(written, "OUTCOME_UNKNOWN", "unknown");
+      assert.match(requestId ?? "", /^[0-9a-f]{32}$/);
+    }
+  });
+
   it("two thousand writes of one session at once keep within its window", async () => {
     const { gate, service } = await scene.node();
     const db = scene.client({ endpoints: [gate.endpoint], exactlyOnce: true });
