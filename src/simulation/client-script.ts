@@ -11,7 +11,7 @@
  * ```
  */
 import { DatabaseError } from "../errors.js";
-import type { NodeService, StoreView } from "../node/service.js";
+import type { StoreView } from "../node/service.js";
 import type { Request, RequestResult } from "../store/command.js";
 import { executeThroughDoor } from "./native-client.js";
 import { TIMEOUT_MS, waitFor } from "./patience.js";
@@ -28,7 +28,7 @@ export type Outcome<T> =
   | { readonly kind: "unknown" };
 
 /** Asks a node; `answered` is called at most once. */
-type Question = (service: NodeService, answered: () => void) => void;
+type Question = (node: SimulatedNode, answered: () => void) => void;
 
 export type Script<T = void> = Generator<Question, T, void>;
 
@@ -38,8 +38,8 @@ const STEP_MS_MAX = 8;
 /** Has a request applied. */
 export function* execute(request: Request): Script<Outcome<RequestResult>> {
   let outcome: Outcome<RequestResult> = { kind: "unknown" };
-  yield (service, answered) => {
-    executeThroughDoor(service, request, TIMEOUT_MS, (error, value) => {
+  yield (node, answered) => {
+    executeThroughDoor(node, request, TIMEOUT_MS, (error, value) => {
       if (value !== undefined) outcome = { kind: "answered", value };
       else if (error?.outcome === "not-applied") outcome = { kind: "void" };
       answered();
@@ -51,8 +51,8 @@ export function* execute(request: Request): Script<Outcome<RequestResult>> {
 /** Looks at the state: all that `look` sees is of one moment. */
 export function* read<T>(look: (store: StoreView) => T): Script<Outcome<T>> {
   let outcome: Outcome<T> = { kind: "void" };
-  yield (service, answered) => {
-    service.read(TIMEOUT_MS, (_, store) => {
+  yield (node, answered) => {
+    node.parts?.node.read(TIMEOUT_MS, (_, store) => {
       if (store !== undefined) outcome = seen(store, look);
       answered();
     });
@@ -119,10 +119,9 @@ export class ScriptedClient {
   #ask(script: Script, question: Question): void {
     const { scheduler, nodes, random, thinkMsMax } = this.#world;
     const node = random.pick(nodes);
-    const { parts } = node;
     if (this.#stopped) return;
     // A stopped process takes questions too: they wait in its sockets.
-    if (parts === undefined || (node.isPaused && !random.chance(0.3))) {
+    if (!node.isUp || (node.isPaused && !random.chance(0.3))) {
       scheduler.after(1 + random.next() * thinkMsMax, () => {
         this.#ask(script, question);
       });
@@ -140,7 +139,7 @@ export class ScriptedClient {
       return wasWaiting;
     });
     node.run(node.life, () => {
-      question(parts.node, goOn);
+      question(node, goOn);
     });
   }
 }

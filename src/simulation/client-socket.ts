@@ -150,6 +150,7 @@ export class ClientSocket {
     this.#deliverLater(() => {
       const chunk = Buffer.concat(this.#written);
       this.#written = [];
+      this.#options.node.answers(chunk);
       this.#options.onBytes(chunk);
     });
   }

@@ -33,7 +33,7 @@ export class SimulatedNetwork {
   readonly #asBytes: boolean;
   faults: NetworkFaults;
   /** runs a delivery in its receiver: later when that is paused, never when it is dead */
-  readonly #deliver: (to: NodeId, task: () => void) => void;
+  readonly #deliver: (to: NodeId, task: () => void, message: PeerMessage) => void;
   readonly #onSent: (from: NodeId, to: NodeId, message: PeerMessage) => void;
 
   constructor(options: {
@@ -43,7 +43,7 @@ export class SimulatedNetwork {
     readonly faults: NetworkFaults;
     /** whether every message is written and read as the codec has it; default true */
     readonly asBytes?: boolean;
-    readonly deliver: (to: NodeId, task: () => void) => void;
+    readonly deliver: (to: NodeId, task: () => void, message: PeerMessage) => void;
     /** told what a living node says, also when it is lost on the way */
     readonly onSent?: (from: NodeId, to: NodeId, message: PeerMessage) => void;
   }) {
@@ -98,11 +98,12 @@ export class SimulatedNetwork {
     for (let copy = 0; copy < copies; copy += 1) {
       this.#scheduler.after(this.#delay(), () => {
         if (this.isCut(from.id, to)) return;
-        this.#deliver(to, () => {
+        const receive = (): void => {
           // Whoever receives it has bytes of its own, as a socket would give them.
           const received = bytes === undefined ? message : decodePeerMessage(new Uint8Array(bytes));
           this.#attached.get(to)?.receive(from.id, from.incarnationId, received);
-        });
+        };
+        this.#deliver(to, receive, message);
       });
     }
   }

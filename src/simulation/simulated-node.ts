@@ -38,6 +38,8 @@ export interface SimulatedNodeOptions {
   /** after anything that this node did */
   readonly onStep: (node: SimulatedNode) => void;
   readonly onFailure: (node: SimulatedNode, error: Error) => void;
+  /** told every byte that a door of this node writes to a client */
+  readonly onAnswer?: (bytes: Uint8Array) => void;
 }
 
 const DATA_DIRECTORY = "/data";
@@ -205,6 +207,11 @@ export class SimulatedNode {
     // As the system's clock has it: sockets have their turn before the timer (node/clock.ts).
     for (const { run, isTick } of tasks) if (!isTick) run();
     for (const { run, isTick } of tasks) if (isTick) run();
+  }
+
+  /** A door of this node writes to a client. */
+  answers(bytes: Uint8Array): void {
+    this.#options.onAnswer?.(bytes);
   }
 
   /** Runs a task of a life of this node, if that life still lasts. */

@@ -16,12 +16,13 @@ import type { Store } from "../store/store.js";
 import { NodeId as nodeId } from "../raft/types.js";
 import { Clients } from "./clients.js";
 import { CommittedLog } from "./committed-log.js";
+import { Digest } from "./digest.js";
 import { freezeSome } from "./frozen.js";
 import { Invariants } from "./invariants.js";
 import type { RegisterInput } from "./linearizability.js";
 import { drawFaults, type Emphasis, type Faults, Nemesis, SPARE_COUNT } from "./nemesis.js";
 import { SimulatedNetwork, type NetworkFaults } from "./network.js";
-import { hashText, randomStream, type RandomStream } from "./random.js";
+import { randomStream, type RandomStream } from "./random.js";
 import { Scheduler } from "./scheduler.js";
 import { SimulatedNode } from "./simulated-node.js";
 
@@ -49,7 +50,7 @@ export interface SimulationResult {
   readonly seed: number;
   /** founders; in lives with operators there are spare ones besides */
   readonly nodeCount: number;
-  /** hash over every line of the trace */
+  /** hash over every line of the trace, every message that arrived and every byte that clients were told */
   readonly traceHash: string;
   readonly simulatedMs: number;
   readonly eventCount: number;
@@ -138,7 +139,7 @@ class Simulation {
   /** who does not come back */
   #frozen: ReadonlySet<SimulatedNode> = new Set();
   readonly #trace: string[] = [];
-  #traceHash = hashText("balsa");
+  readonly #digest = new Digest();
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -157,7 +158,8 @@ class Simulation {
       ids,
       faults: this.#faults.network,
       asBytes: random("wire").chance(0.25),
-      deliver: (to, task) => {
+      deliver: (to, task, message) => {
+        this.#digest.addMessage(to, message, this.#scheduler.now);
         this.#deliver(to, task);
       },
       onSent: (from, to, message) => {
@@ -190,6 +192,9 @@ class Simulation {
           },
           onStep: (node) => {
             this.#invariants.check(node);
+          },
+          onAnswer: (bytes) => {
+            this.#digest.addBytes(bytes);
           },
           onFailure: (node, error) => {
             throw new Error(`${node.id} failed: ${error.message}`, { cause: error });
@@ -240,7 +245,7 @@ class Simulation {
     return {
       seed: this.#options.seed,
       nodeCount: this.#nodeCount,
-      traceHash: this.#traceHash.toString(16).padStart(8, "0"),
+      traceHash: this.#digest.toString(),
       simulatedMs: Math.round(this.#scheduler.now),
       eventCount: this.#scheduler.scheduledCount,
       operationCount: this.#clients.workload.operationCount,
@@ -288,7 +293,7 @@ class Simulation {
 
   #note(line: string): void {
     const text = `${this.#scheduler.now.toFixed(2).padStart(9)} ${line}`;
-    this.#traceHash = hashText(text, this.#traceHash);
+    this.#digest.addLine(text);
     this.#trace.push(text);
     if (this.#trace.length > (this.#options.traceLines ?? 200)) this.#trace.shift();
   }

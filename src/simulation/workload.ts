@@ -3,7 +3,7 @@
  * at a time, and writes down what it was told. Their history is the evidence.
  */
 import { assert } from "../assert.js";
-import type { NodeService, StoreView } from "../node/service.js";
+import type { StoreView } from "../node/service.js";
 import type { KeyCommand, RequestResult } from "../store/command.js";
 import { bytesOf, textOf } from "./client-script.js";
 import {
@@ -124,8 +124,6 @@ export class Workload {
     input: RegisterInput,
     done: (output: RegisterOutput | undefined) => void,
   ): void {
-    const { parts, life } = node;
-    assert(parts !== undefined, "the node asked is up");
     const record = this.record(key, input);
     let waiting = true;
     const finish = (output: RegisterOutput | undefined, isVoid: boolean): void => {
@@ -140,8 +138,8 @@ export class Workload {
       finish(undefined, input.kind === "get");
       return true;
     });
-    node.run(life, () => {
-      this.#send(parts.node, client, key, input, finish);
+    node.run(node.life, () => {
+      this.#send(node, client, key, input, finish);
     });
   }
 
@@ -179,7 +177,7 @@ export class Workload {
   }
 
   #send(
-    service: NodeService,
+    node: SimulatedNode,
     client: number,
     key: string,
     input: RegisterInput,
@@ -187,7 +185,7 @@ export class Workload {
   ): void {
     const keyBytes = bytesOf(key);
     if (input.kind === "get") {
-      getThroughDoor(service, keyBytes, TIMEOUT_MS, (error, found) => {
+      getThroughDoor(node, keyBytes, TIMEOUT_MS, (error, found) => {
         if (error !== undefined) finish(undefined, true);
         else finish({ kind: "value", value: found && textOf(found.value) }, false);
       });
@@ -196,7 +194,7 @@ export class Workload {
     const id = this.#moment % 2 === 0 ? requestId(`q${client}/${this.#moment}`) : new Uint8Array();
     const command = commandOf(keyBytes, input);
     const request = { id, commands: [command] };
-    executeThroughDoor(service, request, TIMEOUT_MS, (error, result) => {
+    executeThroughDoor(node, request, TIMEOUT_MS, (error, result) => {
       if (error !== undefined) finish(undefined, error.outcome === "not-applied");
       else finish(outputOf(input, result), false);
     });
