@@ -13,6 +13,9 @@ import { EMPHASES } from "../dist/src/simulation/nemesis.js";
 import { replayCommand, shrink } from "../dist/src/simulation/shrink.js";
 import { simulate } from "../dist/src/simulation/simulation.js";
 
+/** Beyond it lives repeat. */
+const SEED_MAX = 2 ** 32 - 1;
+
 const USAGE = `npm run simulate -- [flags]: lives of whole clusters in simulated worlds
 
   --seeds 1000         how many lives
@@ -49,6 +52,10 @@ function checkWords() {
   for (const name of ["seeds", "from", "workers"]) {
     if (Number.isInteger(Number(values[name]))) continue;
     endWith(new UsageError(`--${name} ${values[name]} is not a whole number`), USAGE);
+  }
+  const last = Number(values.from) + Number(values.seeds) - 1;
+  if (last > SEED_MAX) {
+    endWith(new UsageError(`seed ${last} is beyond ${SEED_MAX}, the last one there is`), USAGE);
   }
   for (const name of values.with?.split(",") ?? []) {
     if (EMPHASES.includes(name)) continue;
@@ -149,6 +156,10 @@ async function hunt() {
     ),
   );
   report("\n");
+  if (sum.lives === 0) {
+    process.stderr.write("no life came to an end in the time given: nothing was shown\n");
+    process.exit(1);
+  }
   if (failedSeed === undefined) return;
   process.stdout.write(`seed ${failedSeed} breaks a promise; shrinking it\n`);
   const { options, result, lifeCount } = shrink(optionsOf(failedSeed));

@@ -28,7 +28,7 @@ function kindOf(line) {
   const invariant = /^InvariantViolation: ([a-z-]+)/.exec(line);
   if (invariant !== null) return `invariant ${invariant[1]}`;
   if (line.startsWith("Error: liveness")) return "liveness";
-  if (line.includes("linearizable")) return "linearizability";
+  if (line.startsWith("Error: linearizability")) return "linearizability";
   const assertion = /^AssertionError[^:]*: (?:assertion failed: )?(.*)$/.exec(line);
   if (assertion !== null) return `assertion "${assertion[1]}"`;
   return line

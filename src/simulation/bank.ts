@@ -15,16 +15,10 @@ const TRANSACTION_IDLE_MS = 2000;
 export class Bank {
   readonly #accounts: readonly Uint8Array[];
   readonly #isolation: Isolation;
-  #lookCount = 0;
 
   constructor(accountCount: number, isolation: Isolation) {
     this.#accounts = Array.from({ length: accountCount }, (_, i) => bytesOf(`b${i}`));
     this.#isolation = isolation;
-  }
-
-  /** How often somebody found all the money. */
-  get lookCount(): number {
-    return this.#lookCount;
   }
 
   /** A client's scripts, by chance from `random`. @param name of the client, unique */
@@ -82,7 +76,6 @@ export class Bank {
     if (isShort || sum !== OPENING_BALANCE * balances.length) {
       throw new Error(`bank: the accounts hold ${balances.map(String).join(", ")}`);
     }
-    this.#lookCount += 1;
   }
 
   *#moveAtOnce(newId: () => Uint8Array, { from, to, amount }: Move): Script {

@@ -1,4 +1,4 @@
-/** A node's clock in simulated time: its own rate, stopped while the node is paused or dead. */
+/** A node's clock in simulated time: its own rate. It goes on while the node is paused; what is due then is done after. */
 import type { Clock } from "../node/clock.js";
 import type { Scheduler } from "./scheduler.js";
 

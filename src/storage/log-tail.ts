@@ -120,7 +120,8 @@ function misfitBehind(
   });
   if (end !== undefined && vouches) {
     const reason = `${end.fault.reason}; but ${name.name} was flushed behind it`;
-    return { name: end.name, fault: { ...end.fault, reason }, isUnflushed: false };
+    const { offset, index } = end.fault;
+    return { name: end.name, fault: { offset, index, reason }, isUnflushed: false };
   }
   if (end !== undefined) {
     return { name, fault: faultOf("what stands before it was never flushed"), isUnflushed: true };

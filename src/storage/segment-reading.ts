@@ -84,7 +84,7 @@ export function readSegment(
     const hasMore = bad !== undefined && index.lastIndex === name.lastIndex;
     const isUncut = hasMore && isBeingSealed(file, marker, index.end);
     const found = isUncut ? undefined : (bad ?? wrongLast(name, index));
-    const damage = found === undefined ? undefined : { ...found, torn: false, tornByteCount: 0 };
+    const damage = found === undefined ? undefined : { torn: false, tornByteCount: 0, ...found };
     return { kind: "read", segment: { isUncut, vouches: true, damage, ...read } };
   }
   return { kind: "read", segment: { isUncut: false, ...readOpen(file, read, options), ...read } };

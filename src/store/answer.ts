@@ -111,7 +111,7 @@ function onlyCount(deletedCount: number): CommandResult {
 export function cutAnswer(answer: RequestResult, cutSize: number): RequestResult {
   if (answer.kind === "rejected") return answer;
   const results = answer.results.map(({ deletedCount }) => onlyCount(deletedCount));
-  return { ...answer, results, cutSize };
+  return { kind: "applied", revision: answer.revision, results, cutSize };
 }
 
 function readRejected(reader: ByteReader): RequestResult {

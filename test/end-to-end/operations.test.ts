@@ -122,7 +122,7 @@ async function handOver(cluster: ClusterProcesses, target: string): Promise<numb
     if ((await cluster.leader()).id === target) return true;
     const words = ["cluster", "transfer-leader", target];
     const { code, stderr } = await command(words, { endpoints });
-    assert.ok(code === 0 || stderr.includes('it is the leader already'), stderr);
+    assert.ok(code === 0 || stderr.includes("it is the leader already"), stderr);
     if (code === 0) handedOver += 1;
     return undefined;
   });
