@@ -15,6 +15,7 @@ export type InvariantName =
   | "leader-completeness"
   | "state-machine-safety"
   | "committed-on-a-majority"
+  | "flushed-on-the-disk"
   | "commit-monotonic"
   | "applied-monotonic"
   | "term-monotonic"
@@ -105,6 +106,7 @@ export class Invariants {
       );
     }
     known.term = term;
+    if (raft.flushedIndex > known.flushedIndex) checkFlushed(node, parts);
     this.#noteFlushed(parts, known, raft.flushedIndex);
     if (role === "leader" && known.role !== "leader") this.#checkElection(node.id, term, parts);
     known.role = role;
@@ -282,4 +284,16 @@ export class Invariants {
       }
     }
   }
+}
+
+/** What a node calls flushed is so by its disk's own book; looked up when nothing was written since. */
+function checkFlushed(node: SimulatedNode, { raft, log }: AssembledNode): void {
+  const { flushedIndex } = raft;
+  if (flushedIndex !== log.lastIndex) return;
+  const name = node.mayLoseLog(flushedIndex);
+  if (name === undefined) return;
+  throw new InvariantViolation(
+    "flushed-on-the-disk",
+    `${node.id} calls entry ${flushedIndex} flushed, and the power might take it from ${name}`,
+  );
 }

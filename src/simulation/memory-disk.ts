@@ -98,6 +98,15 @@ export class Inode {
     this.#journal.forgetBefore(this.#changes[0]?.start);
   }
 
+  /** Whether a crash may take something that was written before `end` and is no zero. */
+  mayLose(end: number): boolean {
+    return this.#changes.some((change) => {
+      if (change.kind !== "write" || change.position >= end) return false;
+      const until = Math.min(end, change.position + change.size);
+      return this.contents.subarray(change.position, until).some((byte) => byte !== 0);
+    });
+  }
+
   /** Goes back to the durable contents, then lets some of the changes happen. */
   crash(random: () => number): void {
     const changes = this.#changes;
@@ -258,6 +267,21 @@ export class Directory {
     const settled = this.#changes.splice(0, Math.max(0, sequence - this.#settledCount));
     for (const change of settled) applyNames(this.#durable, change);
     this.#settledCount += settled.length;
+  }
+
+  /**
+   * A file that a crash may take, or something of it that stands before the end that
+   * matters and is no zero.
+   *
+   * @param endOf by name and size; nothing matters of a file where it is 0
+   */
+  mayLose(endOf: (name: string, size: number) => number): string | undefined {
+    const named = this.#changes.length === 0 ? undefined : new Set(this.#durable.values());
+    for (const [name, inode] of this.names) {
+      const end = endOf(name, inode.size);
+      if (end > 0 && (named?.has(inode) === false || inode.mayLose(end))) return name;
+    }
+    return undefined;
   }
 
   /** One of its own with files of its own, all of it durable. */

@@ -363,6 +363,11 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   /** A copy of a file's contents, past every failure. */
+  /** As Directory.mayLose, of one that is there. */
+  mayLose(path: string, endOf: (name: string, size: number) => number): string | undefined {
+    return this.#directory(path, "open", path).mayLose(endOf);
+  }
+
   contents(path: string): Uint8Array {
     return this.#inode(path, "read").contents.slice();
   }

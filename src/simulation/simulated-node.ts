@@ -5,6 +5,8 @@
 import { assert } from "../assert.js";
 import { assembleNode, type AssembledNode } from "../node/assembly.js";
 import type { NodeId } from "../raft/types.js";
+import { parseSegmentName } from "../storage/segment.js";
+import { WITNESS_PAGE_SIZE } from "../storage/witness.js";
 import { MemoryFileSystem } from "./memory-file-system.js";
 import type { SimulatedNetwork } from "./network.js";
 import type { Transport } from "../transport/transport.js";
@@ -73,6 +75,19 @@ export class SimulatedNode {
     this.#crashRandom = options.random(`crash ${options.id}`);
     this.#clockRandom = options.random(`clock ${options.id}`);
     this.#fileSystem.makeDirectory(DATA_DIRECTORY);
+  }
+
+  /**
+   * A segment of the log that the power might take, or what stands in it up to entry
+   * `flushedIndex`: by the disk's own book. The log must end there.
+   */
+  mayLoseLog(flushedIndex: number): string | undefined {
+    return this.#fileSystem.mayLose(`${DATA_DIRECTORY}/log`, (name, size) => {
+      const segment = parseSegmentName(name);
+      if (segment === undefined || segment.firstIndex > flushedIndex) return 0;
+      // The last page is a witness, which rests on the flush and not the other way round, until the file is cut to its log.
+      return size % WITNESS_PAGE_SIZE === 0 ? size - WITNESS_PAGE_SIZE : size;
+    });
   }
 
   get fileSystem(): MemoryFileSystem {
