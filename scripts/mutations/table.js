@@ -400,6 +400,25 @@ export const MUTATIONS = [
     '(map.findKey(key) === 0) === (condition === "absent")',
     '(map.findKey(key) === 0) !== (condition === "absent")',
   ],
+  // What the judge looks for of itself
+  [
+    "a follower is told that its reads may not be served",
+    "raft/read-index.js",
+    "state.reads.onAnswer(message.context, message.granted ? message.index : undefined);",
+    "state.reads.onAnswer(message.context, undefined);",
+  ],
+  [
+    "a vote is forgotten by a restart",
+    "storage/hard-state.js",
+    "{ generation, hardState: { term: Term(term), vote: name } }",
+    "{ generation, hardState: { term: Term(term), vote: undefined } }",
+  ],
+  [
+    "who would be told that nobody knows is told nothing",
+    "node/pending-write.js",
+    "    done(error, result);",
+    '    if (error?.outcome !== "unknown") done(error, result);',
+  ],
 ];
 
 /**
@@ -448,24 +467,6 @@ export const HARD = [
     "node/requests.js",
     "const alive = placements.filter((placement) => placement.term >= term);",
     "const alive = placements;",
-  ],
-  [
-    "a follower is told that its reads may not be served",
-    "raft/read-index.js",
-    "state.reads.onAnswer(message.context, message.granted ? message.index : undefined);",
-    "state.reads.onAnswer(message.context, undefined);",
-  ],
-  [
-    "a vote is forgotten by a restart",
-    "storage/hard-state.js",
-    "{ generation, hardState: { term: Term(term), vote: name } }",
-    "{ generation, hardState: { term: Term(term), vote: undefined } }",
-  ],
-  [
-    "who would be told that nobody knows is told nothing",
-    "node/pending-write.js",
-    "    done(error, result);",
-    '    if (error?.outcome !== "unknown") done(error, result);',
   ],
 ];
 
