@@ -380,7 +380,7 @@ export const MUTATIONS = [
     "left.keys.delete(text);",
     "",
   ],
-  ["what has run out is not ended", "node/driver.js", "if (!store.mayBeDue(now))", "if (true)"],
+  ["what has run out is not ended", "node/upkeep.js", "if (!store.mayBeDue(now))", "if (true)"],
   [
     "a snapshot gives leases their whole time anew",
     "store/state-restore.js",

@@ -11,6 +11,7 @@
 import { DatabaseError } from "../errors.js";
 import { keyText, prefixEnd } from "../store/key-order.js";
 import type { ChangeDone, KeyRange, StoreView } from "./service.js";
+import { stoppingError } from "./stopping.js";
 
 interface Waiter {
   readonly range: KeyRange;
@@ -97,7 +98,7 @@ export class ChangeWaits {
   close(): void {
     for (const waiter of [...this.#all]) {
       this.#remove(waiter);
-      const error = new DatabaseError("CLOSED", "the node is stopping");
+      const error = stoppingError();
       waiter.done(error, undefined, waiter.since);
     }
   }

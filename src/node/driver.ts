@@ -19,7 +19,6 @@ import type { LogIndex } from "../raft/types.js";
 import { Term, type CommandsEntry, type Entry, type NodeId } from "../raft/types.js";
 import type { LogBase } from "../storage/log-storage.js";
 import type { CommandResult, RequestResult } from "../store/command.js";
-import { contentSize } from "../store/limits.js";
 import { divergenceError } from "./divergence.js";
 import type { DriverMessage, DriverParts } from "./driver-parts.js";
 import { Persistence } from "./persistence.js";
@@ -28,8 +27,10 @@ import { Reads } from "./reads.js";
 import { RevisionWaits } from "./revision-waits.js";
 import { TICK_MS } from "./settings.js";
 import { Forwarding } from "./forwarding.js";
+import { Upkeep } from "./upkeep.js";
 import { isRelayed, type PendingWrite, settle } from "./pending-write.js";
 import { Requests } from "./requests.js";
+import { stoppingError } from "./stopping.js";
 
 /** Requests of one block: no more than a loop applies in a few milliseconds. */
 const BLOCK_REQUESTS_MAX = 4096;
@@ -44,8 +45,6 @@ const READ_ROUND_LOST_MS = 250;
  * what they said meanwhile is read in the same breath, and says nothing about when.
  */
 const TICKS_AT_ONCE_MAX = 4;
-/** How long a leader waits for what it proposed by itself, before it may ask again. Milliseconds. */
-const UPKEEP_MS_MAX = 5000;
 /** Bytes of blocks applied in one turn before peers and clients have theirs. */
 const APPLY_SIZE_PER_TURN_MAX = 32 * 1024;
 /** Elections that may pass before a leader without room refuses writes: another one may lead by then. */
@@ -69,8 +68,7 @@ export class Driver {
   readonly #forwarding: Forwarding;
   readonly #persistence: Persistence;
   readonly #snapshots: Snapshots;
-  /** what this leader proposed by itself is not applied yet */
-  #upkeepUnderWay = false;
+  readonly #upkeep = new Upkeep();
   /** reads wait until a round that is under way has come back */
   #areReadsHeld = false;
   /** once a tick: who must be reached may have changed without a new configuration */
@@ -171,7 +169,10 @@ export class Driver {
       this.reads.expire(now, leaderKnown);
       this.revisionWaits.expire(now);
     }
-    this.#proposeUpkeep();
+    if (this.#parts.raft.role === "leader" && !this.#persistence.isFull) {
+      const upkeep = this.#upkeep.due(this.#parts.store, this.#parts.clock);
+      if (upkeep !== undefined) this.requests.enqueue(upkeep);
+    }
     this.#snapshots.look();
     this.#persistence.tick();
     this.#isMembersDue = true;
@@ -285,7 +286,7 @@ export class Driver {
   #carryOutAll(): void {
     const { raft } = this.#parts;
     let appliedSize = 0;
-    while (!this.#isStopped() && raft.hasReady()) {
+    while (!this.stopped && raft.hasReady()) {
       const ready = raft.ready();
       this.#carryOut(ready);
       for (const { block } of ready.committed) appliedSize += block.length;
@@ -294,10 +295,6 @@ export class Driver {
       this.#scheduleTurn();
       return;
     }
-  }
-
-  #isStopped(): boolean {
-    return this.#stopped;
   }
 
   /**
@@ -419,28 +416,6 @@ export class Driver {
     return this.reads.waitingCount < this.reads.askedSince(now - READ_ROUND_SLOW_MS);
   }
 
-  // ---- what a leader proposes by itself --------------------------------------
-
-  /** Expiries and the like: decided by the leader's clock, done by the log (law 1). */
-  #proposeUpkeep(): void {
-    const { raft, store, clock } = this.#parts;
-    if (raft.role !== "leader" || this.#upkeepUnderWay || this.#persistence.isFull) return;
-    const now = Math.floor(clock.wallTime());
-    if (!store.mayBeDue(now)) return;
-    const request = store.dueRequest(now);
-    if (request === undefined) return;
-    this.#upkeepUnderWay = true;
-    this.requests.enqueue({
-      request,
-      size: contentSize(request),
-      deadline: clock.now() + UPKEEP_MS_MAX,
-      needs: "revision",
-      done: () => {
-        this.#upkeepUnderWay = false;
-      },
-    });
-  }
-
   // ---- apply ---------------------------------------------------------------
 
   #onInstalled({ index, term, checksum }: SnapshotHead): void {
@@ -513,9 +488,4 @@ export class Driver {
     if (row.requestSize === 0 || this.requests.forwardedCount === 0) return undefined;
     return this.requests.takeForwarded(row.bytes, row.requestStart);
   }
-}
-
-/** What is asked of a node that stops. */
-function stoppingError(): DatabaseError {
-  return new DatabaseError("CLOSED", "the node is stopping");
 }

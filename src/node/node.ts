@@ -36,6 +36,7 @@ import type {
 import type { Saves } from "./saves.js";
 import { clusterStatus, readStatus } from "./status.js";
 import type { WriteOrder } from "./write-order.js";
+import { stoppingError } from "./stopping.js";
 
 export interface NodeParts {
   readonly id: NodeId;
@@ -115,7 +116,7 @@ export class Node implements NodeService, TransportHandler {
   ): void {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
-      ? new DatabaseError("CLOSED", "the node is stopping")
+      ? stoppingError()
       : (checkRequest(request, limits) ??
         this.#removed() ??
         this.#overload() ??
@@ -139,7 +140,7 @@ export class Node implements NodeService, TransportHandler {
   put(put: PlainPut, timeoutMs: number): void {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
-      ? new DatabaseError("CLOSED", "the node is stopping")
+      ? stoppingError()
       : (checkPutSizes(put.keySize, put.valueSize, limits) ??
         this.#removed() ??
         this.#overload() ??
@@ -180,9 +181,7 @@ export class Node implements NodeService, TransportHandler {
 
   read(timeoutMs: number, done: ReadDone): void {
     const { clock, driver } = this.#parts;
-    const refusal = this.#closed
-      ? new DatabaseError("CLOSED", "the node is stopping")
-      : this.#removed();
+    const refusal = this.#closed ? stoppingError() : this.#removed();
     if (refusal !== undefined) {
       clock.defer(() => {
         done(refusal, undefined);
@@ -223,7 +222,7 @@ export class Node implements NodeService, TransportHandler {
     let wanted = true;
     clock.defer(() => {
       if (!wanted) return;
-      if (this.#isStopping) done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+      if (this.#isStopping) done(stoppingError(), undefined);
       else done(undefined, store);
     });
     return () => {
@@ -268,7 +267,7 @@ export class Node implements NodeService, TransportHandler {
   administer(action: AdminAction, timeoutMs: number, done: AdminDone): void {
     if (this.#closed) {
       this.#parts.clock.defer(() => {
-        done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+        done(stoppingError(), undefined);
       });
       return;
     }

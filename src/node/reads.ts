@@ -9,6 +9,7 @@ import { assert } from "../assert.js";
 import { DatabaseError } from "../errors.js";
 import type { LogIndex } from "../raft/types.js";
 import type { ReadDone, StoreView } from "./service.js";
+import { stoppingError } from "./stopping.js";
 
 /** Reads that go on together. Two rows instead of an object a read: there may be many. */
 class ReadGroup {
@@ -151,7 +152,7 @@ export class Reads {
   }
 
   close(): void {
-    const error = new DatabaseError("CLOSED", "the node is stopping");
+    const error = stoppingError();
     const groups = [
       this.#waiting,
       ...[...this.#asked.values()].map(({ reads }) => reads),

@@ -19,6 +19,7 @@ import type { LogIndex, Term } from "../raft/types.js";
 import type { RequestResult } from "../store/command.js";
 import { type PendingWrite, settle } from "./pending-write.js";
 import { putBackInOrder } from "./write-order.js";
+import { stoppingError } from "./stopping.js";
 
 /** Writes that were taken from the queue's array before it is made anew. */
 const QUEUE_DEAD_MAX = 4096;
@@ -388,7 +389,7 @@ export class Requests {
   /** The node is going down: queued writes were never sent; the others may live on. */
   close(): void {
     for (const write of this.take(Infinity, Infinity)) {
-      settle(write, new DatabaseError("CLOSED", "the node is stopping"), undefined);
+      settle(write, stoppingError(), undefined);
     }
     this.#settleForwarded();
     for (const placements of this.#placed.values()) {

@@ -8,6 +8,7 @@
 import { DatabaseError } from "../errors.js";
 import { ChangeWaits } from "./change-waits.js";
 import type { ReadDone, StoreView } from "./service.js";
+import { stoppingError } from "./stopping.js";
 
 interface Waiter {
   readonly revision: number;
@@ -59,7 +60,7 @@ export class RevisionWaits {
     this.#waiters.clear();
     this.#least = Infinity;
     for (const { done } of waiters) {
-      done(new DatabaseError("CLOSED", "the node is stopping"), undefined);
+      done(stoppingError(), undefined);
     }
   }
 }

@@ -28,6 +28,7 @@ import type { Clock } from "./clock.js";
 import type { HeldSnapshot, ReadDone, SaveDone, SnapshotService } from "./service.js";
 import { Slices } from "./slices.js";
 import { headAt, type HeadParts } from "./snapshots.js";
+import { stoppingError } from "./stopping.js";
 
 /** Bytes of rows in a slice at most, and between two looks at the clock; as of a snapshot of the node's own. */
 const SLICE_SIZE_MAX = 1024 * 1024;
@@ -98,13 +99,13 @@ export class Saves implements SnapshotService {
     const deadline = clock.now() + timeoutMs;
     if (this.#closed) {
       clock.defer(() => {
-        done(stopping(), undefined);
+        done(stoppingError(), undefined);
       });
       return;
     }
     read(clock.now() + Math.min(timeoutMs, READ_MS_MAX), (error, store) => {
       if (store === undefined || this.#closed) {
-        done(error ?? stopping(), undefined);
+        done(error ?? stoppingError(), undefined);
         return;
       }
       this.#askers.push({ deadline, done });
@@ -148,7 +149,7 @@ export class Saves implements SnapshotService {
     const writing = this.#writing;
     this.#writing = undefined;
     writing?.view.close();
-    this.#tell([...(writing?.askers ?? []), ...this.#askers.splice(0)], stopping());
+    this.#tell([...(writing?.askers ?? []), ...this.#askers.splice(0)], stoppingError());
     // What cannot be removed now is removed by the next start.
     attempt(() => writing?.file.remove());
     this.#drop();
@@ -260,8 +261,4 @@ function reading<T>(look: () => T): T {
     const message = `the snapshots could not be read: ${text}`;
     throw new DatabaseError("STORAGE_FAILED", message, { cause: error });
   }
-}
-
-function stopping(): DatabaseError {
-  return new DatabaseError("CLOSED", "the node is stopping");
 }

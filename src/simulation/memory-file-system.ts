@@ -24,23 +24,8 @@ import { dirname, normalize } from "node:path/posix";
 import { assert } from "../assert.js";
 import type { File, FileSystem, OpenMode } from "../storage/file-system.js";
 import { Directory, Inode } from "./memory-disk.js";
-
-export type OperationKind =
-  | "open"
-  | "read"
-  | "write"
-  | "writeLater"
-  | "truncate"
-  | "size"
-  | "datasync"
-  | "datasyncLater"
-  | "list"
-  | "exists"
-  | "makeDirectory"
-  | "rename"
-  | "remove"
-  | "removeLater"
-  | "syncDirectory";
+import { syscallOf, systemError, type FailureCode, type OperationKind } from "./system-error.js";
+export type { FailureCode, OperationKind } from "./system-error.js";
 
 /** A call about to be carried out; `count` numbers them from 1. */
 export interface Operation {
@@ -49,52 +34,12 @@ export interface Operation {
   readonly count: number;
 }
 
-export type FailureCode = "EIO" | "ENOSPC" | "EDQUOT" | "EMFILE" | "EACCES" | "EROFS";
-
 /** Decides about a call: an error's code to fail with, or undefined to let it pass. */
 export type Failures = (operation: Operation) => FailureCode | undefined;
 
 /** Thrown by every call from the chosen one on: the machine has stopped. */
 export class Halted extends Error {
   override readonly name = "Halted";
-}
-
-const ERROR_TEXTS: Readonly<Record<string, string>> = {
-  EIO: "i/o error",
-  ENOSPC: "no space left on device",
-  EDQUOT: "disk quota exceeded",
-  EMFILE: "too many open files",
-  EACCES: "permission denied",
-  EROFS: "read-only file system",
-  ENOENT: "no such file or directory",
-  EEXIST: "file already exists",
-  EBADF: "bad file descriptor",
-};
-
-/** The system's own name of the call that fails, where it is another one. */
-const SYSCALLS: Readonly<Partial<Record<OperationKind, string>>> = {
-  writeLater: "write",
-  truncate: "ftruncate",
-  size: "fstat",
-  datasync: "fdatasync",
-  datasyncLater: "fdatasync",
-  list: "scandir",
-  exists: "access",
-  makeDirectory: "mkdir",
-  remove: "unlink",
-  removeLater: "unlink",
-  syncDirectory: "fsync",
-};
-
-/** Syncing a directory needs a descriptor of it first. */
-function syscallOf(kind: OperationKind, code: FailureCode): string {
-  if (kind === "syncDirectory" && code === "EMFILE") return "open";
-  return SYSCALLS[kind] ?? kind;
-}
-
-function systemError(code: string, syscall: string, path: string): Error {
-  const message = `${code}: ${ERROR_TEXTS[code] ?? "failed"}, ${syscall} '${path}'`;
-  return Object.assign(new Error(message), { code, syscall, path });
 }
 
 /** What an absolute path in its one form does not hold: an empty name, "." or "..". */

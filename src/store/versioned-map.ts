@@ -491,17 +491,8 @@ export class VersionedMap {
   }
 
   #restoreVersion(key: number, older: number, row: RecordRow): number {
-    return this.records.addVersion(
-      key,
-      older,
-      0,
-      row.createRevision,
-      row.modRevision,
-      row.version,
-      row.lease,
-      row.valueBytes,
-      row.valueStart,
-      row.valueSize,
-    );
+    const { createRevision, modRevision, version, lease, valueBytes, valueStart, valueSize } = row;
+    // prettier-ignore
+    return this.records.addVersion(key, older, 0, createRevision, modRevision, version, lease, valueBytes, valueStart, valueSize);
   }
 }
