@@ -108,6 +108,7 @@ export function checkSettings(settings: NodeSettings): void {
   checkSizes(settings);
   checkLimits(settings);
   checkHistory(settings);
+  checkRetention(settings);
 }
 
 function checkJoin({ join, cluster }: NodeSettings): void {
@@ -146,6 +147,22 @@ function checkHistory({ history = {} }: NodeSettings): void {
     throw new DatabaseError(
       "INVALID_ARGUMENT",
       `history.${name} is ${String(value)}: a number of changes, bytes or milliseconds, at least 1`,
+    );
+  }
+}
+
+function checkRetention({ retention }: NodeSettings): void {
+  if (retention === undefined) return;
+  // A caller without types may write anything.
+  const given: { keep?: unknown; sizeBytes?: number; durationMs?: number } = retention;
+  if (given.keep === "size") {
+    checkWhole("retention.sizeBytes", given.sizeBytes ?? NaN, 0, Number.MAX_SAFE_INTEGER);
+  } else if (given.keep === "time") {
+    checkWhole("retention.durationMs", given.durationMs ?? NaN, 0, Number.MAX_SAFE_INTEGER);
+  } else if (given.keep !== "none" && given.keep !== "all") {
+    throw new DatabaseError(
+      "INVALID_ARGUMENT",
+      `retention.keep is ${String(given.keep)}: "none", "all", "size" with sizeBytes, or "time" with durationMs`,
     );
   }
 }

@@ -20,6 +20,11 @@ function limits(more: Partial<NonNullable<NodeSettings["limits"]>>): Partial<Nod
   return { limits: { ...DEFAULT_LIMITS, ...more } };
 }
 
+/** As a caller without types may write it. */
+function untyped(given: unknown): Partial<NodeSettings> {
+  return given as Partial<NodeSettings>;
+}
+
 /** How a setting is shown: JSON knows neither NaN nor Infinity. */
 function shown(given: Partial<NodeSettings>): string {
   return JSON.stringify(given, (_, value: unknown) =>
@@ -46,6 +51,25 @@ describe("settings", () => {
     { given: { electionTimeoutMs: 3_600_001 }, says: /3600001 ms.*at most 3600000 ms/ },
     { given: { electionTimeoutMs: NaN }, says: /NaN ms/ },
     { given: { heartbeatMs: NaN }, says: /NaN ms/ },
+    ...[-1, 0.5, NaN, Infinity].flatMap((number) => [
+      {
+        given: { retention: { keep: "size" as const, sizeBytes: number } },
+        says: /^retention.sizeBytes is /,
+      },
+      {
+        given: { retention: { keep: "time" as const, durationMs: number } },
+        says: /^retention.durationMs is /,
+      },
+    ]),
+    {
+      given: untyped({ retention: { keep: "size" } }),
+      says: /^retention.sizeBytes is NaN: a whole/,
+    },
+    {
+      given: untyped({ retention: { keep: "some" } }),
+      says: /^retention.keep is some: "none", "all"/,
+    },
+    { given: untyped({ retention: "1GiB" }), says: /^retention.keep is undefined: "none", "all"/ },
   ];
   for (const { given, says } of wrong) {
     it(`${shown(given)} is refused`, () => {
