@@ -1,30 +1,44 @@
 /**
  * Loaded into a node before everything else (`--import`): how long its loop was
- * held. Four times a second a line with the time, the longest hold and the longest
- * collection of garbage since the line before, to a file named after the process.
+ * held. Four times a second a line with the time, the longest hold, the longest
+ * without what the thread waited for a processor that others had (Linux tells it),
+ * the most that it ran itself in one, and the longest collection of garbage since the line before, to a file named
+ * after the process. What a hypervisor gives to others is in both: the same watch
+ * in a process that does nothing else says how much that is.
  */
 import { appendFileSync } from "node:fs";
 import path from "node:path";
-import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
+import { PerformanceObserver } from "node:perf_hooks";
 import process from "node:process";
+import { threadTimes } from "../thread-times.js";
 
-const RESOLUTION_MS = 1;
+/** Milliseconds between two looks; a hold is what passes beyond it. */
+const LOOK_MS = 2;
 const LINE_MS = 250;
 
 const directory = process.env["BALSA_BENCH_HOLDS"];
 if (directory !== undefined) watch(path.join(directory, `${process.pid}.holds`));
 
 function watch(file: string): void {
-  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  const times = threadTimes();
   let collectedMs = 0;
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) collectedMs = Math.max(collectedMs, duration);
   }).observe({ entryTypes: ["gc"] });
-  delays.enable();
+  let [heldMs, ownMs, ranMs] = [0, 0, 0];
+  let lastAt = performance.now();
+  let last = times();
   setInterval(() => {
-    const heldMs = Math.max(0, delays.max / 1e6 - RESOLUTION_MS);
-    appendFileSync(file, `${Date.now()} ${heldMs.toFixed(2)} ${collectedMs.toFixed(2)}\n`);
-    delays.reset();
-    collectedMs = 0;
+    const [at, now] = [performance.now(), times()];
+    const held = at - lastAt - LOOK_MS;
+    heldMs = Math.max(heldMs, held);
+    ownMs = Math.max(ownMs, held - (now.waitedMs - last.waitedMs));
+    ranMs = Math.max(ranMs, Math.min(held, now.ranMs - last.ranMs));
+    [lastAt, last] = [at, now];
+  }, LOOK_MS).unref();
+  setInterval(() => {
+    const cells = [heldMs, ownMs, ranMs, collectedMs].map((ms) => ms.toFixed(2));
+    appendFileSync(file, `${Date.now()} ${cells.join(" ")}\n`);
+    [heldMs, ownMs, ranMs, collectedMs] = [0, 0, 0, 0];
   }, LINE_MS).unref();
 }
