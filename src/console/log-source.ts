@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RemoteDatabase } from "../client/remote-database.js";
 import type { Row } from "../codec/block.js";
+import { DatabaseError } from "../errors.js";
 import type { HeldSnapshot, NodeInfo } from "../node/service.js";
 import type { Configuration, Entry } from "../raft/types.js";
 import { LogIndex } from "../raft/types.js";
@@ -130,6 +131,13 @@ export class DirectorySource implements LogSource {
   }
 }
 
+/** A log is not what it was when it was asked: its node compacted it, or another leader's took its place. */
+class LogMoved extends DatabaseError {
+  constructor(name: string, index: number) {
+    super("BUSY", `the log of ${name} has moved beyond entry ${index} while it was compared`);
+  }
+}
+
 /** A node's own log, as far as it was when asked. */
 export class NodeSource implements LogSource {
   readonly boundaries = undefined;
@@ -191,8 +199,12 @@ export class NodeSource implements LogSource {
     };
   }
 
+  /** @throws {LogMoved} when it was held and is not any more */
   async checksumAt(index: number): Promise<LogPoint | undefined> {
-    return this.#database.checksumAt(LogIndex(index));
+    const point = await this.#database.checksumAt(LogIndex(index));
+    const wasHeld = index >= this.firstIndex && index <= this.lastIndex;
+    if (point === undefined && wasHeld) throw new LogMoved(this.name, index);
+    return point;
   }
 
   locate(): undefined {
@@ -222,7 +234,11 @@ export class NodeSource implements LogSource {
   }
 }
 
-/** Lends the logs of nodes, each asked alone, brought to the longest there was at the start. */
+/**
+ * Lends the logs of nodes, each asked alone, brought to the longest there was at the start.
+ *
+ * @param use is done anew when a log has moved under it
+ */
 export async function withNodeLogs<T>(
   endpoints: readonly string[],
   timeoutMs: number,
@@ -233,15 +249,19 @@ export async function withNodeLogs<T>(
     connect({ endpoints: [endpoint], timeoutMs, unreachableTimeoutMs: UNREACHABLE_TIMEOUT_MS }),
   );
   try {
-    const asked = await Promise.all(
-      databases.map((database, at) => NodeSource.ask(endpoints[at] ?? "", database)),
-    );
-    const goal = Math.max(...asked.map(({ lastIndex }) => lastIndex));
     const deadlineMs = performance.now() + timeoutMs;
-    return await use(
-      await Promise.all(asked.map((source) => source.reach(goal, deadlineMs))),
-      goal,
-    );
+    for (;;) {
+      const asked = await Promise.all(
+        databases.map((database, at) => NodeSource.ask(endpoints[at] ?? "", database)),
+      );
+      const goal = Math.max(...asked.map(({ lastIndex }) => lastIndex));
+      const sources = await Promise.all(asked.map((source) => source.reach(goal, deadlineMs)));
+      try {
+        return await use(sources, goal);
+      } catch (error) {
+        if (!(error instanceof LogMoved) || performance.now() >= deadlineMs) throw error;
+      }
+    }
   } finally {
     await Promise.all(databases.map((database) => database.close()));
   }
