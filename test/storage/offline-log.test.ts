@@ -63,10 +63,12 @@ describe("offline log", () => {
     return names.sort().map((name) => join(path, "log", name));
   }
 
+  /** Every name with its bytes and times; the name alone of what a thread of the node may be filling. */
   function snapshot(): readonly string[] {
     return readdirSync(path, { recursive: true, encoding: "utf8" })
       .sort()
       .map((name) => {
+        if (name.endsWith(".tmp")) return name;
         const stat = statSync(join(path, name), { bigint: true });
         const bytes = stat.isFile() ? readFileSync(join(path, name), "base64") : "";
         return `${name} ${stat.mtimeNs} ${stat.ctimeNs} ${bytes}`;

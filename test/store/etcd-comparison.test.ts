@@ -108,7 +108,8 @@ describe("the store against a real etcd", () => {
       console.warn("\n    SKIPPED: no etcd on this machine (Debian: etcd-server)\n");
       this.skip();
     }
-    this.timeout(600_000);
+    // Every write is synced, by a disk that may take its time.
+    this.timeout(3_600_000);
     await using etcd = await Etcd.start();
     const store = new Store();
     const counts = new Map<string, number>();

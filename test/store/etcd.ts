@@ -1,10 +1,13 @@
 /** A real etcd of this machine, through its JSON gateway; for tests that compare with it. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { reservePort } from "../ports.js";
+
+type EtcdProcess = ChildProcessByStdio<null, null, Readable>;
 
 /** The version that is installed; undefined when none is. */
 export function etcdVersion(): string | undefined {
@@ -13,17 +16,27 @@ export function etcdVersion(): string | undefined {
 }
 
 export class Etcd implements AsyncDisposable {
-  readonly #process: ChildProcess;
+  readonly #process: EtcdProcess;
   readonly #directory: string;
   readonly #url: string;
 
-  private constructor(process: ChildProcess, directory: string, url: string) {
+  private constructor(process: EtcdProcess, directory: string, url: string) {
     this.#process = process;
     this.#directory = directory;
     this.#url = url;
   }
 
+  /** On ports that were free a moment ago; on others when somebody else has taken one since. */
   static async start(): Promise<Etcd> {
+    for (let attempt = 1; ; attempt += 1) {
+      const etcd = await Etcd.#spawn();
+      if (await etcd.#isReady()) return etcd;
+      await etcd[Symbol.asyncDispose]();
+      if (attempt === 5) throw new Error(`etcd ended with ${String(etcd.#process.exitCode)}`);
+    }
+  }
+
+  static async #spawn(): Promise<Etcd> {
     const directory = mkdtempSync(join(tmpdir(), "balsa-etcd-"));
     const url = `http://127.0.0.1:${await reservePort()}`;
     const peer = `http://127.0.0.1:${await reservePort()}`;
@@ -34,19 +47,22 @@ export class Etcd implements AsyncDisposable {
       ["--data-dir", directory, "--initial-cluster", `default=${peer}`, ...addresses, ...peers],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
-    const etcd = new Etcd(process, directory, url);
-    // Read to the end: etcd dies of a closed pipe.
-    await new Promise<void>((resolve, reject) => {
+    return new Etcd(process, directory, url);
+  }
+
+  /** @returns false when it has ended instead */
+  #isReady(): Promise<boolean> {
+    return new Promise((resolve) => {
       let said = "";
-      process.stderr.setEncoding("utf8").on("data", (text: string) => {
+      // Read to the end: etcd dies of a closed pipe.
+      this.#process.stderr.setEncoding("utf8").on("data", (text: string) => {
         said += text;
-        if (said.includes("ready to serve client requests")) resolve();
+        if (said.includes("ready to serve client requests")) resolve(true);
       });
-      process.once("exit", (code) => {
-        reject(new Error(`etcd ended with ${String(code)}`));
+      this.#process.once("exit", () => {
+        resolve(false);
       });
     });
-    return etcd;
   }
 
   /** What etcd answers; `error` and `code` in it when it refuses. */
@@ -59,7 +75,7 @@ export class Etcd implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode === null) {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
       this.#process.kill("SIGKILL");
       await once(this.#process, "exit");
     }
