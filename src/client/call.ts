@@ -157,6 +157,8 @@ export class Call {
     const within = `no answer within ${this.#options.timeoutMs} ms`;
     if (this.sentOn === undefined) this.reject(unsent());
     else if (this.isWrite) this.rejectUnknown(`${within} from ${this.sentOn.endpoint.text}`);
+    // Why a read was refused before says more than that its repeat is still under way.
+    else if (this.lastRefusal !== undefined) this.reject(this.lastRefusal);
     else this.reject(new DatabaseError("TIMEOUT", `${within} from ${this.sentOn.endpoint.text}`));
   }
 

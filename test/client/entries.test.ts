@@ -9,6 +9,9 @@ import { connect, open } from "../../src/index.js";
 import { rejectsWith } from "../rejections.js";
 import { nobodysEndpoint } from "./remote-scene.js";
 
+/** A disk may stand still for seconds. */
+const PATIENT = { timeoutMs: 60_000 } as const;
+
 const IMPORT = /^(?:import|export)\s(?:[^"';`]*?\sfrom\s)?["'](\.[^"']+)["']/gm;
 
 /** Every compiled file that importing `entry` loads, relative to src. */
@@ -56,11 +59,11 @@ describe("library: open and connect", () => {
     const said: string[] = [];
     {
       await using db = await open({ directory, log: (line) => said.push(line) });
-      await db.put("color", "green");
+      await db.put("color", "green", PATIENT);
     }
     assert.ok(said.some((line) => line.includes(directory)));
     await using db = await open(directory);
-    assert.equal(Buffer.from((await db.get("color"))?.value ?? []).toString(), "green");
+    assert.equal(Buffer.from((await db.get("color", PATIENT))?.value ?? []).toString(), "green");
     await rejectsWith(open(directory), "DIRECTORY_IN_USE");
   });
 
@@ -75,9 +78,10 @@ describe("library: open and connect", () => {
       dataDirectory: directory,
     });
     try {
-      await member.put("color", "green");
+      await member.put("color", "green", PATIENT);
       await using client = connect([clientAddress]);
-      assert.equal(Buffer.from((await client.get("color"))?.value ?? []).toString(), "green");
+      const record = await client.get("color", PATIENT);
+      assert.equal(Buffer.from(record?.value ?? []).toString(), "green");
     } finally {
       await member.close();
     }

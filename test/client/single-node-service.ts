@@ -126,16 +126,17 @@ export class SingleNodeService implements NodeService {
   }
 
   whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void {
-    const giveUp = this.#waits.add(revision, performance.now() + timeoutMs, done);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#waits.expire(performance.now() + 1);
-    }, timeoutMs);
-    this.#timers.add(timer);
+    if (this.store.revision < revision) {
+      this.#expireAfter(timeoutMs);
+      return this.#waits.add(revision, performance.now() + timeoutMs, done);
+    }
+    let wanted = true;
     setImmediate(() => {
-      this.#waits.serve(this.store);
+      if (wanted) done(undefined, this.store);
     });
-    return giveUp;
+    return () => {
+      wanted = false;
+    };
   }
 
   whenChanged(range: KeyRange, since: number, timeoutMs: number, done: ChangeDone): () => void {
@@ -145,13 +146,8 @@ export class SingleNodeService implements NodeService {
       });
     }
     const deadline = performance.now() + timeoutMs;
-    const giveUp = this.#waits.changes.add(range, since, this.store.revision, deadline, done);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#waits.expire(performance.now() + 1);
-    }, timeoutMs);
-    this.#timers.add(timer);
-    return giveUp;
+    this.#expireAfter(timeoutMs);
+    return this.#waits.changes.add(range, since, this.store.revision, deadline, done);
   }
 
   now(): number {
@@ -276,6 +272,17 @@ export class SingleNodeService implements NodeService {
     this.#waits.close();
     for (const { fail } of this.#waiting) fail(new DatabaseError("CLOSED", "the node is closed"));
     this.#waiting.clear();
+  }
+
+  /** As a node's tick: behind what was there to be done when the time was up. */
+  #expireAfter(timeoutMs: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      setImmediate(() => {
+        this.#waits.expire(performance.now() + 1);
+      });
+    }, timeoutMs);
+    this.#timers.add(timer);
   }
 
   #begin(
