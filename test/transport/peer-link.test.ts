@@ -53,10 +53,11 @@ describe("peer link", () => {
   });
   afterEach(async () => {
     link.close();
-    assert.equal(clock.countTimers(), 0, "a closed link leaves no timer");
+    const timerCount = clock.countTimers();
     clock.restore();
     await fake?.close();
     fake = undefined;
+    assert.equal(timerCount, 0, "a closed link leaves no timer");
   });
 
   function note(event: string): void {

@@ -65,7 +65,8 @@ export class TcpWorld {
       clientAddress: `${id}.example:6379`,
       peers,
       random: () => random.next(),
-      lookIntervalMs: 50,
+      // Of a process that the machine leaves alone for seconds nobody is to think that it is a stranger.
+      handshakeMs: 60_000,
       ...this.#defaults,
       ...options,
     });

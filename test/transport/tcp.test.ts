@@ -144,12 +144,11 @@ describe("tcp transport", () => {
     world = await TcpWorld.create([N1, N2, N3]);
     world.make(N2, { peers: new Map([[N3, world.addressOf(N1)]]) });
     await world.start(N1, N2);
-    await world.until(() => said(N2).length > 0 && said(N1).length > 0);
-    assert.match(
-      said(N2)[0] ?? "",
-      /n3 at .* refuses this node \(misdirected\): this is n1, not n3/,
-    );
-    assert.ok(said(N1).some((notice) => /refused n2 .*\(misdirected\)/.test(notice)));
+    const saysSo = (id: NodeId, text: RegExp): boolean =>
+      said(id).some((notice) => text.test(notice));
+    const refusal = /n3 at .* refuses this node \(misdirected\): this is n1, not n3/;
+    await world.until(() => saysSo(N2, refusal));
+    await world.until(() => saysSo(N1, /refused n2 .*\(misdirected\)/));
   });
 
   it("a listener of another version is told of, with its own words", async () => {
@@ -239,9 +238,9 @@ describe("tcp transport", () => {
       transport.send(N2, heartbeat(N1, round));
       transport.flush();
     }
-    const control = fake.calls.find(({ hello }) => hello?.lane === "control");
+    const control = fake.calls.findLast(({ hello }) => hello?.lane === "control");
     await world.until(() => control?.bodies.length === 100);
-    const bulk = fake.calls.find(({ hello }) => hello?.lane === "bulk");
+    const bulk = fake.calls.findLast(({ hello }) => hello?.lane === "bulk");
     assert.deepEqual(bulk?.bodies, []);
   });
 
@@ -316,10 +315,14 @@ describe("tcp transport", () => {
   });
 });
 
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
 /** Runs a script against the compiled transport in a process of its own. */
-async function run(
-  script: string,
-): Promise<{ readonly code: number | null; readonly text: string }> {
+async function run(script: string): Promise<Ended> {
   const prelude = `
     const { TcpTransport } = await import(${JSON.stringify(new URL("../../src/transport/tcp.js", import.meta.url).href)});
     const { DatabaseError } = await import(${JSON.stringify(new URL("../../src/errors.js", import.meta.url).href)});
@@ -332,19 +335,15 @@ async function run(
   const child = spawn(process.execPath, ["--input-type=module", "-e", prelude + script], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      text += chunk.toString();
-    });
-  }
+  const output = child.stdout.setEncoding("utf8").toArray();
+  const errors = child.stderr.setEncoding("utf8").toArray();
   const [code] = (await once(child, "close")) as [number | null];
-  return { code, text };
+  return { code, output: (await output).join(""), errors: (await errors).join("") };
 }
 
 describe("tcp transport, in a process of its own", () => {
   it("ends by itself after close, connected or dialing in vain", async () => {
-    const { code, text } = await run(`
+    const { code, output, errors } = await run(`
       const a = make("n1", "127.0.0.1:0", [["n9", "127.0.0.1:1"]]);
       await a.start(quiet);
       const connected = Promise.withResolvers?.() ?? (() => {
@@ -357,8 +356,8 @@ describe("tcp transport, in a process of its own", () => {
       await c.close();
       console.log("closed");
     `);
-    assert.equal(text, "closed\n");
-    assert.equal(code, 0);
+    assert.equal(output, "closed\n", errors);
+    assert.equal(code, 0, errors);
   });
 
   const throwers: readonly { readonly what: string; readonly handler: string }[] = [
@@ -377,7 +376,7 @@ describe("tcp transport, in a process of its own", () => {
   ];
   for (const { what, handler } of throwers) {
     it(`${what} is no peer's fault: it stops the process`, async () => {
-      const { code, text } = await run(`
+      const { code, output, errors } = await run(`
         const a = make("n1", "127.0.0.1:0", [["n2", "127.0.0.1:1"]]);
         await a.start({ ...quiet, onNotice: console.log, ${handler} });
         const b = make("n2", "127.0.0.1:0", [["n1", "127.0.0.1:" + a.port]]);
@@ -395,8 +394,8 @@ describe("tcp transport, in a process of its own", () => {
         });
       `);
       assert.notEqual(code, 0);
-      assert.match(text, /our own mistake/);
-      assert.doesNotMatch(text, /closed the connection/);
+      assert.match(errors, /our own mistake/);
+      assert.doesNotMatch(output, /closed the connection/);
     });
   }
 });
