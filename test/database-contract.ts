@@ -455,8 +455,9 @@ function describeListing(db: () => Database): void {
 
 function describeEnds(fixture: () => DatabaseFixture): void {
   it("status names the nodes and the leader", async () => {
-    const status = await fixture().database.status();
-    assert.ok(status.nodes.length > 0);
+    let status = await fixture().database.status();
+    // A cluster may be without one at any moment, not for long.
+    while (status.leader === null) status = await fixture().database.status();
     assert.ok(status.nodes.some(({ id }) => id === status.leader));
   });
 

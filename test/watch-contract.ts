@@ -151,15 +151,26 @@ export function describeWatches(db: () => Database): void {
       const events = watch({ from: revision });
       assert.equal((await events.next()).value?.kind, "changes");
       assert.equal((await events.next()).value?.kind, "caughtUp");
-      await db().put("w/a", "2");
-      const last = await db().put("w/a", "3");
-      await db().compact(last.revision);
-      // A follower that is behind may still tell; who has served a read has come so far.
-      for (let node = 0; node < 6; node += 1) await db().get("w/a");
-      const error = await rejectsWith(events.next(), "REVISION_COMPACTED");
-      assert.equal(error.revisions?.compacted, last.revision);
-      const [event] = await take(watch({ from: last.revision + 1 }), 1);
-      assert.deepEqual(event, { kind: "caughtUp", revision: last.revision });
+      const compacted: (number | undefined)[] = [];
+      let next = Promise.resolve<unknown>(undefined);
+      let isTold = true;
+      while (isTold) {
+        await db().put("w/a", "2");
+        const last = await db().put("w/a", "3");
+        await db().compact(last.revision);
+        compacted.push(last.revision);
+        // A follower that is behind may tell once more what is compacted elsewhere: no event is lost yet.
+        next = events.next();
+        isTold = await next.then(
+          () => true,
+          () => false,
+        );
+      }
+      const error = await rejectsWith(next, "REVISION_COMPACTED");
+      assert.ok(compacted.includes(error.revisions?.compacted), error.message);
+      const revisionNow = compacted.at(-1) ?? 0;
+      const [event] = await take(watch({ from: revisionNow + 1 }), 1);
+      assert.deepEqual(event, { kind: "caughtUp", revision: revisionNow });
     });
 
     it("ends at once by its signal", async () => {

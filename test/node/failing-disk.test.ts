@@ -116,7 +116,7 @@ describe("a node whose disk fails", () => {
     return new Promise((resolve) => {
       node.service.execute(
         { id: new Uint8Array(0), commands: [{ kind: "put", key, value: key, condition: "none" }] },
-        30_000,
+        60_000,
         (error, result) => {
           then();
           resolve(error?.code ?? result?.kind ?? "nothing");
@@ -150,12 +150,12 @@ describe("a node whose disk fails", () => {
       again.push(put("third"));
       again.push(
         new Promise((resolve) => {
-          node.service.read(30_000, (error) => {
+          node.service.read(60_000, (error) => {
             resolve(error?.code ?? "served");
           });
         }),
         new Promise((resolve) => {
-          node.service.whenRevision(1_000_000, 30_000, (error) => {
+          node.service.whenRevision(1_000_000, 60_000, (error) => {
             resolve(error?.code ?? "served");
           });
         }),

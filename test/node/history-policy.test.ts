@@ -7,6 +7,9 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import { open } from "../../src/index.js";
 import { rejectsWith } from "../rejections.js";
 
+/** A disk may stand still for seconds. */
+const PATIENT = { timeoutMs: 60_000 } as const;
+
 describe("node: the history that is kept", () => {
   let directory: string;
   beforeEach(() => {
@@ -18,13 +21,14 @@ describe("node: the history that is kept", () => {
 
   it("is compacted beyond so many changes, and says what is left", async () => {
     await using db = await open({ directory, history: { changeCountMax: 10 } });
-    for (let i = 0; i < 100; i += 1) await db.put("k", String(i));
+    for (let i = 0; i < 100; i += 1) await db.put("k", String(i), PATIENT);
     // The leader proposes it in a tick of its own.
     for (;;) {
-      const { oldest, current } = await db.revisions();
+      const { oldest, current } = await db.revisions(PATIENT);
       if (current - oldest <= 12) break;
     }
-    const error = await rejectsWith(db.get("k", { revision: 2 }), "REVISION_COMPACTED");
+    const past = db.get("k", { revision: 2, ...PATIENT });
+    const error = await rejectsWith(past, "REVISION_COMPACTED");
     assert.ok((error.revisions?.compacted ?? 0) > 2);
   });
 

@@ -123,7 +123,7 @@ export function putTogether(service: NodeService, count: number): Promise<void> 
       const key = Buffer.from(`key:${String(i).padStart(10, "0")}`);
       service.execute(
         { id: new Uint8Array(0), commands: [{ kind: "put", key, value, condition: "none" }] },
-        30_000,
+        60_000,
         (error) => {
           open -= 1;
           if (error !== undefined) reject(error);

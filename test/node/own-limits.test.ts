@@ -11,7 +11,7 @@ import { type Command, DEFAULT_LIMITS, type RequestResult } from "../../src/stor
 import { NoPeers } from "../../src/transport/no-peers.js";
 import { append, bytes, put } from "../store/requests.js";
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 /** One node alone, whose values may have so many bytes. */
 async function nodeOf(dataDirectory: string, valueSizeMax: number): Promise<OpenedNode> {

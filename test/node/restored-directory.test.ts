@@ -220,14 +220,14 @@ describe("a directory restored from a snapshot", () => {
       });
     const node = await start();
     const size = await new Promise((done) => {
-      node.service.read(10_000, (_error, view) => {
-        done(view?.size);
+      node.service.read(60_000, (error, view) => {
+        done(error ?? view?.size);
       });
     });
     assert.equal(size, store.size);
     // A program saves of its own node as the command line does of another.
     await using database = databaseOver(node.service, () => node.close());
-    const saved = await database.saveSnapshot();
+    const saved = await database.saveSnapshot({ timeoutMs: 60_000 });
     const parts: Uint8Array[] = [];
     for (let offset = 0; offset < saved.size; offset += parts.at(-1)?.length ?? saved.size)
       parts.push(await database.readSaved(saved, offset, 50_000));
