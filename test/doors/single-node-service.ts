@@ -39,8 +39,8 @@ export class SingleNodeService implements NodeService {
   held = false;
   executeCount = 0;
   readCount = 0;
-  /** Set, each look at this node's clock takes so many milliseconds, and nothing else takes any. */
-  stepMs: number | undefined;
+  /** Each look at this node's clock takes so many milliseconds, and nothing else takes any, however slow the machine is. */
+  stepMs = 0;
   #steppedMs = 0;
   /** looks at the store as it is here */
   localReadCount = 0;
@@ -79,10 +79,11 @@ export class SingleNodeService implements NodeService {
 
   whenRevision(revision: number, timeoutMs: number, done: ReadDone): () => void {
     this.localReadCount++;
-    const giveUp = this.#waits.add(revision, performance.now() + timeoutMs, done);
-    setTimeout(() => {
-      this.#waits.expire(performance.now() + 1);
-    }, timeoutMs).unref();
+    // What has come already is told in a later turn, however late that is.
+    const isDue = revision <= this.store.revision;
+    const deadline = isDue ? Infinity : performance.now() + timeoutMs;
+    const giveUp = this.#waits.add(revision, deadline, done);
+    if (!isDue) this.#expireIn(timeoutMs);
     setImmediate(() => {
       this.#waits.serve(this.store);
     });
@@ -97,14 +98,11 @@ export class SingleNodeService implements NodeService {
     }
     const deadline = performance.now() + timeoutMs;
     const giveUp = this.#waits.changes.add(range, since, this.store.revision, deadline, done);
-    setTimeout(() => {
-      this.#waits.expire(performance.now() + 1);
-    }, timeoutMs).unref();
+    this.#expireIn(timeoutMs);
     return giveUp;
   }
 
   now(): number {
-    if (this.stepMs === undefined) return performance.now();
     return (this.#steppedMs += this.stepMs);
   }
 
@@ -206,6 +204,12 @@ export class SingleNodeService implements NodeService {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const answer of waiting) setImmediate(answer);
+  }
+
+  #expireIn(timeoutMs: number): void {
+    setTimeout(() => {
+      this.#waits.expire(performance.now() + 1);
+    }, timeoutMs).unref();
   }
 
   #later(answer: () => void): void {

@@ -120,7 +120,7 @@ describe("a RESP transaction", () => {
     await withDoor(async ({ client, service }) => {
       service.held = true;
       client.send("MULTI\r\nINCR n\r\nGET n\r\nEXEC\r\n".repeat(100) + "GET n\r\n");
-      await until(() => service.executeCount > 0);
+      await until(() => service.executeCount >= 100);
       assert.equal(service.executeCount, 100);
       service.release();
       const replies = await client.replies(401);

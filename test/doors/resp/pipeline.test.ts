@@ -26,7 +26,8 @@ describe("a RESP pipeline", () => {
       client.send(
         `${"INCR n\r\n".repeat(10)}${"GET n\r\n".repeat(10)}PING\r\nEXISTS n\r\nSET n 0\r\n`,
       );
-      await until(() => service.executeCount > 0);
+      await until(() => service.executeCount >= 10);
+      await turns(5);
       assert.equal(service.executeCount, 10);
       assert.equal(service.readCount, 0);
       service.release();

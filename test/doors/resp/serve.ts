@@ -20,6 +20,9 @@ export interface ServeOptions {
   readonly connectionLimits?: Partial<ConnectionLimits>;
 }
 
+/** No machine is so slow that a door of the tests would lose its patience, unless a test is about that. */
+const PATIENCE_MS = 600_000;
+
 export async function withDoor(
   body: (served: Served) => Promise<void>,
   options: ServeOptions = {},
@@ -28,8 +31,8 @@ export async function withDoor(
   const door = await ClientDoor.listen({
     host: "127.0.0.1",
     port: 0,
-    protocols: [new RespDoor(service, options.respOptions)],
-    ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
+    protocols: [new RespDoor(service, { timeoutMs: PATIENCE_MS, ...options.respOptions })],
+    limits: { stallTimeoutMs: PATIENCE_MS, ...options.connectionLimits },
   });
   try {
     const client = await RespClient.connect(door.port);
