@@ -1,11 +1,14 @@
 /** The clients that people already have, against the door: they must just work. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { before, describe, it } from "mocha";
 import { Redis } from "ioredis";
 import { createClient, WatchError } from "redis";
+import { isAtHand } from "./redis-server.js";
 import { withDoor } from "./serve.js";
+
+/** How long a client may wait for its connection, in milliseconds. */
+const PATIENCE_MS = 600_000;
 
 interface Ran {
   readonly code: number | null;
@@ -30,9 +33,7 @@ async function run(command: string, args: readonly string[], input = ""): Promis
 describe("redis-cli", function () {
   const path = "/usr/bin/redis-cli";
   before(function () {
-    if (existsSync(path)) return;
-    console.log(`      SKIPPED: no ${path}; install redis-tools`);
-    this.skip();
+    if (!isAtHand(path)) this.skip();
   });
 
   const lines: readonly (readonly [args: readonly string[], want: string])[] = [
@@ -81,9 +82,7 @@ describe("redis-cli", function () {
 describe("redis-benchmark", function () {
   const path = "/usr/bin/redis-benchmark";
   before(function () {
-    if (existsSync(path)) return;
-    console.log(`      SKIPPED: no ${path}; install redis-tools`);
-    this.skip();
+    if (!isAtHand(path)) this.skip();
   });
 
   for (const extra of [[], ["-P", "16"], ["-3"]]) {
@@ -122,6 +121,7 @@ describe("ioredis", () => {
         port,
         lazyConnect: true,
         maxRetriesPerRequest: 0,
+        connectTimeout: PATIENCE_MS,
       });
       await redis.connect();
       assert.equal(await redis.set("a", "žluť"), "OK");
@@ -149,25 +149,35 @@ describe("ioredis", () => {
   });
 });
 
-/** One after another, so that every client has a turn between the others' commands. */
-async function counted(
-  clients: number,
-  increment: (client: number) => Promise<boolean>,
-): Promise<number> {
-  let conflicts = 0;
+/** What a client does that counts, of whose steps others may come in between. */
+interface Counter {
+  /** Watches the count. @returns what it is */
+  look(): Promise<number>;
+  /** @returns whether it was written: nobody else has since the look */
+  write(count: number): Promise<boolean>;
+}
+
+/** Each counts to ten. In the first round all have looked before one writes: of them exactly one does it. */
+async function countTogether(counters: readonly Counter[]): Promise<void> {
+  const looks = await Promise.all(counters.map((each) => each.look()));
+  const first = await Promise.all(counters.map((each, i) => each.write((looks[i] ?? 0) + 1)));
+  assert.equal(first.filter((done) => done).length, 1, "they were in each other's way");
   await Promise.all(
-    Array.from({ length: clients }, async (_, client) => {
-      for (let done = 0; done < 10;) {
-        if (await increment(client)) done++;
-        else conflicts++;
+    counters.map(async (each, i) => {
+      for (let done = first[i] === true ? 1 : 0; done < 10;) {
+        if (await each.write((await each.look()) + 1)) done++;
       }
     }),
   );
-  return conflicts;
 }
 
 describe("ioredis, with transactions", () => {
-  const options = { host: "127.0.0.1", lazyConnect: true, maxRetriesPerRequest: 0 };
+  const options = {
+    host: "127.0.0.1",
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    connectTimeout: PATIENCE_MS,
+  };
 
   it("watches, queues, commits and gives up", async () => {
     await withDoor(async ({ port }) => {
@@ -231,19 +241,24 @@ describe("ioredis, with transactions", () => {
           return redis;
         }),
       );
-      const conflicts = await counted(clients.length, async (i) => {
-        const redis = clients[i];
-        assert.ok(redis !== undefined);
-        await redis.watch("n");
-        const value = Number((await redis.get("n")) ?? "0") + 1;
-        return (await redis.multi().set("n", value).exec()) !== null;
-      });
+      await countTogether(
+        clients.map((redis) => ({
+          look: async () => {
+            await redis.watch("n");
+            return Number((await redis.get("n")) ?? "0");
+          },
+          write: async (count) => (await redis.multi().set("n", count).exec()) !== null,
+        })),
+      );
       assert.equal(await clients[0]?.get("n"), "50");
-      assert.ok(conflicts > 0, "they were in each other's way");
       await Promise.all(clients.map(async (redis) => redis.quit()));
     });
   });
 });
+
+function socketTo(port: number) {
+  return { host: "127.0.0.1", port, connectTimeout: PATIENCE_MS };
+}
 
 describe("node-redis, with transactions", () => {
   for (const RESP of [2, 3] as const) {
@@ -257,7 +272,7 @@ describe("node-redis, with transactions", () => {
           await redis.connect();
           return redis;
         };
-        const client = () => createClient({ url: `redis://127.0.0.1:${port}`, RESP });
+        const client = () => createClient({ socket: socketTo(port), RESP });
         const [redis, other] = [await connected(), await connected()];
         assert.deepEqual(await redis.multi().set("a", "1").incr("a").get("a").ttl("a").exec(), [
           "OK",
@@ -280,20 +295,24 @@ describe("node-redis, with transactions", () => {
         assert.equal(await redis.expire("k", 5, "LT"), 1);
         assert.equal(await redis.persist("k"), 1);
 
-        const conflicts = await counted(2, async (i) => {
-          const each = i === 0 ? redis : other;
-          await each.watch("n");
-          const value = Number((await each.get("n")) ?? "0") + 1;
-          try {
-            await each.multi().set("n", String(value)).exec();
-            return true;
-          } catch (error) {
-            if (error instanceof WatchError) return false;
-            throw error;
-          }
-        });
+        await countTogether(
+          [redis, other].map((each) => ({
+            look: async () => {
+              await each.watch("n");
+              return Number((await each.get("n")) ?? "0");
+            },
+            write: async (count) => {
+              try {
+                await each.multi().set("n", String(count)).exec();
+                return true;
+              } catch (error) {
+                if (error instanceof WatchError) return false;
+                throw error;
+              }
+            },
+          })),
+        );
         assert.equal(await redis.get("n"), "20");
-        assert.ok(conflicts > 0, "they were in each other's way");
         await Promise.all([redis.close(), other.close()]);
       });
     });
@@ -304,7 +323,7 @@ describe("node-redis", () => {
   for (const RESP of [2, 3] as const) {
     it(`connects, reads, writes, scans and closes in RESP${RESP}`, async () => {
       await withDoor(async ({ port }) => {
-        const redis = createClient({ url: `redis://127.0.0.1:${port}`, RESP });
+        const redis = createClient({ socket: socketTo(port), RESP });
         redis.on("error", (error: unknown) => {
           assert.fail(String(error));
         });

@@ -1,5 +1,5 @@
 /** A real redis-server for the length of some tests, to say the same to it and to our door. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,6 +25,18 @@ export function randomSource(seed: number): Random {
   };
 }
 
+/** Whether a program of Redis' is installed, of the version whose words are known; says so aloud when not. */
+export function isAtHand(program: string): boolean {
+  if (!existsSync(program)) {
+    console.log(`      SKIPPED: no ${program}; install redis-server and redis-tools`);
+    return false;
+  }
+  const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
+  if (/[ =]7\.\d+\.\d+/.test(stdout)) return true;
+  console.log(`      SKIPPED: ${program} is not of version 7: ${stdout.trim()}`);
+  return false;
+}
+
 export interface Both {
   /** The same command to both, and their replies. */
   readonly say: (args: Args) => Promise<[theirs: string, ours: string]>;
@@ -41,10 +53,7 @@ export class RedisServer {
 
   /** False, said aloud, where it is not installed. */
   async start(): Promise<boolean> {
-    if (!existsSync(PATH)) {
-      console.log(`      SKIPPED: no ${PATH}; install redis-server to compare with it`);
-      return false;
-    }
+    if (!isAtHand(PATH)) return false;
     this.#port = await reservePort();
     const args = ["--port", String(this.#port), "--bind", "127.0.0.1", "--dir", tmpdir()];
     this.#child = spawn(PATH, [...args, "--save", "", "--appendonly", "no"], {
