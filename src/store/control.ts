@@ -92,7 +92,7 @@ function runLeaseCommand(state: State, command: LeaseCommand): RequestResult {
   }
   if (lease === undefined) return rejected(state, "lease-not-found");
   if (command.kind === "keepLease") {
-    lease.deadline = Math.max(lease.deadline, clock.runTime + lease.ttl);
+    leases.keep(lease, clock.runTime);
     return applied(state, leaseDetail(lease, lease.deadline - clock.runTime));
   }
   leases.remove(lease);

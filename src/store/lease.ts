@@ -15,16 +15,23 @@
  */
 import { assert } from "../assert.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
+import { Registry, type RegistryView } from "./registry.js";
 
 /** Leases of single keys have this number and those above it; all others lie below. */
 export const KEY_LEASE_MIN: number = 2 ** 52;
 /** Those of keys included. They fit a Map, and memory. */
 const LEASE_COUNT_MAX = 4_000_000;
 
-export interface Lease extends Expiring {
+/** What of a lease is in rows. */
+export interface LeaseState {
   readonly id: number;
   /** milliseconds */
   readonly ttl: number;
+  readonly deadline: number;
+}
+
+export interface Lease extends LeaseState, Expiring {
+  deadline: number;
   /** whether it belongs to one key, and goes with it */
   readonly ofKey: boolean;
   /** key texts */
@@ -32,7 +39,10 @@ export interface Lease extends Expiring {
 }
 
 export class Leases {
-  readonly #leases = new Map<number, Lease>();
+  /** by their ids */
+  readonly #leases = new Registry<Lease, LeaseState>(({ id, ttl, deadline }) => ({
+    ...{ id, ttl, deadline },
+  }));
   readonly #deadlines = new Deadlines<Lease>();
   /** the greatest number the store picked */
   #lastId = 0;
@@ -67,8 +77,14 @@ export class Leases {
     return this.#deadlines.earliest;
   }
 
-  all(): IterableIterator<Lease> {
-    return this.#leases.values();
+  /** In the order of their ids. */
+  all(): Iterable<Lease> {
+    return this.#leases;
+  }
+
+  /** The same, of this moment. */
+  openView(): RegistryView<LeaseState> {
+    return this.#leases.openView();
   }
 
   /** @param id 0: the store picks one. @param deadline in run time */
@@ -102,20 +118,26 @@ export class Leases {
       ofKey,
       keys: new Set<string>(),
     };
-    this.#leases.set(id, lease);
+    this.#leases.add(lease);
     this.#deadlines.add(lease);
     return lease;
   }
 
+  /** Its time starts anew. */
+  keep(lease: Lease, runTime: number): void {
+    this.#leases.changing(lease);
+    lease.deadline = Math.max(lease.deadline, runTime + lease.ttl);
+  }
+
   remove(lease: Lease): void {
-    this.#leases.delete(lease.id);
+    this.#leases.delete(lease);
     this.#deadlines.remove(lease);
   }
 
   /** Takes out the next lease whose time has run out. */
   takeExpired(runTime: number): Lease | undefined {
     const lease = this.#deadlines.take(runTime);
-    if (lease !== undefined) this.#leases.delete(lease.id);
+    if (lease !== undefined) this.#leases.delete(lease);
     return lease;
   }
 

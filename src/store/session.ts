@@ -19,6 +19,7 @@ import { answerSize, cutAnswer } from "./answer.js";
 import type { RequestResult, SessionMark } from "./command.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
 import { keyText } from "./key-order.js";
+import { Registry, type RegistryView } from "./registry.js";
 
 /** unacknowledged answers of one session */
 export const SESSION_WINDOW = 1024;
@@ -29,12 +30,20 @@ const ANSWERS_SIZE_MAX = 4 * 1024 * 1024;
 /** sessions */
 const SESSION_COUNT_MAX = 100_000;
 
-export interface Session extends Expiring {
+/** What of a session is in rows. */
+export interface SessionState {
   readonly id: Uint8Array;
   /** milliseconds */
   readonly ttl: number;
-  acknowledged: number;
+  readonly deadline: number;
+  readonly acknowledged: number;
   /** by sequence */
+  readonly answers: ReadonlyMap<number, RequestResult>;
+}
+
+export interface Session extends SessionState, Expiring {
+  deadline: number;
+  acknowledged: number;
   readonly answers: Map<number, RequestResult>;
   answersSize: number;
 }
@@ -43,6 +52,13 @@ export type SessionFault = "session-expired" | "session-acknowledged";
 
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
+  /** in the order in which they were opened */
+  readonly #inOrder = new Registry<Session, SessionState>(
+    ({ id, ttl, deadline, acknowledged, answers }) => ({
+      answers: new Map(answers),
+      ...{ id, ttl, deadline, acknowledged },
+    }),
+  );
   readonly #deadlines = new Deadlines<Session>();
   #opened = 0;
 
@@ -59,8 +75,13 @@ export class Sessions {
   }
 
   /** In the order in which they were opened. */
-  all(): IterableIterator<Session> {
-    return this.#sessions.values();
+  all(): Iterable<SessionState> {
+    return this.#inOrder;
+  }
+
+  /** The same, of this moment. */
+  openView(): RegistryView<SessionState> {
+    return this.#inOrder.openView();
   }
 
   /** @returns whether there is room. One that is there stays as it is, its time anew */
@@ -74,14 +95,17 @@ export class Sessions {
   /** @returns whether it is there; its time starts anew */
   keep(id: Uint8Array, runTime: number): boolean {
     const session = this.get(id);
-    if (session !== undefined) session.deadline = Math.max(session.deadline, runTime + session.ttl);
-    return session !== undefined;
+    if (session === undefined) return false;
+    this.#inOrder.changing(session);
+    session.deadline = Math.max(session.deadline, runTime + session.ttl);
+    return true;
   }
 
   close(id: Uint8Array): void {
     const session = this.get(id);
     if (session === undefined) return;
     this.#sessions.delete(keyText(id));
+    this.#inOrder.delete(session);
     this.#deadlines.remove(session);
   }
 
@@ -90,11 +114,12 @@ export class Sessions {
     const session = this.#deadlines.take(runTime);
     if (session === undefined) return false;
     this.#sessions.delete(keyText(session.id));
+    this.#inOrder.delete(session);
     return true;
   }
 
   /**
-   * A request of a session has come.
+   * A request of a session has come, whose answer may be kept until the next one does.
    * @returns its first answer when it came before, what it is refused for, or the session in which it is new
    */
   receive(mark: SessionMark, runTime: number): RequestResult | SessionFault | Session {
@@ -123,6 +148,7 @@ export class Sessions {
       answersSize: 0,
     };
     this.#sessions.set(keyText(id), session);
+    this.#inOrder.add(session);
     this.#deadlines.add(session);
     return session;
   }

@@ -26,57 +26,95 @@ import { MalformedBytes } from "./bytes.js";
 import type { Expiry, RequestResult, StagedCommand, StagedRead } from "./command.js";
 import { keyText, textBytes } from "./key-order.js";
 import type { Outcomes } from "./outcome.js";
-import { keepAnswer } from "./session.js";
+import { keepAnswer, type SessionState } from "./session.js";
 import { type StateRow, stateRow } from "./state-row.js";
 import type { State } from "./state.js";
-import { stage, type Transaction } from "./transaction.js";
+import {
+  type FinishedTransaction,
+  stage,
+  type Transaction,
+  type TransactionState,
+} from "./transaction.js";
 
-/** Notes all that changes in place now; answers are encoded as they are asked for. */
-export function tailRows(state: State): Iterable<StateRow> {
-  const { sessions, transactions } = state;
-  const sessionRows = [...sessions.all()].map((session) =>
-    stateRow("session", {
-      id: session.id,
-      createRevision: session.acknowledged,
-      modRevision: session.deadline,
-      version: session.ttl,
-    }),
-  );
-  const answers = [...sessions.all()].flatMap(({ id, answers }) =>
-    [...answers].sort(([a], [b]) => a - b).map(([sequence, answer]) => ({ id, sequence, answer })),
-  );
-  const open = [...transactions.allOpen()];
-  const openRows = [
-    ...open.map(transactionRow),
-    ...open.flatMap(({ id, commands }) => commands.map((command) => stagedRow(id, command))),
-    ...open.flatMap(({ id, savepoints }) =>
-      [...savepoints].map(([name, version]) =>
-        stateRow("savepoint", { id, key: textBytes(name), version }),
-      ),
-    ),
-    ...open.flatMap(({ id, reads }) => [...reads.values()].map((read) => readRow(id, read))),
-  ];
-  const finished = [...transactions.allFinished()];
-  const generations = state.outcomes.generations;
-  return (function* (): Generator<StateRow> {
-    yield* sessionRows;
-    for (const { id, sequence, answer } of answers) {
-      yield stateRow("answer", { id, createRevision: sequence, value: encodeAnswer(answer) });
-    }
-    yield* openRows;
-    for (const { id, deadline, detail, answer } of finished) {
-      yield stateRow("finished", {
-        id,
-        value: encodeAnswer(answer),
-        createRevision: detail.readRevision,
-        modRevision: detail.revision,
-        version: STATUSES.indexOf(detail.status),
-        lease: 1 + ISOLATIONS.indexOf(detail.isolation),
-        time: deadline,
-      });
-    }
-    yield* outcomeRows(generations);
-  })();
+/** What the rows behind the keys are made of; each may be gone through more than once. */
+export interface TailParts {
+  readonly sessions: Iterable<SessionState>;
+  readonly open: Iterable<TransactionState>;
+  readonly finished: Iterable<FinishedTransaction>;
+  readonly generations: Outcomes["generations"];
+}
+
+/** What is looked at, whether it has rows or not, before others may go on. */
+const LOOK_COUNT = 1000;
+type Rows = Generator<StateRow | undefined, void>;
+
+/** Made as they are asked for; undefined: much was looked at that has no row. */
+export function* tailRows({ sessions, open, finished, generations }: TailParts): Rows {
+  for (const { id, acknowledged, deadline, ttl } of sessions) {
+    yield stateRow("session", {
+      id,
+      createRevision: acknowledged,
+      modRevision: deadline,
+      version: ttl,
+    });
+  }
+  yield* rowsOfEach(sessions, answerRows);
+  for (const transaction of open) yield transactionRow(transaction);
+  yield* rowsOfEach(open, stagedRows);
+  yield* rowsOfEach(open, savepointRows);
+  yield* rowsOfEach(open, readRows);
+  for (const { id, deadline, detail, answer } of finished) {
+    yield stateRow("finished", {
+      id,
+      value: encodeAnswer(answer),
+      createRevision: detail.readRevision,
+      modRevision: detail.revision,
+      version: STATUSES.indexOf(detail.status),
+      lease: 1 + ISOLATIONS.indexOf(detail.isolation),
+      time: deadline,
+    });
+  }
+  yield* outcomeRows(generations);
+}
+
+function* rowsOfEach<Item>(items: Iterable<Item>, rowsOf: (item: Item) => Rows): Rows {
+  let lookCount = 0;
+  for (const item of items) {
+    lookCount += 1;
+    if (lookCount % LOOK_COUNT === 0) yield undefined;
+    yield* rowsOf(item);
+  }
+}
+
+function* answerRows({ id, answers }: SessionState): Rows {
+  if (answers.size === 0) return;
+  for (const [sequence, answer] of [...answers].sort(([a], [b]) => a - b)) {
+    yield stateRow("answer", { id, createRevision: sequence, value: encodeAnswer(answer) });
+  }
+}
+
+// What a transaction has may grow at its end while its rows are made: what comes later is not of the view.
+
+function* stagedRows({ id, commands }: TransactionState): Rows {
+  const count = commands.length;
+  for (let i = 0; i < count; i++) {
+    const command = commands[i];
+    if (command !== undefined) yield stagedRow(id, command);
+  }
+}
+
+function* savepointRows({ id, savepoints }: TransactionState): Rows {
+  for (const [name, version] of [...savepoints]) {
+    yield stateRow("savepoint", { id, key: textBytes(name), version });
+  }
+}
+
+function* readRows({ id, reads }: TransactionState): Rows {
+  const count = reads.length;
+  for (let i = 0; i < count; i++) {
+    const read = reads[i];
+    if (read !== undefined) yield readRow(id, read);
+  }
 }
 
 function* outcomeRows(generations: Outcomes["generations"]): Generator<StateRow> {
@@ -88,7 +126,7 @@ function* outcomeRows(generations: Outcomes["generations"]): Generator<StateRow>
   }
 }
 
-function transactionRow(transaction: Transaction): StateRow {
+function transactionRow(transaction: TransactionState): StateRow {
   const { id, readRevision, deadline, idle, isolation } = transaction;
   return stateRow("transaction", {
     id,

@@ -2,20 +2,21 @@
  * A consistent view of the state, read in slices while the store goes on changing.
  *
  * Keys and changes are read where they are: the map is versioned, and a pinned
- * compaction keeps what the view still has to read. Everything else is small and
- * is copied when the view is opened.
+ * compaction keeps what the view still has to read. So is everything else, of which there
+ * may be much too; what of it changes meanwhile is copied first (registry.ts).
  */
 import { assert } from "../assert.js";
+import type { LeaseState } from "./lease.js";
 import { LiveRow } from "./live-row.js";
 import { type RecordKind, type StateRow, stateRow } from "./state-row.js";
-import { tailRows } from "./state-tail.js";
+import { type TailParts, tailRows } from "./state-tail.js";
 import type { State } from "./state.js";
 
 export interface StateView {
   /**
    * Gives the next rows to `take`, about `sizeMax` bytes of them. A row and its bytes are
    * valid during the call. There may be fewer, even none: it lets others go on when it has
-   * looked at a thousand keys or so that came later than the view reads them.
+   * looked at a thousand things or so that have no row, as keys that came later.
    *
    * @returns whether there may be more
    */
@@ -35,16 +36,25 @@ const ROW_OVERHEAD_SIZE = 32;
 
 export class LiveStateView implements StateView {
   readonly #rows: StateRows;
+  /** what is to be closed with it */
+  readonly #views: readonly { close(): void }[];
   readonly #map: State["map"];
   readonly #closed: () => void;
   #open = true;
 
   /** @param closed called once, when the view is closed */
   constructor(state: State, closed: () => void) {
-    this.#map = state.map;
+    const { map, outcomes, transactions } = state;
+    this.#map = map;
     this.#closed = closed;
-    this.#map.pin();
-    this.#rows = new StateRows(state);
+    map.pin();
+    const leases = state.leases.openView();
+    const sessions = state.sessions.openView();
+    const open = transactions.openViewOfOpen();
+    const finished = transactions.openViewOfFinished();
+    this.#views = [leases, sessions, open, finished];
+    const { generations } = outcomes;
+    this.#rows = new StateRows(state, { leases, sessions, open, finished, generations });
   }
 
   read(sizeMax: number, take: (row: StateRow) => void): boolean {
@@ -64,43 +74,57 @@ export class LiveStateView implements StateView {
     if (!this.#open) return;
     this.#open = false;
     this.#map.unpin();
+    for (const view of this.#views) view.close();
     this.#closed();
   }
 }
 
 /** Gives every row of the state to `take`, which holds it during the call only. */
 export function eachRowOf(state: State, take: (row: StateRow) => void): void {
-  const rows = new StateRows(state);
+  const { sessions, transactions, outcomes } = state;
+  const rows = new StateRows(state, {
+    leases: state.leases.all(),
+    sessions: sessions.all(),
+    open: transactions.allOpen(),
+    finished: transactions.allFinished(),
+    generations: outcomes.generations,
+  });
   while (rows.read(Infinity, take));
 }
 
-/** The rows in their order. What changes in place is taken at once; the rest is read as it is asked for. */
+/** What of a state stands beside its keys and changes. */
+interface StateParts extends TailParts {
+  readonly leases: Iterable<LeaseState>;
+}
+
+/** The rows in their order, read as they are asked for. */
 class StateRows {
   readonly #map: State["map"];
-  readonly #head: readonly StateRow[];
-  #headAt = 0;
+  readonly #head: Iterator<StateRow, unknown>;
   readonly #keys: KeyPages;
   #change: number;
   readonly #changesEnd: number;
-  readonly #tail: Iterator<StateRow, unknown>;
+  readonly #tail: Iterator<StateRow | undefined, unknown>;
   readonly #record: LiveRow;
 
-  constructor(state: State) {
+  constructor(state: State, parts: StateParts) {
     const { map } = state;
     this.#map = map;
-    this.#head = [...headRows(state), ...leaseRows(state)];
+    this.#head = leasesBehind(headRows(state), parts.leases);
     this.#keys = new KeyPages(map);
     this.#change = map.history.start;
     this.#changesEnd = map.history.end;
-    this.#tail = tailRows(state)[Symbol.iterator]();
+    this.#tail = tailRows(parts);
     this.#record = new LiveRow(map.records);
   }
 
   /** As StateView has it. */
   read(sizeMax: number, take: (row: StateRow) => void): boolean {
     let left = sizeMax;
-    for (; left > 0 && this.#headAt < this.#head.length; this.#headAt += 1) {
-      left -= give(this.#head[this.#headAt], take);
+    while (left > 0) {
+      const { done, value } = this.#head.next();
+      if (done === true) break;
+      left -= give(value, take);
     }
     for (; left > 0;) {
       const version = this.#keys.next();
@@ -115,6 +139,7 @@ class StateRows {
     while (left > 0) {
       const { done, value } = this.#tail.next();
       if (done === true) return false;
+      if (value === undefined) return true;
       left -= give(value, take);
     }
     return true;
@@ -143,8 +168,7 @@ class StateRows {
 }
 
 /** @returns bytes */
-function give(row: StateRow | undefined, take: (row: StateRow) => void): number {
-  assert(row !== undefined, "a row that is given is there");
+function give(row: StateRow, take: (row: StateRow) => void): number {
   take(row);
   return row.key.length + row.value.length + row.id.length + ROW_OVERHEAD_SIZE;
 }
@@ -174,12 +198,14 @@ function headRows({ map, clock, leases }: State): readonly StateRow[] {
 }
 
 /** modRevision: deadline in run time; version: ttl; in the order of their ids */
-function leaseRows({ leases }: State): readonly StateRow[] {
-  return [...leases.all()]
-    .sort((a, b) => a.id - b.id)
-    .map(({ id, ttl, deadline }) =>
-      stateRow("lease", { modRevision: deadline, version: ttl, lease: id }),
-    );
+function* leasesBehind(
+  head: readonly StateRow[],
+  leases: Iterable<LeaseState>,
+): Generator<StateRow, void> {
+  yield* head;
+  for (const { id, ttl, deadline } of leases) {
+    yield stateRow("lease", { modRevision: deadline, version: ttl, lease: id });
+  }
 }
 
 /** Records found in one go. */

@@ -358,10 +358,7 @@ export class Store {
 
   /** The leases that were granted (not those of single keys), by number. */
   leases(): readonly number[] {
-    return [...this.#state.leases.all()]
-      .filter(({ ofKey }) => !ofKey)
-      .map(({ id }) => id)
-      .sort((a, b) => a - b);
+    return [...this.#state.leases.all()].filter(({ ofKey }) => !ofKey).map(({ id }) => id);
   }
 
   /** Whether a session is open. */

@@ -26,6 +26,7 @@ import type {
 import { addChanged, type TextRange } from "./compare.js";
 import { Deadlines, type Expiring } from "./deadlines.js";
 import { keyText } from "./key-order.js";
+import { Registry, type RegistryView } from "./registry.js";
 import type { VersionedMap } from "./versioned-map.js";
 
 /** staged commands of one transaction */
@@ -44,16 +45,27 @@ const FINISHED_TTL = 600_000;
 /** bytes that a staged command or a read costs beside its key and value */
 const STAGED_OVERHEAD_SIZE = 64;
 
-export interface Transaction extends Expiring {
+/** What of an open transaction is in rows. */
+export interface TransactionState {
   readonly id: Uint8Array;
   readonly isolation: Isolation;
   readonly readRevision: number;
   /** milliseconds */
   readonly idle: number;
-  /** never changed in place but for its end: a view may hold it */
-  commands: StagedCommand[];
-  readonly reads: Map<string, StagedRead>;
+  readonly deadline: number;
+  /** never changed in place but at its end */
+  readonly commands: readonly StagedCommand[];
+  /** never changed in place but at its end */
+  readonly reads: readonly StagedRead[];
   /** by name, as text: how many commands were staged before */
+  readonly savepoints: ReadonlyMap<string, number>;
+}
+
+export interface Transaction extends TransactionState, Expiring {
+  deadline: number;
+  commands: StagedCommand[];
+  readonly reads: StagedRead[];
+  readonly readNames: Set<string>;
   readonly savepoints: Map<string, number>;
   /** bytes */
   size: number;
@@ -68,7 +80,18 @@ export interface FinishedTransaction extends Expiring {
 
 export class Transactions {
   readonly #open = new Map<string, Transaction>();
+  /** in the order in which they were begun */
+  readonly #openInOrder = new Registry<Transaction, TransactionState>(
+    ({ id, isolation, readRevision, idle, deadline, commands, reads, savepoints }) => ({
+      ...{ id, isolation, readRevision, idle, deadline },
+      ...{ commands: commands.slice(), reads: reads.slice(), savepoints: new Map(savepoints) },
+    }),
+  );
   readonly #finished = new Map<string, FinishedTransaction>();
+  /** in the order in which they were finished; nothing of them changes */
+  readonly #finishedInOrder = new Registry<FinishedTransaction, FinishedTransaction>(
+    (finished) => finished,
+  );
   readonly #openDeadlines = new Deadlines<Transaction>();
   readonly #finishedDeadlines = new Deadlines<FinishedTransaction>();
   #count = 0;
@@ -82,13 +105,23 @@ export class Transactions {
   }
 
   /** Open ones, in the order in which they were begun. */
-  allOpen(): IterableIterator<Transaction> {
-    return this.#open.values();
+  allOpen(): Iterable<Transaction> {
+    return this.#openInOrder;
   }
 
   /** In the order in which they were finished. */
-  allFinished(): IterableIterator<FinishedTransaction> {
-    return this.#finished.values();
+  allFinished(): Iterable<FinishedTransaction> {
+    return this.#finishedInOrder;
+  }
+
+  /** The open ones of this moment. */
+  openViewOfOpen(): RegistryView<TransactionState> {
+    return this.#openInOrder.openView();
+  }
+
+  /** The finished ones of this moment. */
+  openViewOfFinished(): RegistryView<FinishedTransaction> {
+    return this.#finishedInOrder.openView();
   }
 
   get earliestDeadline(): number | undefined {
@@ -121,8 +154,9 @@ export class Transactions {
     return this.restoreOpen(id, isolation, at.revision, idle, at.runTime + idle);
   }
 
-  /** Something was done with it: its idle time starts anew. */
+  /** Something is done with it: its idle time starts anew. To be called before it is changed. */
   touch(transaction: Transaction, runTime: number): void {
+    this.#openInOrder.changing(transaction);
     transaction.deadline = Math.max(transaction.deadline, runTime + transaction.idle);
   }
 
@@ -134,6 +168,7 @@ export class Transactions {
     runTime: number,
   ): void {
     this.#open.delete(keyText(transaction.id));
+    this.#openInOrder.delete(transaction);
     this.#openDeadlines.remove(transaction);
     if (this.#finished.size >= FINISHED_COUNT_MAX) this.#forgetNext(Infinity);
     this.restoreFinished(detail, answer, runTime + FINISHED_TTL);
@@ -154,8 +189,10 @@ export class Transactions {
 
   #forgetNext(runTime: number): boolean {
     const finished = this.#finishedDeadlines.take(runTime);
-    if (finished !== undefined) this.#finished.delete(keyText(finished.id));
-    return finished !== undefined;
+    if (finished === undefined) return false;
+    this.#finished.delete(keyText(finished.id));
+    this.#finishedInOrder.delete(finished);
+    return true;
   }
 
   restoreOpen(
@@ -175,11 +212,13 @@ export class Transactions {
       deadline,
       placed: deadline,
       commands: [],
-      reads: new Map(),
+      reads: [],
+      readNames: new Set(),
       savepoints: new Map(),
       size: 0,
     };
     this.#open.set(keyText(id), transaction);
+    this.#openInOrder.add(transaction);
     this.#openDeadlines.add(transaction);
     return transaction;
   }
@@ -189,6 +228,7 @@ export class Transactions {
     const { transaction: id } = detail;
     const finished = { id, order: this.#count, deadline, placed: deadline, answer, detail };
     this.#finished.set(keyText(id), finished);
+    this.#finishedInOrder.add(finished);
     this.#finishedDeadlines.add(finished);
   }
 }
@@ -213,7 +253,7 @@ export function stage(
   for (const command of commands) size += commandSize(command);
   for (const read of reads) {
     const name = readName(read);
-    if (transaction.reads.has(name) || fresh.has(name)) continue;
+    if (transaction.readNames.has(name) || fresh.has(name)) continue;
     const copy = copyOfRead(read);
     fresh.set(name, copy);
     size += readSize(copy);
@@ -221,10 +261,13 @@ export function stage(
   const fits =
     size <= STAGED_SIZE_MAX &&
     transaction.commands.length + commands.length <= STAGED_COUNT_MAX &&
-    transaction.reads.size + fresh.size <= READ_COUNT_MAX;
+    transaction.reads.length + fresh.size <= READ_COUNT_MAX;
   if (!fits) return false;
   for (const command of commands) transaction.commands.push(copyOfCommand(command));
-  for (const [name, read] of fresh) transaction.reads.set(name, read);
+  for (const [name, read] of fresh) {
+    transaction.readNames.add(name);
+    transaction.reads.push(read);
+  }
   transaction.size = size;
   return true;
 }
@@ -263,7 +306,7 @@ export function conflictsOfTransaction(
   const { readRevision, commands } = transaction;
   if (commands.length === 0) return [];
   const watched: Iterable<StagedRead> =
-    transaction.isolation === "serializable" ? transaction.reads.values() : commands;
+    transaction.isolation === "serializable" ? transaction.reads : commands;
   const keys = new Map<string, Uint8Array>();
   const ranges: TextRange[] = [];
   for (const { key, end } of watched) {

@@ -68,6 +68,29 @@ describe("a view of the state", () => {
     assert.equal(rows.filter(({ kind }) => kind === "put").length, COUNT);
   });
 
+  it("looks at no more than so many sessions without answers before it lets others go on", () => {
+    const store = new Store();
+    const COUNT = 5000;
+    for (let i = 0; i < COUNT; i++) {
+      const session = new Uint8Array(16);
+      new DataView(session.buffer).setUint32(0, i);
+      store.apply(request({ kind: "openSession", session, ttl: 1000 }));
+    }
+    const view = store.openView();
+    const counts: number[] = [];
+    let count = 0;
+    for (;;) {
+      count = 0;
+      const isMore = view.read(Infinity, () => {
+        count += 1;
+      });
+      if (!isMore) break;
+      counts.push(count);
+    }
+    view.close();
+    assert.deepEqual(counts, [2 + COUNT, 0, 0, 0, 0]);
+  });
+
   for (const way of WAYS) {
     it(`gives back the same state, which goes on alike, taken back ${way}`, () => {
       fc.assert(
