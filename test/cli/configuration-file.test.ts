@@ -142,7 +142,7 @@ describe("the configuration file", () => {
     }
 
     it("it is below the environment and the command line, and above defaults", async () => {
-      write({ kv: { endpoints: "127.0.0.1:2" }, timeout: "300ms" });
+      write({ kv: { endpoints: "127.0.0.1:2" }, timeout: "60s" });
       write({ endpoints: "127.0.0.1:3" }, "other.json");
       assert.match((await balsa(["kv", "get", "k"])).stderr, /127\.0\.0\.1:2/);
       const environment = { BALSA_ENDPOINTS: "127.0.0.1:4" };

@@ -108,6 +108,7 @@ describe("the words of a shell line", () => {
         if (quoted === undefined) return;
         assert.deepEqual(splitWords(`get ${quoted} `).words, ["get", word]);
       }),
+      { seed: 20_261_122, numRuns: 500 },
     );
   });
 });

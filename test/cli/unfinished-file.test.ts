@@ -5,15 +5,20 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { describe, it } from "mocha";
 
 const SOURCE = join(import.meta.dirname, "../../src");
 
+function addressOf(file: string): string {
+  return JSON.stringify(pathToFileURL(join(SOURCE, file)).href);
+}
+
 /** Makes a file and never ends. */
 function script(path: string): string {
   return `
-    import { orNothing } from ${JSON.stringify(`file://${SOURCE}/console/unfinished-file.js`)};
-    import { WholeFile } from ${JSON.stringify(`file://${SOURCE}/storage/whole-file.js`)};
+    import { orNothing } from ${addressOf("console/unfinished-file.js")};
+    import { WholeFile } from ${addressOf("storage/whole-file.js")};
     const file = WholeFile.create(${JSON.stringify(path)}, false);
     file.write(new Uint8Array(100));
     setInterval(() => undefined, 1000);
