@@ -1,9 +1,10 @@
 /**
  * What a put costs the heap on its way through a block, as JSON: bytes a put for
  * making the block, checking it as a follower does, and going through it as apply
- * does. A process of its own, so that nobody else's garbage is counted:
+ * does. A process of its own, so that nobody else's garbage is counted; of one
+ * thread, so that what is hot is compiled while it is warmed up:
  *
- *   node --expose-gc --max-semi-space-size=64 dist/test/codec/allocations.js
+ *   node --expose-gc --max-semi-space-size=64 --single-threaded dist/test/codec/allocations.js
  */
 import process from "node:process";
 import { readBlock, RequestCursor, sealCommands } from "../../src/codec/block.js";
