@@ -25,6 +25,8 @@ import { latin1 } from "./reply.js";
 import type { ReplyWriter } from "./reply.js";
 
 const EMPTY = Buffer.alloc(0);
+/** Bytes of values in one reply: well below what may be unsent before a client is cut off. */
+const REPLY_SIZE_MAX = 32 * 1024 * 1024;
 
 function get(args: readonly Buffer[]): Plan {
   const [key = EMPTY] = args;
@@ -42,8 +44,22 @@ function strlen(args: readonly Buffer[]): Plan {
 
 function mget(args: readonly Buffer[]): Plan {
   return readKeys(args, (reply, view) => {
+    const values: (Uint8Array | undefined)[] = [];
+    let size = 0;
+    for (const key of args) {
+      const value = view.get(key)?.value;
+      size += value?.length ?? 0;
+      if (size > REPLY_SIZE_MAX) {
+        reply.error(
+          `ERR the values of the first ${values.length + 1} keys have ${size} bytes, and one reply ` +
+            `at most ${REPLY_SIZE_MAX}: ask for fewer at once`,
+        );
+        return;
+      }
+      values.push(value);
+    }
     reply.array(args.length);
-    for (const key of args) reply.bulkOrNull(view.get(key)?.value);
+    for (const value of values) reply.bulkOrNull(value);
   });
 }
 

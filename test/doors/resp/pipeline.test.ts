@@ -168,4 +168,17 @@ describe("a RESP pipeline", () => {
       });
     });
   }
+
+  it("says how much a reply would hold that is too large for one, and goes on", async () => {
+    await withDoor(async ({ client }) => {
+      const value = "v".repeat(1024 * 1024);
+      await client.command("SET", "k", value);
+      const many = (count: number): string[] => Array.from({ length: count }, () => "k");
+      assert.equal(
+        await client.command("MGET", ...many(80)),
+        "-ERR the values of the first 33 keys have 34603008 bytes, and one reply at most 33554432: ask for fewer at once\r\n",
+      );
+      assert.equal(await client.command("STRLEN", "k"), ":1048576\r\n");
+    });
+  });
 });
