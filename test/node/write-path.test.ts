@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import net from "node:net";
 import path from "node:path";
 import process from "node:process";
+import { setImmediate as turn } from "node:timers/promises";
 import { after, before, describe, it } from "mocha";
 import sinon from "sinon";
 import type { NodeService } from "../../src/node/service.js";
@@ -54,13 +55,17 @@ interface Counts {
   readonly fileWritesMax: number;
 }
 
-/** Without a leader's own, which says which lives the members are of once it has heard from all. */
-function commandEntriesAfter(service: NodeService, index: LogIndex): number {
-  const { lastIndex } = service.info();
+/**
+ * Of those that are committed: behind them may stand one that is not, with which a leader says
+ * which lives the members are of once it has heard from all; and it counts for none.
+ */
+async function commandEntriesAfter(service: NodeService, index: LogIndex): Promise<number> {
+  const { commitIndex } = service.info();
   let count = 0;
-  for (let next = index + 1; next <= lastIndex;) {
+  for (let next = index + 1; next <= commitIndex;) {
     const page = service.readLog(LogIndex(next), 1024 * 1024);
-    assert.ok(page.length > 0, `entry ${next} is held`);
+    // The others' disks may have been quicker than its own, which does not show what it has not flushed.
+    if (page.length === 0) await turn();
     count += page.filter(({ kind }) => kind === "commands").length;
     next += page.length;
   }
@@ -96,7 +101,7 @@ describe("the cost of writes that come together", () => {
     try {
       for (let batch = 0; batch < BATCHES; batch += 1) await putTogether(service, BATCH_SIZE);
       return {
-        entries: commandEntriesAfter(service, lastIndex),
+        entries: await commandEntriesAfter(service, lastIndex),
         bulkWrites: socketWrite.args.filter(([bytes]) => bytes.length >= BULK_SIZE_MIN).length,
         flushesMax: Math.max(...cluster.disks.map((disk, at) => disk.flushes - (flushes[at] ?? 0))),
         fileWritesMax: Math.max(
