@@ -1,6 +1,6 @@
 /** The commands against one real node: bytes in, the same bytes out, and its log from outside. */
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess, type SpawnSyncOptions } from "node:child_process";
 import { once } from "node:events";
 import {
   closeSync,
@@ -18,7 +18,14 @@ import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "mocha";
-import { command, type Finished } from "../end-to-end/processes.js";
+import { EXIT } from "../../src/console/failure.js";
+import {
+  commandOk,
+  commandServed,
+  CONFIGURATION,
+  PATIENCE_MS,
+  type Finished,
+} from "../end-to-end/processes.js";
 import { reservePort } from "../ports.js";
 
 const executable = path.resolve(import.meta.dirname, "../../../bin/balsa.js");
@@ -31,19 +38,38 @@ describe("one node and the commands", () => {
   let endpoint = "";
   let words: readonly string[] = [];
 
+  /**
+   * Runs a process to its end; again while it says that the node was not there for it, which
+   * the machine may have stopped: that proves that nothing was done.
+   */
+  function ended(program: string, args: readonly string[], options: SpawnSyncOptions) {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const { status, stdout, stderr } = spawnSync(program, args, {
+        maxBuffer: 64 * 1024 * 1024,
+        ...options,
+        encoding: "buffer",
+        // The language is for what others print.
+        env: {
+          ...process.env,
+          BALSA_ENDPOINTS: endpoint,
+          BALSA_CONFIG: CONFIGURATION,
+          LC_ALL: "C",
+        },
+      });
+      if (status !== EXIT.unavailable || performance.now() > deadline)
+        return { status, stdout, stderr: stderr.toString() };
+    }
+  }
+
   /** Runs a command in a process of its own; stdout as bytes. */
-  function balsa(commandLine: readonly string[], input: string | Buffer = "") {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...commandLine], {
-      input,
-      maxBuffer: 64 * 1024 * 1024,
-      env: { ...process.env, BALSA_ENDPOINTS: endpoint },
-    });
-    return { status, stdout, stderr: stderr.toString() };
+  function balsa(commandLine: readonly string[], input = Buffer.alloc(0)) {
+    return ended(process.execPath, [executable, ...commandLine], { input });
   }
 
   /** Runs a command of which text is the fact. */
   function run(...commandLine: readonly string[]): Promise<Finished> {
-    return command(commandLine, { endpoints: endpoint });
+    return commandServed(commandLine, { endpoints: endpoint });
   }
 
   async function start(): Promise<ChildProcess> {
@@ -56,9 +82,9 @@ describe("one node and the commands", () => {
   }
 
   async function stop(child: ChildProcess): Promise<number | null> {
-    const ended = once(child, "exit") as Promise<[number | null]>;
+    const exited = once(child, "exit") as Promise<[number | null]>;
     child.kill("SIGTERM");
-    return (await ended)[0];
+    return (await exited)[0];
   }
 
   before(async () => {
@@ -109,17 +135,12 @@ describe("one node and the commands", () => {
     if (!existsSync("/dev/full")) this.skip();
     const full = openSync("/dev/full", "w");
     try {
-      const { status, stderr } = spawnSync(
-        process.execPath,
-        [executable, "kv", "put", "untold", "1"],
-        { stdio: ["ignore", full, "pipe"], env: { ...process.env, BALSA_ENDPOINTS: endpoint } },
-      );
-      assert.equal(status, 1);
-      assert.match(
-        stderr.toString(),
-        /^Error: standard output takes nothing \(ENOSPC.*\n.*Try this/s,
-      );
-      assert.doesNotMatch(stderr.toString(), /at .*\.js:/);
+      const { status, stderr } = ended(process.execPath, [executable, "kv", "put", "untold", "1"], {
+        stdio: ["ignore", full, "pipe"],
+      });
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, /^Error: standard output takes nothing \(ENOSPC.*\n.*Try this/s);
+      assert.doesNotMatch(stderr, /at .*\.js:/);
     } finally {
       closeSync(full);
     }
@@ -141,24 +162,24 @@ describe("one node and the commands", () => {
   });
 
   it("a bad line is named, and what stood before it is there", async () => {
-    const { status, stderr } = balsa(["kv", "load", "-"], '{"key":"before","value":"1"}\n{oops\n');
+    const { status, stderr } = balsa(
+      ["kv", "load", "-"],
+      Buffer.from('{"key":"before","value":"1"}\n{oops\n'),
+    );
     assert.equal(status, 2);
     assert.match(stderr, /^Error: line 2: is not JSON .*; 1 record is loaded\nTry this: /);
     assert.equal((await run("kv", "get", "before")).stdout, "1");
   });
 
   it("a reader that has seen enough ends a list without a complaint", () => {
-    const list = [process.execPath, executable, "kv", "list", "--values"].join(" ");
-    const { status, stdout, stderr } = spawnSync(
+    const list = '"$0" "$1" kv list --values | head -n 1';
+    const { status, stdout, stderr } = ended(
       "bash",
-      ["-o", "pipefail", "-c", `${list} | head -n 1`],
-      {
-        encoding: "utf8",
-        env: { ...process.env, BALSA_ENDPOINTS: endpoint },
-      },
+      ["-o", "pipefail", "-c", list, process.execPath, executable],
+      {},
     );
     assert.deepEqual([status, stderr], [0, ""]);
-    assert.equal(stdout.split("\n").length, 2);
+    assert.equal(stdout.toString().split("\n").length, 2);
   });
 
   it("a second node on the directory exits 10 and disturbs nothing", async () => {
@@ -189,7 +210,7 @@ describe("one node and the commands", () => {
     const same = await compare(data, copy);
     assert.deepEqual([same.code, same.equal], [0, true]);
     node = await start();
-    await run("kv", "put", "later", "1");
+    await commandOk(["kv", "put", "later", "1"], { endpoints: endpoint });
     await stop(node);
     const behind = await compare(data, copy);
     assert.deepEqual([behind.code, behind.equal, behind.kind], [9, false, "lag"]);
@@ -198,7 +219,7 @@ describe("one node and the commands", () => {
     rmSync(data, { recursive: true });
     cpSync(copy, data, { recursive: true });
     node = await start();
-    await run("kv", "put", "other", "1");
+    await commandOk(["kv", "put", "other", "1"], { endpoints: endpoint });
     await stop(node);
     const other = await compare(data, original);
     assert.deepEqual([other.code, other.equal, other.kind], [9, false, "different"]);

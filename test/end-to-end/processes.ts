@@ -15,25 +15,38 @@ import type { CommandAnswered, CommandAsked } from "./command-runner.js";
 const ROOT = path.resolve(import.meta.dirname, "../../..");
 const BALSA = path.join(ROOT, "bin", "balsa.js");
 /** Commands have as much time as the tests: how fast a disk is, is no fact of theirs. */
-const CONFIGURATION = path.join(ROOT, "test", "end-to-end", "patient.config.json");
+export const CONFIGURATION = path.join(ROOT, "test", "end-to-end", "patient.config.json");
 
 /**
  * How long anything is waited for, in milliseconds: only so long that a test which waits in
  * vain says what for. No fact is about it; a disk may stand still for seconds at any moment.
  */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 240_000;
+/** Of a first look at a cluster's state, in milliseconds; of further ones it is more. */
+const LOOK_MS = 2000;
+/** The exit code that proves that nothing was done: no node, or no leader, in time. */
+const UNAVAILABLE = 5;
 
 /**
  * Flags of clusters of which a test needs that their leader stays: a command at a shell
  * does not know what became of a write under a leader that was lost. With the usual 150 ms
  * a busy machine or a slow disk has elections when it likes.
  */
-export const STEADY: readonly string[] = ["--election-timeout", "3s"];
+export const STEADY: readonly string[] = ["--election-timeout", "5s"];
 
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** What this process was given, without what it was told of Balsa. */
+function surroundings(): NodeJS.ProcessEnv {
+  const names = Object.keys(process.env).filter((name) => !name.startsWith("BALSA_"));
+  return {
+    ...Object.fromEntries(names.map((name) => [name, process.env[name]])),
+    NO_COLOR: "1",
+  };
 }
 
 /** Runs one command line to its end. */
@@ -43,10 +56,9 @@ export async function balsa(
 ): Promise<Finished> {
   const child = spawn(process.execPath, [BALSA, ...commandLine], {
     env: {
-      ...process.env,
+      ...surroundings(),
       BALSA_ENDPOINTS: options.endpoints ?? "",
       BALSA_CONFIG: CONFIGURATION,
-      NO_COLOR: "1",
     },
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -58,12 +70,24 @@ export async function balsa(
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
 
+/**
+ * Runs it again while it says that no node was there for it. A command gives up soon when
+ * nobody answers, as a node does that the machine has stopped; and what ends so has done nothing.
+ */
+async function served(run: () => Promise<Finished>): Promise<Finished> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const finished = await run();
+    if (finished.code !== UNAVAILABLE || performance.now() > deadline) return finished;
+  }
+}
+
 /** The same, and it must succeed. */
 export async function balsaOk(
   commandLine: readonly string[],
   options: Parameters<typeof balsa>[1] = {},
 ): Promise<string> {
-  return outputOf(commandLine, await balsa(commandLine, options));
+  return outputOf(commandLine, await served(() => balsa(commandLine, options)));
 }
 
 let runner: ChildProcess | undefined;
@@ -109,7 +133,7 @@ export async function command(
 
 function startRunner(): ChildProcess {
   const child = fork(path.join(import.meta.dirname, "command-runner.js"), {
-    env: { ...process.env, NO_COLOR: "1" },
+    env: surroundings(),
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   child.setMaxListeners(0); // two for each command that waits for its turn
@@ -119,12 +143,20 @@ function startRunner(): ChildProcess {
   return child;
 }
 
+/** The same, and a node was there for it. */
+export async function commandServed(
+  commandLine: readonly string[],
+  options: Parameters<typeof command>[1] = {},
+): Promise<Finished> {
+  return served(() => command(commandLine, options));
+}
+
 /** The same, and it must succeed. */
 export async function commandOk(
   commandLine: readonly string[],
   options: Parameters<typeof command>[1] = {},
 ): Promise<string> {
-  return outputOf(commandLine, await command(commandLine, options));
+  return outputOf(commandLine, await commandServed(commandLine, options));
 }
 
 function outputOf(commandLine: readonly string[], finished: Finished): string {
@@ -142,9 +174,13 @@ function collect(child: ChildProcess, stream: "stdout" | "stderr"): { text: () =
   return { text: () => Buffer.concat(chunks).toString() };
 }
 
-/** @param file a thread's "stat": number, name in parentheses, state */
+/** @param file a thread's "stat": number, name in parentheses, state. One that has ended does nothing any more. */
 function isStopped(file: string): boolean {
-  return /^.*\) [Tt] /s.test(readFileSync(file, "utf8"));
+  try {
+    return /^.*\) [TtZXx] /s.test(readFileSync(file, "utf8"));
+  } catch {
+    return !existsSync(file);
+  }
 }
 
 /** One node of a cluster under test. */
@@ -199,7 +235,7 @@ export class NodeProcess {
         ...["node", "start", "--id", this.id, "--peer", this.peer, "--client", this.client],
         ...["--cluster", this.#cluster, "--data", this.directory, ...this.#flags],
       ],
-      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } },
+      { stdio: ["ignore", "pipe", "pipe"], env: surroundings() },
     );
     this.#child = child;
     child.stderr.on("data", (chunk: Buffer) => (this.#log += chunk.toString()));
@@ -209,8 +245,11 @@ export class NodeProcess {
         out += chunk.toString();
         if (/^ready$/m.test(out)) resolve();
       });
-      child.once("exit", (code, signal) => {
+      child.once("exit", () => {
         if (this.#child === child) this.#child = undefined;
+      });
+      // Behind the last that it said, which may come after its end.
+      child.once("close", (code, signal) => {
         reject(
           new Error(`${this.id} ended (${String(code ?? signal)}) before ready: ${this.#log}`),
         );
@@ -248,6 +287,8 @@ export class NodeProcess {
 export class ClusterProcesses implements AsyncDisposable {
   readonly nodes: readonly NodeProcess[];
   readonly directory: string;
+  /** of the next look: twice as long after one in vain, for a slow machine never answers in a short time */
+  #lookMs = LOOK_MS;
 
   constructor(count: number, basePort: number, flags: readonly string[] = []) {
     this.directory = mkdtempSync(path.join(tmpdir(), "balsa-e2e-"));
@@ -286,12 +327,19 @@ export class ClusterProcesses implements AsyncDisposable {
     await Promise.all(this.nodes.map((node) => node.start()));
   }
 
-  /** As the library tells it, from the first node that answers; undefined while none does. */
-  async status(): Promise<ClusterStatus | undefined> {
-    await using database = connect({ endpoints: this.endpoints.split(","), timeoutMs: 2000 });
+  /**
+   * As the library tells it, from the first node that answers; undefined while none does.
+   * @param asked default: the running nodes
+   */
+  async status(asked = this.endpoints): Promise<ClusterStatus | undefined> {
+    const endpoints = asked.split(",");
+    await using database = connect({ endpoints, timeoutMs: this.#lookMs });
     try {
-      return await database.status();
+      const status = await database.status();
+      this.#lookMs = LOOK_MS;
+      return status;
     } catch {
+      this.#lookMs = Math.min(2 * this.#lookMs, PATIENCE_MS);
       return undefined;
     }
   }
@@ -303,6 +351,28 @@ export class ClusterProcesses implements AsyncDisposable {
       return seen?.leader != null && this.node(seen.leader).running ? seen : undefined;
     });
     return this.node(status.leader ?? "");
+  }
+
+  /** The term of a leader that the running nodes have. */
+  async term(): Promise<number> {
+    await this.leader();
+    return this.until("a term", async () => (await this.status())?.term);
+  }
+
+  /**
+   * Runs `task`, and again when it has failed and another leader was elected meanwhile: what
+   * was asked of one that is lost is refused, or stays unknown.
+   */
+  async undisturbed(task: () => Promise<void>): Promise<void> {
+    for (;;) {
+      const term = await this.term();
+      try {
+        await task();
+        return;
+      } catch (error) {
+        if ((await this.term()) === term) throw error;
+      }
+    }
   }
 
   /** Waits until every running node has applied the same last entry. */
