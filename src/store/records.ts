@@ -1,7 +1,8 @@
 /**
  * Keys and their versions, as cells of an arena.
  *
- *   key     := newest u32, size of the key and count u32, byte*
+ *   key     := newest u32, size of the key and count u32, size and version u32,
+ *              createRevision u32, byte*
  *   version := narrow | wide
  *   narrow  := key u32, size and version u32, modRevision u32, older u32,
  *              createRevision u32, byte*
@@ -17,7 +18,9 @@
  *
  * `newest` is the key's current record, or the tombstone of its deletion: a version
  * of number 0 without a value. From there `older` leads back through what the key
- * was. `count` is that of the key's versions, modulo ANCHOR_EVERY: every so many
+ * was. Size, version and createRevision of a key are its newest version's, if that is
+ * narrow, so that a put touches nothing of what it supersedes, which is rarely in the
+ * processor's cache. `count` is that of the key's versions, modulo ANCHOR_EVERY: every so many
  * there is one with an anchor, the place of the one before it and its modRevision,
  * so that an old version of a key with many is not looked for one by one.
  *
@@ -30,7 +33,7 @@ import type { KeyValue } from "./command.js";
 import { Arena, unitOf } from "./arena.js";
 import { ByteCopy } from "./byte-copy.js";
 
-const KEY_HEAD_SIZE = 8;
+const KEY_HEAD_SIZE = 16;
 const COUNT_BITS = 6;
 /** versions from one anchor to the next */
 const ANCHOR_EVERY: number = 1 << COUNT_BITS;
@@ -65,8 +68,8 @@ export class Records {
     const key = this.arena.allocate(KEY_HEAD_SIZE + size);
     const page = this.arena.page(key);
     const unit = unitOf(key);
-    page.words[unit << 1] = 0;
     page.words[(unit << 1) + 1] = (size << COUNT_BITS) >>> 0;
+    this.setNewest(key, 0);
     this.#copy.intoCell(page, (unit << 1) + KEY_HEAD_SIZE / 4, bytes, start, size);
     return key;
   }
@@ -77,7 +80,19 @@ export class Records {
 
   /** Makes what was, or is to be, the key's newest version its newest. */
   setNewest(key: number, version: number): void {
-    this.arena.page(key).words[unitOf(key) << 1] = version;
+    const { words } = this.arena.page(key);
+    const word = unitOf(key) << 1;
+    const newest = this.arena.page(version).words;
+    const newestWord = unitOf(version) << 1;
+    words[word] = version;
+    // Of a wide one the first says so, and nobody looks at the other; where nothing is, 0 stands.
+    words[word + 2] = newest[newestWord + 1] ?? 0;
+    words[word + 3] = newest[newestWord + 4] ?? 0;
+  }
+
+  /** Bytes of the value of a key's newest version, if that is narrow. */
+  newestSizeOf(key: number): number {
+    return (this.arena.page(key).words[(unitOf(key) << 1) + 2] ?? 0) & NARROW_SIZE_MAX;
   }
 
   keySizeOf(key: number): number {
@@ -245,34 +260,33 @@ export class Records {
    * Makes a record the newest of a key whose newest is a record: what `addVersion` and `setNewest`
    * do, each cell touched once, as long as both are narrow, which is nearly always so.
    *
-   * @param newest the key's, 0 when it has no version
    * @returns the record, or 0 when it is not so: then nothing was done
    */
   tryOverwrite(
     key: number,
-    newest: number,
     revision: number,
     bytes: Uint8Array,
     start: number,
     size: number,
   ): number {
-    const before = this.arena.page(newest).words;
-    const beforeWord = unitOf(newest) << 1;
-    const sizeWord = before[beforeWord + 1] ?? 0;
-    // Neither wide nor a tombstone, nor the last version that is narrow; where nothing is, 0 stands.
+    const before = this.arena.page(key).words;
+    const keyWord = unitOf(key) << 1;
+    const sizeWord = before[keyWord + 2] ?? 0;
+    // Neither nothing nor a tombstone nor wide, nor the last version that is narrow.
     if (sizeWord <= NARROW_SIZE_MAX || sizeWord >= NARROW_VERSION_MAX << NARROW_SIZE_BITS) return 0;
     if (size > NARROW_SIZE_MAX || revision > NARROW_REVISION_MAX) return 0;
-    const keyWord = unitOf(key) << 1;
-    const sizeAndCount = this.arena.page(key).words[keyWord + 1] ?? 0;
+    const sizeAndCount = before[keyWord + 1] ?? 0;
     const isTurn = (sizeAndCount & COUNT_MASK) === COUNT_MASK;
     if (isTurn) return 0;
-    const createRevision = before[beforeWord + 4] ?? 0;
+    const sizeAndVersion = size | ((sizeWord & ~NARROW_SIZE_MAX) + (1 << NARROW_SIZE_BITS));
+    const newest = before[keyWord] ?? 0;
+    const createRevision = before[keyWord + 3] ?? 0;
     const place = this.arena.allocate(NARROW_HEAD_SIZE + size);
     const page = this.arena.page(place);
     const { words } = page;
     const word = unitOf(place) << 1;
     words[word] = key;
-    words[word + 1] = size | ((sizeWord & ~NARROW_SIZE_MAX) + (1 << NARROW_SIZE_BITS));
+    words[word + 1] = sizeAndVersion;
     words[word + 2] = revision;
     words[word + 3] = newest;
     words[word + 4] = createRevision;
@@ -281,6 +295,7 @@ export class Records {
     const keyWords = this.arena.page(key).words;
     keyWords[keyWord] = place;
     keyWords[keyWord + 1] = sizeAndCount + 1;
+    keyWords[keyWord + 2] = sizeAndVersion;
     return place;
   }
 

@@ -229,15 +229,16 @@ export class VersionedMap {
     const { records } = this;
     const key = this.#keyFor(bytes, keyStart, keySize);
     const newest = records.newestOf(key);
+    const sizeBefore = records.newestSizeOf(key);
     const revision = this.#revision + 1;
-    const record = records.tryOverwrite(key, newest, revision, bytes, valueStart, valueSize);
+    const record = records.tryOverwrite(key, revision, bytes, valueStart, valueSize);
     if (record === 0) {
       this.#setRecord(key, 0, bytes, valueStart, valueSize);
       this.end();
       return this.#revision;
     }
     this.history.recordPut(record, newest, revision, keySize + valueSize, logTime);
-    this.#liveSize += valueSize - records.valueSizeOf(newest);
+    this.#liveSize += valueSize - sizeBefore;
     return (this.#revision = revision);
   }
 

@@ -92,8 +92,8 @@ describe("many puts from the bytes of a block", () => {
   ] as const) {
     it(`leave what requests leave, of keys of ${keySize} bytes and values of ${valueSize}, many times each`, () => {
       const [quick, plain] = [new Store(), new Store()];
-      const change = (requested: Command, time: number): void => {
-        for (const store of [quick, plain]) store.apply(request(requested), time);
+      const change = (time: number, ...commands: Command[]): void => {
+        for (const store of [quick, plain]) store.apply(request(...commands), time);
       };
       let seed = keySize;
       for (let i = 1; i <= 6000; i++) {
@@ -105,8 +105,16 @@ describe("many puts from the bytes of a block", () => {
         const id = new Uint8Array(0);
         assert.equal(applyPut(quick, id, key, value, time), plain.revision + 1);
         plain.apply({ id, commands: [putOf(key, value)] }, time);
-        if (i % 11 === 0) change({ kind: "delete", key }, time);
-        if (i % 1000 === 0) change({ kind: "compact", revision: plain.revision - 500 }, time);
+        if (i % 11 === 0) change(time, { kind: "delete", key });
+        // Refused, and so taken back: by then the key was another, or was not there.
+        const again = putOf(key, value.subarray(0, 1));
+        if (i % 13 === 0) change(time, again, { kind: "increment", key, by: 1n });
+        if (i % 17 === 0) change(time, { kind: "delete", key }, again, { kind: "expire" });
+        // With a lease, and of a size that needs a wide version.
+        const expiry = { kind: "ttl", ttl: 1_000_000 } as const;
+        if (i % 19 === 0) change(time, { kind: "put", key, value, condition: "none", expiry });
+        if (i % 601 === 0) change(time, putOf(key, new Uint8Array(70_000)));
+        if (i % 1000 === 0) change(time, { kind: "compact", revision: plain.revision - 500 });
       }
       assert.deepEqual(rowsOf(quick), rowsOf(plain));
       assert.equal(quick.stateHash(), plain.stateHash());
