@@ -39,6 +39,9 @@ export class SnapshotDecoder {
   #bytes: Uint8Array = NOTHING;
   #at = 0;
   #limit = 0;
+  /** rows that it has, and that were read of them */
+  #count = 0;
+  #readCount = 0;
 
   constructor(head: SnapshotHead) {
     this.#marker = snapshotMarker(head);
@@ -74,28 +77,41 @@ export class SnapshotDecoder {
   }
 
   /**
-   * Gives the rows of one whole block to `take`; none before the block's checksum is
-   * found to be good.
+   * Begins to read one whole block, when all rows of the one before it were read.
    *
-   * @param bytes no Buffer: views of it are given away
-   * @throws {MalformedRow} and whatever `take` throws
+   * @param bytes no Buffer: views of it are given away. Not to be changed before `rows` has given all
+   * @throws {MalformedRow} when the block's checksum is not good
    */
-  block(bytes: Uint8Array, start: number, end: number, take: TakeRow): void {
+  begin(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
     this.#at = start;
     this.#limit = end - SNAPSHOT_MARKER_SIZE;
-    const count = this.#long();
+    this.#count = this.#long();
+    this.#readCount = 0;
     this.#long();
     if (this.#ended) throw malformed("something stands behind its end");
     this.#checkSums(end);
-    for (let i = 0; i < count; i += 1) {
-      const row = this.#readRow(i === 0);
+  }
+
+  /**
+   * Gives the next rows of the block to `take`, so many at most.
+   *
+   * @returns whether there are more
+   * @throws {MalformedRow} and whatever `take` throws
+   */
+  rows(countMax: number, take: TakeRow): boolean {
+    const count = this.#count;
+    const end = Math.min(count, this.#readCount + countMax);
+    for (; this.#readCount < end; this.#readCount += 1) {
+      const row = this.#readRow(this.#readCount === 0);
       if (row !== undefined) {
         this.#rowCount += 1;
         take(row);
       } else if (count !== 1) throw malformed("its end stands among rows");
     }
+    if (end < count) return true;
     if (this.#at !== this.#limit) throw malformed("a block is longer than its rows");
+    return false;
   }
 
   /** The marker behind the block, and the checksum in its first row. */

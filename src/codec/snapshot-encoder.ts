@@ -23,10 +23,13 @@ const ROOM = 20;
 const ROW_OVERHEAD_MAX = 104;
 const END = SNAPSHOT_KINDS.length - 1;
 
+/** Bytes of memory in which most blocks are made: a larger row takes more. */
+export const BLOCK_MEMORY_SIZE: number = ROOM + 2 * BLOCK_SIZE;
+
 /** Makes the blocks of one snapshot, each chained to the one before. */
 export class SnapshotEncoder {
   readonly #marker: Uint8Array;
-  #bytes = new Uint8Array(ROOM + 2 * BLOCK_SIZE);
+  #bytes: Uint8Array;
   /** behind the last row */
   #end = ROOM;
   #count = 0;
@@ -34,8 +37,10 @@ export class SnapshotEncoder {
   #checksum = 0;
   readonly #head = new Uint8Array(ROOM);
 
-  constructor(head: SnapshotHead) {
+  /** @param memory of BLOCK_MEMORY_SIZE, for nobody else as long as blocks are made */
+  constructor(head: SnapshotHead, memory: Uint8Array) {
     this.#marker = snapshotMarker(head);
+    this.#bytes = memory;
   }
 
   /** @returns a whole block when enough is gathered, valid until the next call */

@@ -25,6 +25,7 @@ import {
   type SnapshotWriter,
 } from "../storage/snapshot-directory.js";
 import { isShortage, shortage } from "../storage/shortage.js";
+import type { SnapshotReceiver } from "../storage/snapshot-receiver.js";
 import type { SnapshotReader } from "../storage/snapshot-file.js";
 import type { StateRestore } from "../store/state-restore.js";
 import type { StateRow } from "../store/state-row.js";
@@ -36,8 +37,11 @@ import { SnapshotCount, type SnapshotRule } from "./snapshot-count.js";
 
 /** Bytes of rows in a slice at most, whatever the clock says. */
 const SLICE_SIZE_MAX = 1024 * 1024;
-/** Bytes of rows between two looks at the clock. */
+/** Bytes of rows between two looks at the clock, and rows of a file. */
 const ROWS_SIZE = 16 * 1024;
+const ROWS_COUNT = 128;
+/** Bytes of a half received snapshot that are read between two looks at the clock. */
+const READ_SIZE = 128 * 1024;
 /** Snapshots' worth of log that is kept at most for a living follower that is behind. */
 const LAG_SNAPSHOTS_MAX = 4;
 
@@ -102,6 +106,8 @@ export class Snapshots {
   readonly #since: SnapshotCount;
   #taking: Taking | undefined;
   #installing: Installing | undefined;
+  /** has what an earlier life received, and is reading it */
+  #resuming: SnapshotReceiver | undefined;
   /** the last part that came found no room, and that was said */
   #isReceivingShort = false;
   #closed = false;
@@ -270,7 +276,7 @@ export class Snapshots {
   // ---- installing -------------------------------------------------------------
 
   #onChunk({ snapshot, offset, data }: SnapshotChunk): void {
-    const { raft, directory, wake } = this.#parts;
+    const { raft, directory } = this.#parts;
     const installing = this.#installing;
     if (installing !== undefined) {
       // It is here as a whole, or another one is: either way nothing more is needed now.
@@ -279,13 +285,33 @@ export class Snapshots {
       return;
     }
     const receiver = directory.receive(snapshot);
+    this.#resuming = receiver.isSummedUp ? undefined : receiver;
+    if (this.#resuming !== undefined) {
+      this.#scheduleSlice();
+      return;
+    }
     if (data.length > 0) {
       receiver.write(offset, data);
       this.#isReceivingShort = false;
     }
+    this.#onReceived(receiver);
+  }
+
+  #onReceived(receiver: SnapshotReceiver): void {
+    const { raft, wake } = this.#parts;
     if (receiver.isComplete) this.#verify(receiver);
-    raft.snapshotStored(snapshot, receiver.offset);
+    raft.snapshotStored(receiver.snapshot, receiver.offset);
     wake();
+  }
+
+  #resumeSlice(receiver: SnapshotReceiver, until: number): void {
+    do receiver.sumUp(READ_SIZE);
+    while (!receiver.isSummedUp && this.#parts.clock.now() < until);
+    if (receiver.isSummedUp) {
+      this.#resuming = undefined;
+      this.#onReceived(receiver);
+    }
+    this.#scheduleSlice();
   }
 
   /** The leader asks again. */
@@ -300,7 +326,7 @@ export class Snapshots {
     this.#installing = undefined;
   }
 
-  #verify(receiver: ReturnType<SnapshotDirectory["receive"]>): void {
+  #verify(receiver: SnapshotReceiver): void {
     const { snapshot } = receiver;
     const installing: Installing = { snapshot, reader: undefined, restore: undefined };
     const isWhole = receiver.finish((error) => {
@@ -340,10 +366,11 @@ export class Snapshots {
     const { reader, restore } = installing;
     if (reader === undefined || restore === undefined) return;
     const { clock } = this.#parts;
+    const add = (row: StateRow): void => {
+      restore.add(row);
+    };
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
-      const isMore = reader.next((row) => {
-        restore.add(row);
-      });
+      const isMore = reader.next(add, ROWS_COUNT);
       if (!isMore) {
         this.#install(installing, reader.head, restore);
         return;
@@ -377,7 +404,9 @@ export class Snapshots {
       this.#guard(() => {
         // One that came and is not checked yet may still be put off: what is being taken goes on.
         const installing = this.#installing;
+        const resuming = this.#resuming;
         if (installing?.reader !== undefined) this.#restoreSlice(installing, until);
+        else if (resuming !== undefined) this.#resumeSlice(resuming, until);
         else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking, until);
       }, this.#giveUpTaking);
     });

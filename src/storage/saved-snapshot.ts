@@ -3,20 +3,24 @@
  * part of the node's own snapshots. It is never synced, for it need not survive
  * anything: its name ends in `.tmp`, and the next start removes what was left.
  */
+import { basename } from "node:path";
 import type { SnapshotHead } from "../codec/snapshot.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File, FileSystem } from "./file-system.js";
+import { NeedlessFiles } from "./needless-files.js";
 import { SnapshotBody } from "./snapshot-file.js";
 
 export class SavedSnapshotFile {
   readonly head: SnapshotHead;
   readonly #fileSystem: FileSystem;
+  readonly #directory: string;
   readonly #file: File;
   readonly #body: SnapshotBody;
 
-  private constructor(fileSystem: FileSystem, file: File, head: SnapshotHead) {
+  private constructor(fileSystem: FileSystem, directory: string, file: File, head: SnapshotHead) {
     this.head = head;
     this.#fileSystem = fileSystem;
+    this.#directory = directory;
     this.#file = file;
     this.#body = new SnapshotBody(file, head);
   }
@@ -27,7 +31,7 @@ export class SavedSnapshotFile {
     if (fileSystem.exists(path)) fileSystem.remove(path);
     const file = fileSystem.open(path, "create");
     try {
-      return new SavedSnapshotFile(fileSystem, file, head);
+      return new SavedSnapshotFile(fileSystem, directory, file, head);
     } catch (error) {
       file.close();
       fileSystem.remove(path);
@@ -62,6 +66,8 @@ export class SavedSnapshotFile {
   /** Not to be used any more. */
   remove(): void {
     this.#file.close();
-    if (this.#fileSystem.exists(this.#file.path)) this.#fileSystem.remove(this.#file.path);
+    const { path } = this.#file;
+    if (!this.#fileSystem.exists(path)) return;
+    new NeedlessFiles(this.#fileSystem, this.#directory).discard(basename(path));
   }
 }

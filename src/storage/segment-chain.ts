@@ -22,8 +22,9 @@
  *            are removed beside the event loop (or into the archive:
  *            archive-F-L.avro); a power cut may leave any of them, and recovery
  *            does the rest
- *   reset    every segment, newest first: removed, the directory synced after each;
- *            the snapshot that takes their place is durable before
+ *   reset    every segment, newest first: as compacted ones, the directory synced after
+ *            the last, and after each that the snapshot does not cover, which takes
+ *            their place and is durable before
  *   cut      within the open segment: see OpenSegment.cut; whole segments: removed,
  *            newest first, the directory synced after each
  *
@@ -33,6 +34,7 @@
  * (shortage.ts) leaves the log before or after it, and is done again when the
  * call is; what has changed in the directory is durable before anything else.
  */
+import { basename } from "node:path";
 import { assert } from "../assert.js";
 import { LogIndex } from "../raft/types.js";
 import { Archive, type Retention } from "./archive.js";
@@ -420,35 +422,49 @@ export class SegmentChain {
     this.#archive.prune(this.fileOf(first), this.fileOf(last));
   }
 
-  /** Every segment goes, and the log begins behind `base`. */
+  /** Every segment goes, and the log begins behind `base`, which a snapshot holds. */
   reset(base: LogBase): void {
+    const discard = (path: string): void => {
+      this.#needless.discard(basename(path));
+    };
     for (let last = this.#segments.at(-1); last !== undefined; last = this.#segments.at(-1)) {
-      this.#removeLast(last);
+      // Of those that are sealed and covered any may be back after a power cut: recovery knows what they are.
+      const isCovered = this.#rolled.isSettled(last) && last.index.firstIndex <= base.index + 1;
+      this.#takeLast(last, discard);
+      if (!isCovered || this.#segments.length === 0) this.#directory.sync();
     }
     this.#base = this.#startBehind(base);
   }
 
   #removeLast(segment: Segment): void {
-    const rolled = this.#rolled.take(segment);
-    if (rolled !== undefined) {
-      this.#fileSystem.remove(rolled.path);
-      rolled.close();
-    } else if (segment.sealedName === undefined) {
-      const open = this.#openSegment();
-      this.#fileSystem.remove(open.path);
-      open.close();
-      this.#open = undefined;
-    } else {
-      this.#removeSealed(segment.sealedName);
-    }
-    this.#segments.pop();
+    this.#takeLast(segment, this.#remove);
     this.#directory.sync();
   }
 
-  #removeSealed(name: string): void {
-    this.#files.forget(name);
-    this.#fileSystem.remove(`${this.#directory.path}/${name}`);
+  #takeLast(segment: Segment, remove: (path: string) => void): void {
+    const rolled = this.#rolled.take(segment);
+    if (rolled !== undefined) {
+      remove(rolled.path);
+      rolled.close();
+    } else if (segment.sealedName === undefined) {
+      const open = this.#openSegment();
+      remove(open.path);
+      open.close();
+      this.#open = undefined;
+    } else {
+      this.#removeSealed(segment.sealedName, remove);
+    }
+    this.#segments.pop();
   }
+
+  #removeSealed(name: string, remove: (path: string) => void = this.#remove): void {
+    this.#files.forget(name);
+    remove(`${this.#directory.path}/${name}`);
+  }
+
+  readonly #remove = (path: string): void => {
+    this.#fileSystem.remove(path);
+  };
 
   /** Sees to what is owed from earlier steps. @throws why one of them has failed since */
   settle(): void {

@@ -11,9 +11,9 @@
  * name that ends in `.avro` is a whole snapshot. A part that a leader sent outlives
  * a restart, and is checked as a whole before it gets its name.
  */
-import { crc32 } from "node:zlib";
 import { assert } from "../assert.js";
 import type { SnapshotHead } from "../codec/snapshot.js";
+import { BLOCK_MEMORY_SIZE } from "../codec/snapshot-encoder.js";
 import { DatabaseError } from "../errors.js";
 import { LogIndex, Term, type SnapshotInfo, type SnapshotSource } from "../raft/types.js";
 import type { StateRow } from "../store/state-row.js";
@@ -21,13 +21,11 @@ import type { File, FileSystem } from "./file-system.js";
 import { NeedlessFiles, removeLeftovers } from "./needless-files.js";
 import { shortage } from "./shortage.js";
 import { SnapshotBody, SnapshotReader } from "./snapshot-file.js";
-import { WriteBehind } from "./write-behind.js";
+import { SnapshotReceiver, SYNC_SIZE, type Done } from "./snapshot-receiver.js";
+import { BUFFER_SIZE, WriteBehind } from "./write-behind.js";
 
 /** Snapshots kept at least: should one be damaged, the log goes back to the other. */
 export const SNAPSHOTS_KEPT_MIN = 2;
-const COPY_SIZE = 1024 * 1024;
-/** Bytes written between two syncs: a flush of the log waits behind no more than this. */
-const SYNC_SIZE = 2 * 1024 * 1024;
 
 /** A snapshot by its name; what is in it is known when it is read. */
 export interface SnapshotName {
@@ -35,8 +33,6 @@ export interface SnapshotName {
   readonly term: Term;
   readonly file: string;
 }
-
-type Done = (error: DatabaseError | undefined, snapshot: SnapshotInfo | undefined) => void;
 
 export class SnapshotDirectory implements SnapshotSource {
   readonly #fileSystem: FileSystem;
@@ -46,6 +42,8 @@ export class SnapshotDirectory implements SnapshotSource {
   #names: SnapshotName[] = [];
   #newest: SnapshotInfo | undefined;
   #receiver: SnapshotReceiver | undefined;
+  /** for the next one that is written; undefined before the first, and while one is */
+  #memory: WriterMemory | undefined;
 
   /** Makes the directory, removes what was being written, lists what there is. @throws Node's own errors */
   constructor(fileSystem: FileSystem, directory: string) {
@@ -121,11 +119,18 @@ export class SnapshotDirectory implements SnapshotSource {
 
   /** Begins to write one of the own state. At most one at a time. @throws Node's own errors */
   begin(head: SnapshotHead): SnapshotWriter {
-    const path = `${this.#directory}/${fileName(head.index, head.term)}.tmp`;
+    const name = `${fileName(head.index, head.term)}.tmp`;
+    const path = `${this.#directory}/${name}`;
     const file = this.#fileSystem.open(path, "create");
+    const memory = this.#memory ?? newMemory();
+    this.#memory = undefined;
     return new SnapshotWriter({
       file,
       head,
+      memory,
+      giveBack: () => {
+        this.#memory = memory;
+      },
       keep: (info, done) => {
         this.#keep(file, path, info, done);
       },
@@ -134,7 +139,7 @@ export class SnapshotDirectory implements SnapshotSource {
       },
       remove: () => {
         try {
-          this.#fileSystem.remove(path);
+          this.#needless.discard(name);
         } catch {
           // what remains is only space, and goes with the next start
         }
@@ -150,8 +155,7 @@ export class SnapshotDirectory implements SnapshotSource {
     const path = `${this.#directory}/${file}`;
     for (const name of this.#fileSystem.list(this.#directory)) {
       // Another one is of no use any more.
-      if (name.endsWith(".part") && name !== file)
-        this.#fileSystem.remove(`${this.#directory}/${name}`);
+      if (name.endsWith(".part") && name !== file) this.#needless.discard(name);
     }
     const held = this.#fileSystem.exists(path);
     this.#receiver = new SnapshotReceiver({
@@ -244,9 +248,27 @@ export class SnapshotDirectory implements SnapshotSource {
   }
 }
 
+/**
+ * What rows are gathered in on their way to the disk. Kept from one snapshot to the next, for memory is
+ * dear when it is touched the first time: some microseconds for each page, and milliseconds for as much
+ * as this where the machine is a virtual one.
+ */
+interface WriterMemory {
+  readonly block: Uint8Array;
+  readonly buffers: readonly [Uint8Array, Uint8Array];
+}
+
+function newMemory(): WriterMemory {
+  const buffer = (): Uint8Array => Buffer.allocUnsafeSlow(BUFFER_SIZE);
+  return { block: new Uint8Array(BLOCK_MEMORY_SIZE), buffers: [buffer(), buffer()] };
+}
+
 interface WriterParts {
   readonly file: File;
   readonly head: SnapshotHead;
+  readonly memory: WriterMemory;
+  /** It uses its memory no more. */
+  readonly giveBack: () => void;
   /** All is written. */
   readonly keep: (snapshot: SnapshotInfo, done: Done) => void;
   /** It could not be. */
@@ -261,11 +283,12 @@ export class SnapshotWriter {
   readonly #body: SnapshotBody;
   #syncedSize = 0;
   #isBeingKept = false;
+  #hasMemory = true;
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
-    this.#behind = new WriteBehind(parts.file);
-    this.#body = new SnapshotBody(this.#behind, parts.head);
+    this.#behind = new WriteBehind(parts.file, parts.memory.buffers);
+    this.#body = new SnapshotBody(this.#behind, parts.head, parts.memory.block);
   }
 
   get head(): SnapshotHead {
@@ -313,6 +336,7 @@ export class SnapshotWriter {
         return;
       }
       this.#isBeingKept = true;
+      this.#giveBack();
       this.#parts.keep({ index, term, checksum, size, fileChecksum }, (refusal, snapshot) => {
         this.#isBeingKept = false;
         done(refusal, snapshot);
@@ -323,105 +347,14 @@ export class SnapshotWriter {
   /** Leaves nothing. One that is written as a whole, and being synced and named, goes its way alone. */
   abort(): void {
     if (this.#isBeingKept) return;
+    if (this.#behind.isIdle) this.#giveBack();
     this.#behind.close();
     this.#parts.remove();
   }
-}
 
-/** @param syncFailure asked when the file is synced: of an earlier sync */
-type Keep = (file: File, syncFailure: () => Error | undefined, done: Done) => void;
-
-/** A leader's snapshot on its way here. */
-class SnapshotReceiver {
-  readonly name: string;
-  readonly snapshot: SnapshotInfo;
-  readonly #file: File;
-  readonly #keep: Keep;
-  #offset: number;
-  #checksum = 0;
-  #syncedOffset: number;
-  #syncing = false;
-  /** of a sync on the way: what was received is as good as lost */
-  #syncFailure: Error | undefined;
-  #closed = false;
-
-  constructor(options: {
-    readonly name: string;
-    readonly snapshot: SnapshotInfo;
-    readonly file: File;
-    readonly keep: Keep;
-  }) {
-    this.name = options.name;
-    this.snapshot = options.snapshot;
-    this.#file = options.file;
-    this.#keep = options.keep;
-    this.#offset = Math.min(this.#file.size(), this.snapshot.size);
-    this.#syncedOffset = this.#offset;
-    this.#sumUp();
-  }
-
-  /** bytes held */
-  get offset(): number {
-    return this.#offset;
-  }
-
-  get isComplete(): boolean {
-    return this.#offset === this.snapshot.size;
-  }
-
-  /** Takes a part that begins where the last one ended; any other is late or early, and ignored. */
-  write(offset: number, bytes: Uint8Array): void {
-    if (offset !== this.#offset || offset + bytes.length > this.snapshot.size) return;
-    this.#file.write(bytes, offset);
-    this.#checksum = crc32(bytes, this.#checksum);
-    this.#offset += bytes.length;
-    if (this.#offset - this.#syncedOffset >= SYNC_SIZE) this.#syncOnTheWay();
-  }
-
-  /** Beside the event loop, so that the sync of the whole is a short one. */
-  #syncOnTheWay(): void {
-    if (this.#syncing) return;
-    this.#syncing = true;
-    this.#syncedOffset = this.#offset;
-    this.#file.datasyncLater((error) => {
-      this.#syncing = false;
-      this.#syncFailure ??= error;
-    });
-  }
-
-  /**
-   * Checks the whole, makes it durable and gives it its name.
-   *
-   * @returns false when it is not what was announced: it is to be sent again from its beginning
-   */
-  finish(done: Done): boolean {
-    assert(this.isComplete, "a part is no snapshot");
-    if (this.#checksum !== this.snapshot.fileChecksum) {
-      this.#file.truncate(0);
-      this.#offset = 0;
-      this.#syncedOffset = 0;
-      this.#checksum = 0;
-      return false;
-    }
-    this.#closed = true;
-    this.#keep(this.#file, () => this.#syncFailure, done);
-    return true;
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#file.close();
-  }
-
-  /** What an earlier life of the process has left. */
-  #sumUp(): void {
-    const bytes = new Uint8Array(Math.min(COPY_SIZE, this.#offset));
-    for (let position = 0; position < this.#offset; position += bytes.length) {
-      const chunk = bytes.subarray(0, Math.min(bytes.length, this.#offset - position));
-      this.#file.read(chunk, position);
-      this.#checksum = crc32(chunk, this.#checksum);
-    }
+  #giveBack(): void {
+    if (this.#hasMemory) this.#parts.giveBack();
+    this.#hasMemory = false;
   }
 }
 

@@ -10,14 +10,14 @@ import {
   type SnapshotHead,
 } from "../codec/snapshot.js";
 import { SnapshotDecoder, type TakeRow } from "../codec/snapshot-decoder.js";
-import { SnapshotEncoder } from "../codec/snapshot-encoder.js";
+import { BLOCK_MEMORY_SIZE, SnapshotEncoder } from "../codec/snapshot-encoder.js";
 import { MalformedRow } from "../codec/row.js";
 import { DatabaseError } from "../errors.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File } from "./file-system.js";
 
 /** bytes read at once; a larger block is read with what fits behind it */
-const WINDOW_SIZE = 1024 * 1024;
+const WINDOW_SIZE = 256 * 1024;
 
 /** bytes that hold any block's count and size */
 const HEAD_SIZE = 20;
@@ -29,9 +29,14 @@ export class SnapshotBody {
   #size = 0;
   #checksum = 0;
 
-  constructor(file: Pick<File, "write">, head: SnapshotHead) {
+  /** @param memory of BLOCK_MEMORY_SIZE, for nobody else as long as it is written */
+  constructor(
+    file: Pick<File, "write">,
+    head: SnapshotHead,
+    memory: Uint8Array = new Uint8Array(BLOCK_MEMORY_SIZE),
+  ) {
     this.#file = file;
-    this.#encoder = new SnapshotEncoder(head);
+    this.#encoder = new SnapshotEncoder(head, memory);
     this.#write(snapshotHeader(head));
   }
 
@@ -71,6 +76,8 @@ export class SnapshotReader {
   readonly #decoder: SnapshotDecoder;
   #offset: number;
   #checksum: number;
+  /** of the block whose rows are being given; 0 between two */
+  #blockSize = 0;
   /** where the file is read to; it grows for a block that is larger */
   #window: Uint8Array;
   /** what of it was read, and where in the file that begins */
@@ -123,25 +130,32 @@ export class SnapshotReader {
   }
 
   /**
-   * Gives the rows of the next block to `take`, one by one.
+   * Gives the next rows to `take`, one by one: those of the block, or so many of them at most.
    *
    * @returns false behind the last block
    * @throws {DatabaseError} CORRUPTION naming file and offset
    */
-  next(take: TakeRow): boolean {
+  next(take: TakeRow, countMax = Infinity): boolean {
     const offset = this.#offset;
     if (offset === this.#size && this.#decoder.ended) {
       this.close();
       return false;
     }
     this.#strictly(offset, () => {
-      const { size } = this.#blockHeadAt(offset);
-      const start = this.#windowAt(offset, size);
-      this.#decoder.block(this.#window, start, start + size, take);
-      this.#checksum = crc32(this.#window.subarray(start, start + size), this.#checksum);
-      this.#offset += size;
+      if (this.#blockSize === 0) this.#begin(offset);
+      if (this.#decoder.rows(countMax, take)) return;
+      this.#offset += this.#blockSize;
+      this.#blockSize = 0;
     });
     return true;
+  }
+
+  #begin(offset: number): void {
+    const { size } = this.#blockHeadAt(offset);
+    const start = this.#windowAt(offset, size);
+    this.#decoder.begin(this.#window, start, start + size);
+    this.#checksum = crc32(this.#window.subarray(start, start + size), this.#checksum);
+    this.#blockSize = size;
   }
 
   close(): void {

@@ -13,13 +13,14 @@ import type { File } from "./file-system.js";
 const WRITE_SIZE = 256 * 1024;
 /** Bytes gathered behind a write under way at most, but for one piece that is larger. */
 const GATHERED_SIZE_MAX = 2 * WRITE_SIZE;
-const FIRST_SIZE = 64 * 1024;
+/** Bytes of each of the two buffers, which one large piece makes grow. */
+export const BUFFER_SIZE: number = GATHERED_SIZE_MAX;
 
 export class WriteBehind {
   readonly #file: File;
-  #gathered: Uint8Array = Buffer.allocUnsafeSlow(FIRST_SIZE);
+  #gathered: Uint8Array;
   /** the write's while one is under way */
-  #other: Uint8Array = Buffer.allocUnsafeSlow(FIRST_SIZE);
+  #other: Uint8Array;
   #size = 0;
   /** where in the file what is gathered begins */
   #position = 0;
@@ -29,8 +30,16 @@ export class WriteBehind {
   #drained: ((error: Error | undefined) => void) | undefined;
   #closed = false;
 
-  constructor(file: File) {
+  /** @param memory two of BUFFER_SIZE, for nobody else until `isIdle` */
+  constructor(file: File, [gathered, other]: readonly [Uint8Array, Uint8Array]) {
     this.#file = file;
+    this.#gathered = gathered;
+    this.#other = other;
+  }
+
+  /** Whether no write is under way. */
+  get isIdle(): boolean {
+    return !this.#isWriting;
   }
 
   /** Enough is gathered for the next write, and one is still under way. */

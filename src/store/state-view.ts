@@ -32,7 +32,7 @@ export interface StateView {
 }
 
 /** What a row costs beside its bytes. */
-const ROW_OVERHEAD_SIZE = 32;
+const ROW_OVERHEAD_SIZE = 64;
 
 export class LiveStateView implements StateView {
   readonly #rows: StateRows;

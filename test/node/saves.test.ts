@@ -89,6 +89,7 @@ describe("saves", () => {
   }
 
   function names(): readonly string[] {
+    fileSystem.pump();
     return fileSystem.list("/data/snapshots");
   }
 

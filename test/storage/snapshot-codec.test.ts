@@ -10,7 +10,7 @@ import {
   snapshotMarker,
 } from "../../src/codec/snapshot.js";
 import { SnapshotDecoder } from "../../src/codec/snapshot-decoder.js";
-import { SnapshotEncoder } from "../../src/codec/snapshot-encoder.js";
+import { BLOCK_MEMORY_SIZE, SnapshotEncoder } from "../../src/codec/snapshot-encoder.js";
 import { LogIndex, NodeId, Term } from "../../src/raft/types.js";
 import { stateRow, type StateRow } from "../../src/store/state-row.js";
 import { kept } from "../store/whole-state.js";
@@ -28,7 +28,7 @@ const NUMBERS = [6, 7, 13, 20, 21, 27, 28, 29, 30, 31, 32, 48, 52]
   .concat(0, 1, LONG_MAX - 1, LONG_MAX);
 
 function blocksOf(rows: readonly StateRow[]): readonly Uint8Array[] {
-  const encoder = new SnapshotEncoder(HEAD);
+  const encoder = new SnapshotEncoder(HEAD, new Uint8Array(BLOCK_MEMORY_SIZE));
   const blocks: Uint8Array[] = [];
   for (const row of rows) {
     const block = encoder.add(row);
@@ -44,9 +44,11 @@ function rowsOf(blocks: readonly Uint8Array[]): readonly StateRow[] {
   const rows: StateRow[] = [];
   for (const block of blocks) {
     assert.equal(SnapshotDecoder.blockHead(block, 0, block.length).size, block.length);
-    decoder.block(block, 0, block.length, (row) => {
+    decoder.begin(block, 0, block.length);
+    const take = (row: StateRow): void => {
       rows.push(kept(row));
-    });
+    };
+    while (decoder.rows(1 + (rows.length % 7), take));
   }
   assert.ok(decoder.ended);
   return rows;
@@ -90,7 +92,12 @@ describe("a snapshot's rows", () => {
     const block = new Uint8Array(bytes);
     assert.equal(SnapshotDecoder.blockHead(block, 0, block.length).size, block.length);
     const rows: StateRow[] = [];
-    new SnapshotDecoder(HEAD).block(block, 0, block.length, (row) => rows.push(kept(row)));
+    const decoder = new SnapshotDecoder(HEAD);
+    decoder.begin(block, 0, block.length);
+    assert.equal(
+      decoder.rows(1, (row) => rows.push(kept(row))),
+      false,
+    );
     assert.deepEqual(rows, [stateRow("answer", { value })]);
   });
 
@@ -120,7 +127,9 @@ describe("a snapshot's rows", () => {
     it(`with a number ${what} ${refusal === undefined ? "are read" : "are refused"}`, () => {
       const block = withKind(field);
       const decode = (): void => {
-        new SnapshotDecoder(HEAD).block(block, 0, block.length, () => undefined);
+        const decoder = new SnapshotDecoder(HEAD);
+        decoder.begin(block, 0, block.length);
+        decoder.rows(Infinity, () => undefined);
       };
       if (refusal === undefined) decode();
       else {

@@ -4,7 +4,7 @@ import avsc from "avsc";
 import { describe, it } from "mocha";
 import type { SnapshotHead } from "../../src/codec/snapshot.js";
 import { LogIndex, NodeId, Term, type SnapshotInfo } from "../../src/raft/types.js";
-import { MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
+import { Halted, MemoryFileSystem } from "../../src/simulation/memory-file-system.js";
 import { SnapshotDirectory } from "../../src/storage/snapshot-directory.js";
 import { SegmentedLog } from "../../src/storage/segmented-log.js";
 import { Store } from "../../src/store/store.js";
@@ -213,7 +213,17 @@ describe("a snapshot on its way from a leader", () => {
     assert.equal(first.receive(info).offset, 5000, "a late part changes nothing");
     first.close();
     const second = new SnapshotDirectory(fileSystem, DIRECTORY);
-    assert.equal(second.receive(info).offset, 5000);
+    const resumed = second.receive(info);
+    assert.equal(resumed.offset, 5000);
+    const more = bytes.subarray(5000, 6000);
+    assert.throws(() => {
+      resumed.write(5000, more);
+    }, /known before more comes/);
+    for (let left = 5; left > 0; left -= 1) {
+      assert.equal(resumed.isSummedUp, false, `${left} pieces are still to be read`);
+      resumed.sumUp(1000);
+    }
+    assert.equal(resumed.isSummedUp, true);
     send(second, info, bytes, info.size);
     assert.equal(
       second.receive(info).finish((error) => {
@@ -364,6 +374,33 @@ describe("a log behind a snapshot", () => {
     log.flush();
     log.close();
     assert.equal(open(fileSystem).lastIndex, 3);
+  });
+
+  it("is behind the snapshot wherever the power goes while it is reset", () => {
+    const bases = [
+      { index: LogIndex(900), term: Term(3), checksum: 5 },
+      { index: LogIndex(150), term: Term(9), checksum: 5 },
+    ];
+    const outcomes = new Set<number>();
+    for (let seed = 0; seed < 120; seed += 1) {
+      const base = bases[seed % 2];
+      assert.ok(base !== undefined);
+      const fileSystem = new MemoryFileSystem();
+      const log = filled(fileSystem);
+      const random = randomOf(seed);
+      fileSystem.haltAt(fileSystem.operationCount + 1 + Math.floor(random() * 60));
+      try {
+        log.reset(base);
+      } catch (error) {
+        assert.ok(error instanceof Error && error.cause instanceof Halted, String(error));
+      }
+      fileSystem.crash(random);
+      outcomes.add(fileSystem.list(LOG).filter((name) => !name.endsWith(".tmp")).length);
+      const again = open(fileSystem, { base });
+      assert.deepEqual([again.firstIndex, again.lastIndex], [base.index + 1, base.index]);
+      again.close();
+    }
+    assert.ok(outcomes.size > 3, `segments left: ${[...outcomes].join(", ")}`);
   });
 
   it("keeps what it no longer needs as an archive, all of it or up to a size", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { MemoryFileSystem, type OperationKind } from "../../src/simulation/memory-file-system.js";
 import type { File } from "../../src/storage/file-system.js";
-import { WriteBehind } from "../../src/storage/write-behind.js";
+import { BUFFER_SIZE, WriteBehind } from "../../src/storage/write-behind.js";
 import { randomOf } from "./entries.js";
 
 const PATH = "/a";
@@ -13,7 +13,10 @@ class Scenery {
   readonly fileSystem = new MemoryFileSystem();
   readonly calls: OperationKind[] = [];
   readonly file: File = this.fileSystem.open(PATH, "create");
-  readonly behind = new WriteBehind(this.file);
+  readonly behind = new WriteBehind(this.file, [
+    new Uint8Array(BUFFER_SIZE),
+    new Uint8Array(BUFFER_SIZE),
+  ]);
   readonly written: Uint8Array[] = [];
   size = 0;
 
