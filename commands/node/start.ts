@@ -3,6 +3,7 @@ import { boolean, integer, string } from "@oclif/core/flags";
 import { BaseCommand } from "../../src/console/base-command.js";
 import { nodeStartOf } from "../../src/console/node-flags.js";
 import { runNode } from "../../src/console/node-session.js";
+import { boundYoungGeneration } from "../../src/console/young-generation.js";
 
 export default class NodeStart extends BaseCommand {
   static override summary = "run one node in the foreground";
@@ -101,6 +102,7 @@ export default class NodeStart extends BaseCommand {
       "history-bytes": flags["history-bytes"],
       "history-age": flags["history-age"],
     });
+    boundYoungGeneration();
     // Not all of the library: a node that starts anew is waited for.
     const { startNode } = await import("../../src/server.js");
     await runNode(start, startNode, {
