@@ -7,18 +7,20 @@
  * tells how long a thread waited for a processor); what a turn waited for the disk is
  * not. Collections are named: whether they are the snapshot's own or not, they hold.
  *
- *   turns    of the loop, whatever was in them; and the same of the writes before the
- *            snapshot is begun
- *   slices   the snapshot's own steps: as the loop has them, other processes' time taken
- *            off, and of the processors (of all threads, so at most so much)
+ *   turns     of the loop, whatever was in them but the control; and the same of the writes
+ *             before the snapshot is begun
+ *   slices    the snapshot's own steps: as the loop has them, other processes' time taken
+ *             off; of that the main thread's time on a processor, and pages it was the first
+ *             to touch (thread-time.ts)
+ *   control   behind each slice, as long as it took: a loop that does nothing but look at the
+ *             clock. How far it is beyond its time is how far the machine itself holds
  */
-import { openSync, readdirSync, readSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { PerformanceObserver, type PerformanceEntry } from "node:perf_hooks";
-import process from "node:process";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import { open, type Database } from "../src/index.js";
 import { Slices } from "../src/node/slices.js";
-import { median } from "./environment.js";
+import { threadTimes, type ThreadTime } from "./thread-time.js";
 
 export interface HoldOptions {
   readonly directory: string;
@@ -36,58 +38,67 @@ const LOAD_BATCH = 20;
 const STRIDE = 7919;
 /** Milliseconds; shorter turns are not looked at. */
 const TURN_MS_MIN = 0.2;
+/** Milliseconds: several times what a slice may take. */
+const LONG_MS = 2;
+/** Holds that are told of one by one. */
+const LONGEST_COUNT = 3;
 
 interface Hold {
   readonly at: number;
+  /** other processes' time taken off */
   readonly ms: number;
-  /** of the processors, all threads together */
-  readonly cpuMs: number;
+  /** of that, this thread on a processor */
+  readonly runMs: number;
+  readonly faultCount: number;
 }
 
-/** What `work` takes. */
-function holdOf(waited: () => number, work: () => void): Hold {
-  const [at, waitedBefore, cpuBefore] = [performance.now(), waited(), process.cpuUsage()];
-  work();
-  const { user, system } = process.cpuUsage(cpuBefore);
-  const ms = performance.now() - at - (waited() - waitedBefore);
-  return { at, ms, cpuMs: (user + system) / 1000 };
+/** Begins to time something, the looks at the counters included. @returns ends it */
+function holdFrom(times: () => ThreadTime): () => Hold {
+  const at = performance.now();
+  const before = times();
+  return () => {
+    const { runMs, waitedMs, faultCount } = times();
+    const ms = performance.now() - at - (waitedMs - before.waitedMs);
+    return {
+      at,
+      ms,
+      runMs: Math.min(ms, runMs - before.runMs),
+      faultCount: faultCount - before.faultCount,
+    };
+  };
+}
+
+interface TimedSlices {
+  readonly slices: Hold[];
+  /** one behind each slice */
+  readonly controls: Hold[];
 }
 
 /** Every slice of long work in this process from now on. */
-function timeSlices(): readonly Hold[] {
-  const slices: Hold[] = [];
-  const waited = waitingTime();
+function timeSlices(): TimedSlices {
+  const timed: TimedSlices = { slices: [], controls: [] };
+  const times = threadTimes();
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
   const schedule = Slices.prototype.schedule;
   Slices.prototype.schedule = function (this: Slices, slice): void {
     schedule.call(this, (until) => {
-      slices.push(
-        holdOf(waited, () => {
-          slice(until);
-        }),
-      );
+      const plannedMs = until - performance.now();
+      const endOfSlice = holdFrom(times);
+      slice(until);
+      const held = endOfSlice();
+      timed.slices.push(held);
+      const endOfControl = holdFrom(times);
+      const controlEnd = performance.now() + Math.min(plannedMs, held.ms);
+      while (performance.now() < controlEnd);
+      timed.controls.push(endOfControl());
     });
   };
-  return slices;
-}
-
-/** Milliseconds that this thread waited for a processor so far; 0 where nobody tells. */
-function waitingTime(): () => number {
-  try {
-    const descriptor = openSync(`/proc/self/task/${process.pid}/schedstat`, "r");
-    const bytes = Buffer.alloc(128);
-    return () => {
-      const size = readSync(descriptor, bytes, 0, bytes.length, 0);
-      return Number(bytes.toString("latin1", 0, size).split(" ")[1]) / 1e6;
-    };
-  } catch {
-    return () => 0;
-  }
+  return timed;
 }
 
 /** Notes the turns of the event loop until it is stopped. */
 class Watch {
-  readonly #waited = waitingTime();
+  readonly #times = threadTimes();
   readonly #collections: PerformanceEntry[] = [];
   readonly #observer = new PerformanceObserver((list) => {
     this.#collections.push(...list.getEntries());
@@ -103,11 +114,10 @@ class Watch {
 
   async #run(): Promise<void> {
     while (!this.#isStopped()) {
-      const [at, waited, cpu] = [performance.now(), this.#waited(), process.cpuUsage()];
+      const end = holdFrom(this.#times);
       await turn();
-      const { user, system } = process.cpuUsage(cpu);
-      const ms = performance.now() - at - (this.#waited() - waited);
-      if (ms >= TURN_MS_MIN) this.#holds.push({ at, ms, cpuMs: (user + system) / 1000 });
+      const hold = end();
+      if (hold.ms >= TURN_MS_MIN) this.#holds.push(hold);
     }
   }
 
@@ -115,11 +125,11 @@ class Watch {
     return this.#stopped;
   }
 
-  /** Holds since the last call, the longest first. */
-  take(): readonly Hold[] {
-    const holds = this.#holds.toSorted((a, b) => b.ms - a.ms);
+  /** Holds since the last call, the longest first. @param controls what of them was no work */
+  take(controls: readonly Hold[] = []): readonly Hold[] {
+    const holds = this.#holds.map((hold) => without(hold, controls));
     this.#holds = [];
-    return holds;
+    return holds.toSorted((a, b) => b.ms - a.ms);
   }
 
   /** Milliseconds of a turn that were collections. */
@@ -132,10 +142,11 @@ class Watch {
 
   /** The longest of `holds`, the longest first, for a person. */
   longest(holds: readonly Hold[]): string {
-    const texts = holds.slice(0, 3).map((hold) => {
+    const texts = holds.slice(0, LONGEST_COUNT).map((hold) => {
       const garbage = Math.min(hold.ms, this.collectionIn(hold));
       const parts = [
-        `${hold.cpuMs.toFixed(1)} of processors`,
+        `${hold.runMs.toFixed(1)} on a processor`,
+        ...(hold.faultCount === 0 ? [] : [`${hold.faultCount} pages`]),
         ...(garbage === 0 ? [] : [`${garbage.toFixed(1)} garbage`]),
       ];
       return `${hold.ms.toFixed(1)} ms (${parts.join(", ")})`;
@@ -149,11 +160,14 @@ class Watch {
     const longest = free.toSorted((a, b) => b.ms - a.ms);
     const rank = (share: number): string =>
       (longest[Math.floor(longest.length * share)]?.ms ?? 0).toFixed(2);
-    const cpu = free.map(({ cpuMs }) => cpuMs);
+    const garbageCount = slices.length - free.length;
+    const longCount = longest.filter(({ ms }) => ms > LONG_MS).length;
+    const totalMs = free.reduce((total, { ms }) => total + ms, 0);
     return (
-      `${slices.length} slices, ${slices.length - free.length} of them with garbage; the others ` +
-      `${this.longest(longest)}, 99 of 100 within ${rank(0.01)} ms, half within ${rank(0.5)} ms ` +
-      `(of processors: ${Math.max(0, ...cpu).toFixed(1)} ms at most, median ${median(cpu).toFixed(2)})`
+      `${slices.length}${garbageCount === 0 ? "" : `, ${garbageCount} of them with garbage`}; ` +
+      `${this.longest(longest)}; ${longCount} over ${LONG_MS} ms, ` +
+      `999 of 1000 within ${rank(0.001)}, 99 of 100 within ${rank(0.01)}, half within ${rank(0.5)}, ` +
+      `${(totalMs / 1000).toFixed(2)} s in all`
     );
   }
 
@@ -162,6 +176,14 @@ class Watch {
     await this.#done;
     this.#observer.disconnect();
   }
+}
+
+/** A turn without what of it was controls. */
+function without(turn: Hold, controls: readonly Hold[]): Hold {
+  const { at, ms, runMs, faultCount } = turn;
+  const within = controls.filter((one) => one.at >= at && one.at < at + ms);
+  const controlMs = within.reduce((total, one) => total + one.ms, 0);
+  return { at, ms: ms - controlMs, runMs: Math.max(0, runMs - controlMs), faultCount };
 }
 
 /** @returns lines for a person */
@@ -181,7 +203,7 @@ export async function measureHold(options: HoldOptions): Promise<readonly string
   (globalThis as { readonly gc?: () => void }).gc?.();
   await sleep(500);
   const watch = new Watch();
-  const slices = timeSlices();
+  const { slices, controls } = timeSlices();
   // Until one is due; it is being written when its file is there.
   const isBegun = (): boolean =>
     taken || readdirSync(`${directory}/snapshots`).some((name) => name.endsWith(".tmp"));
@@ -195,7 +217,7 @@ export async function measureHold(options: HoldOptions): Promise<readonly string
   }
   const seconds = (performance.now() - startedAt) / 1000;
   await sleep(100);
-  const holds = watch.take();
+  const holds = watch.take(controls);
   await watch.stop();
   const workMs = Math.max(0, ...holds.map((hold) => hold.ms - watch.collectionIn(hold)));
   const others = underLoad
@@ -205,7 +227,8 @@ export async function measureHold(options: HoldOptions): Promise<readonly string
     `snapshot of ${keyCount} keys ${others}: ${seconds.toFixed(1)} s`,
     `  turns: ${watch.longest(holds)}; without garbage ${workMs.toFixed(1)} ms at most`,
     `  turns of the writes before it: ${watch.longest(before)}`,
-    `  the snapshot's own: ${watch.slices(slices)}`,
+    `  slices of the snapshot: ${watch.slices(slices)}`,
+    `  the control behind them: ${watch.slices(controls)}`,
   ];
 
   function isTaken(): boolean {

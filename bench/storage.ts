@@ -8,6 +8,8 @@
  *             first linearizable read, from a snapshot and from the log alone
  *   snapshot  of those keys: how long it takes, and the longest holds of the event loop,
  *             with nothing else to do and under writes (snapshot-hold.ts)
+ *   shapes    states of every shape: what each step of a snapshot holds the event loop for
+ *             (snapshot-shapes.ts)
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
@@ -23,6 +25,7 @@ import { SegmentedLog } from "../src/storage/segmented-log.js";
 import { endWith, UsageError, valuesOrUsage } from "./command-words.js";
 import { describeEnvironment, median } from "./environment.js";
 import { measureHold } from "./snapshot-hold.js";
+import { benchShapes } from "./snapshot-shapes.js";
 import { benchAppend } from "./storage-append.js";
 
 const CLUSTER_ID = "00112233445566778899aabbccddeeff";
@@ -185,7 +188,7 @@ async function benchReady(root: string, keyCount: number): Promise<void> {
   readyInProcess(directory, keyCount);
 }
 
-const PARTS = ["append", "recovery", "ready", "snapshot"];
+const PARTS = ["append", "recovery", "ready", "snapshot", "shapes"];
 const USAGE = `npm run bench:storage -- [flags]: what the storage floor costs on this machine
 
   --only a,b           some parts of it: ${PARTS.join(", ")}
@@ -205,6 +208,7 @@ const values = valuesOrUsage(
     // what this program starts itself for
     ready: { type: "string" },
     hold: { type: "string" },
+    shapes: { type: "string" },
   },
   ["keys", "appends"],
 );
@@ -213,6 +217,8 @@ if (values.ready !== undefined) {
   await ready(values.ready, keyCount);
 } else if (values.hold !== undefined) {
   await hold(values.directory, keyCount, values.hold);
+} else if (values.shapes !== undefined) {
+  await benchShapes(values.shapes, print);
 } else {
   const parts = new Set(values.only.split(","));
   for (const part of parts) {
@@ -229,6 +235,10 @@ if (values.ready !== undefined) {
     if (parts.has("recovery")) benchRecovery(root);
     if (parts.has("ready")) await benchReady(root, keyCount);
     if (parts.has("snapshot")) benchSnapshot(root, keyCount);
+    if (parts.has("shapes")) {
+      const words = ["--expose-gc", import.meta.filename, "--shapes", root];
+      spawnSync(process.execPath, words, { stdio: "inherit" });
+    }
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -39,7 +39,7 @@ import { SnapshotCount, type SnapshotRule } from "./snapshot-count.js";
 const SLICE_SIZE_MAX = 1024 * 1024;
 /** Bytes of rows between two looks at the clock, and rows of a file. */
 const ROWS_SIZE = 16 * 1024;
-const ROWS_COUNT = 128;
+const ROWS_COUNT = 32;
 /** Bytes of a half received snapshot that are read between two looks at the clock. */
 const READ_SIZE = 128 * 1024;
 /** Snapshots' worth of log that is kept at most for a living follower that is behind. */
