@@ -163,11 +163,12 @@ class Watch {
     const garbageCount = slices.length - free.length;
     const longCount = longest.filter(({ ms }) => ms > LONG_MS).length;
     const totalMs = free.reduce((total, { ms }) => total + ms, 0);
+    const runMsMax = Math.max(0, ...free.map(({ runMs }) => runMs));
     return (
       `${slices.length}${garbageCount === 0 ? "" : `, ${garbageCount} of them with garbage`}; ` +
       `${this.longest(longest)}; ${longCount} over ${LONG_MS} ms, ` +
       `999 of 1000 within ${rank(0.001)}, 99 of 100 within ${rank(0.01)}, half within ${rank(0.5)}, ` +
-      `${(totalMs / 1000).toFixed(2)} s in all`
+      `${(totalMs / 1000).toFixed(2)} s in all; on a processor ${runMsMax.toFixed(1)} ms at most`
     );
   }
 
