@@ -7,8 +7,8 @@ import { parseEndpoints } from "../../src/client/endpoint.js";
 import { LeaderFollower } from "../../src/client/leader-follower.js";
 import { nobodysEndpoint, RemoteScene } from "./remote-scene.js";
 
-const OPTIONS: CallOptions = { timeoutMs: 60_000, signal: undefined, requestId: undefined };
-const TIMEOUTS = { connectMs: 60_000, silenceMs: 60_000, unreachableMs: Infinity };
+const OPTIONS: CallOptions = { timeoutMs: 250_000, signal: undefined, requestId: undefined };
+const TIMEOUTS = { connectMs: 250_000, silenceMs: 250_000, unreachableMs: Infinity };
 
 describe("client: its place in the cluster", () => {
   let scene: RemoteScene;

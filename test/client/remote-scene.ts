@@ -11,11 +11,11 @@ import { reservePort } from "../ports.js";
 import { Gate } from "./gate.js";
 import { SingleNodeService } from "./single-node-service.js";
 
-/** Clients and nodes share this process, which the machine may leave alone for seconds. */
+/** Clients and nodes share this process, which the machine may leave alone for most of the time. */
 export const PATIENT = {
-  timeoutMs: 60_000,
-  connectTimeoutMs: 60_000,
-  silenceTimeoutMs: 60_000,
+  timeoutMs: 250_000,
+  connectTimeoutMs: 250_000,
+  silenceTimeoutMs: 250_000,
 } as const;
 
 export interface SceneNode {
