@@ -12,7 +12,7 @@ const BASE_PORT = 13241;
 const WRITERS = 16;
 
 describe("kill -9 of the whole cluster", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it(`loses no acknowledged write in ${ROUNDS} rounds`, async () => {
     await using cluster = new ClusterProcesses(3, BASE_PORT);

@@ -31,7 +31,7 @@ function places(): Map<string, string> {
 }
 
 describe("a real data set", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it(`of ${COUNT} entries loads, and every value reads back byte for byte from every node`, async () => {
     const entries = places();
@@ -45,7 +45,11 @@ describe("a real data set", function () {
     const file = path.join(cluster.directory, "places.ndjson");
     const lines = [...entries].map(([key, value]) => JSON.stringify({ key, value }));
     writeFileSync(file, `${lines.join("\n")}\n`);
-    const loaded = await balsa(["kv", "load", file], { endpoints: cluster.endpoints });
+    const loaded = await cluster.until("a load of which all is told", async () => {
+      const finished = await balsa(["kv", "load", file], { endpoints: cluster.endpoints });
+      // Nobody knows what became of a batch under a leader that was lost, and it is the same again.
+      return finished.code === 5 || finished.code === 6 ? undefined : finished;
+    });
     assert.equal(loaded.code, 0, loaded.stderr);
     assert.match(loaded.stdout, /keys a second|keys\/s/);
 

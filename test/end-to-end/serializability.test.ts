@@ -98,7 +98,7 @@ async function audit(db: Database, from: number): Promise<number> {
 }
 
 describe("serializability", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it("money moved while leaders are killed is neither made nor lost, and no transfer is done twice", async () => {
     await using cluster = new ClusterProcesses(3, 14061);

@@ -37,7 +37,7 @@ const names = (node: NodeProcess, room: "log" | "snapshots"): readonly string[] 
   readdirSync(path.join(node.directory, room)).toSorted();
 
 describe("snapshots in real processes", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it("keep the log short, bring back a follower that is too late for it, and are equal on all nodes", async () => {
     const flags = ["--snapshot-entries", "400", "--retain", "16MiB"];
@@ -71,7 +71,9 @@ describe("snapshots in real processes", function () {
 
     await late.start();
     await cluster.caughtUp();
-    assert.match(late.log, /snapshot of entry \d+ installed \(log-reset\)/);
+    await cluster.until("its note of the snapshot", async () =>
+      /snapshot of entry \d+ installed \(log-reset\)/.test(late.log) ? true : undefined,
+    );
     await fill(database, 4100, 900);
     await cluster.caughtUp();
     const seen = await Promise.all(cluster.nodes.map(({ client }) => values(client)));
@@ -101,6 +103,10 @@ describe("snapshots in real processes", function () {
     await cluster.leader();
     const again = await Promise.all(cluster.nodes.map(({ client }) => values(client)));
     assert.deepEqual(again, seen);
-    for (const node of cluster.nodes) assert.match(node.log, /loaded the snapshot of entry \d+/);
+    for (const node of cluster.nodes) {
+      await cluster.until(`${node.id}'s note of the snapshot it began with`, async () =>
+        /loaded the snapshot of entry \d+/.test(node.log) ? true : undefined,
+      );
+    }
   });
 });

@@ -5,12 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "mocha";
-import { balsa, command, commandOk, ClusterProcesses, STEADY } from "./processes.js";
+import { balsa, commandOk, commandServed, ClusterProcesses, STEADY } from "./processes.js";
 
 const UNKNOWN_ID = "00".repeat(16);
 
 describe("the command line of history, transactions and leases", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   let cluster: ClusterProcesses;
   before(async () => {
     cluster = new ClusterProcesses(3, 14071, STEADY);
@@ -30,7 +30,7 @@ describe("the command line of history, transactions and leases", function () {
   };
   /** The failure, which must have this exit code. */
   const failure = async (code: number, ...words: string[]): Promise<Record<string, unknown>> => {
-    const finished = await command([...words, "--json"], { endpoints: cluster.endpoints });
+    const finished = await commandServed([...words, "--json"], { endpoints: cluster.endpoints });
     assert.equal(finished.code, code, `balsa ${words.join(" ")}: ${finished.stdout}`);
     const { error } = JSON.parse(finished.stdout) as { error: Record<string, unknown> };
     assert.equal(error["exitCode"], code);
@@ -39,7 +39,7 @@ describe("the command line of history, transactions and leases", function () {
 
   it("a transaction begun at one node outlives its leader, and is committed at a third", async () => {
     await run("kv", "put", "t/read", "1");
-    const [begun] = await json("tx", "begin");
+    const [begun] = await json("tx", "begin", "--idle", "1h");
     const id = String(begun?.["id"]);
     assert.match(id, /^[0-9a-f]{32}$/);
     assert.equal(typeof begun?.["readRevision"], "number");
@@ -66,7 +66,7 @@ describe("the command line of history, transactions and leases", function () {
 
   it("a conflict exits 4, with the keys, and changes nothing", async () => {
     await run("kv", "put", "c/a", "1");
-    const id = (await run("tx", "begin")).trim();
+    const id = (await run("tx", "begin", "--idle", "1h")).trim();
     await run("tx", "get", id, "c/a");
     await run("tx", "put", id, "c/b", "1");
     const [put] = await json("kv", "put", "c/a", "2");
@@ -76,7 +76,7 @@ describe("the command line of history, transactions and leases", function () {
     const [conflict] = error["conflicts"] as Record<string, unknown>[];
     assert.equal(conflict?.["key"], "c/a");
     assert.equal(conflict["currentRevision"], put?.["revision"]);
-    assert.equal((await command(["kv", "get", "c/b"], { endpoints: cluster.endpoints })).code, 3);
+    await failure(3, "kv", "get", "c/b");
     assert.equal((await json("tx", "status", id))[0]?.["status"], "conflict");
   });
 
