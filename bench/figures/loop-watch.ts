@@ -10,7 +10,7 @@ import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { PerformanceObserver } from "node:perf_hooks";
 import process from "node:process";
-import { threadTimes } from "../thread-times.js";
+import { threadTimes } from "../thread-time.js";
 
 /** Milliseconds between two looks; a hold is what passes beyond it. */
 const LOOK_MS = 2;
@@ -33,7 +33,7 @@ function watch(file: string): void {
     const held = at - lastAt - LOOK_MS;
     heldMs = Math.max(heldMs, held);
     ownMs = Math.max(ownMs, held - (now.waitedMs - last.waitedMs));
-    ranMs = Math.max(ranMs, Math.min(held, now.ranMs - last.ranMs));
+    ranMs = Math.max(ranMs, Math.min(held, now.runMs - last.runMs));
     [lastAt, last] = [at, now];
   }, LOOK_MS).unref();
   setInterval(() => {
