@@ -109,7 +109,10 @@ export default class NodeStart extends BaseCommand {
       note: (line) => {
         this.note(line);
       },
-      onReady: () => process.stdout.write("ready\n"),
+      onReady: () => {
+        boundYoungGeneration();
+        process.stdout.write("ready\n");
+      },
     });
   }
 }

@@ -4,7 +4,7 @@
  * V8 doubles it, up to 32 MiB, whenever as much has survived its collections as it holds, however
  * many they were. So a node that has been busy for a while has all of that resident, and as it is
  * collected more rarely, dead buffers beside it. What a request makes is garbage after a few
- * milliseconds: 8 MiB are enough to find nearly all of it dead, half of them are not.
+ * milliseconds: half of that finds nearly all of it dead too, at the same processor time.
  *
  * V8 also shrinks it, when little goes on. So it is told to grow no further while the bound is
  * reached, and that it may again when it is not: after each collection, for nothing else changes
@@ -15,11 +15,14 @@ import process from "node:process";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 
 /** bytes, both halves together */
-export const YOUNG_SIZE_MAX: number = 8 * 1024 * 1024;
+export const YOUNG_SIZE_MAX: number = 16 * 1024 * 1024;
 /** V8's own */
 const GROWTH_FACTOR = 2;
 
-/** Until the process ends. What an operator says of it is what happens. */
+/**
+ * Until the process ends. What an operator says of it is what happens. To be called once all is
+ * loaded: what Node keeps compiled of itself is refused by a V8 whose flags have changed.
+ */
 export function boundYoungGeneration(): void {
   const said = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
   if (/semi[-_]space/.test(said)) return;
