@@ -21,7 +21,7 @@ const ordered = [...byTurns, ...files.filter((file) => !byTurns.includes(file))]
 module.exports = {
   spec: ordered.map((file) => `dist/test/${file}`),
   // So that a test that hangs ends: none is to end because a machine is slow.
-  timeout: 300000,
+  timeout: 1800000,
   exit: false,
   reporter: "dot",
   parallel: true,

@@ -30,7 +30,7 @@ const impurities: readonly { readonly what: string; readonly code: string }[] = 
 
 describe("the lint of the pure core", function () {
   // The first text has all of the lint loaded.
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   let lint: ESLint;
   before(() => {
     // Types are not needed to see an impurity; without them a text needs no file.

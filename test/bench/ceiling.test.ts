@@ -62,7 +62,7 @@ class Line implements Disposable {
 }
 
 describe("the ceiling", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   let directory: string;
   before(() => {
     directory = mkdtempSync(path.join(tmpdir(), "balsa-ceiling-"));

@@ -37,7 +37,7 @@ describe("balsa bench", () => {
   });
 
   it("bench run measures a cluster of its own, keeps what it saw, and leaves no data", function () {
-    this.timeout(600_000);
+    this.timeout(1_800_000);
     const words = ["--nodes", "1", "--seconds", "1", "--repetitions", "2", "--keys", "50"];
     const { status, stdout, stderr } = measured(
       ...["bench", "run", "--json", "--workload", "ycsb-f", "--warm-up", "100ms"],

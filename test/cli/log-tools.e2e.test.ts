@@ -42,7 +42,7 @@ function bytesOf(directory: string): readonly string[] {
 }
 
 describe("log tools beside a live cluster", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   let cluster: ClusterProcesses;
   let database: Database;
 

@@ -107,7 +107,7 @@ describe("log verify", () => {
   });
 
   it("finds bits flipped all over segments, archive and snapshots", function () {
-    this.timeout(600_000);
+    this.timeout(1_800_000);
     const random = randomOf(9);
     let flips = 0;
     for (const room of ["log", "snapshots"] as const) {

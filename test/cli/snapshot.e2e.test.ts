@@ -37,7 +37,7 @@ function json(text: string): Readonly<Record<string, unknown>> {
 }
 
 describe("snapshots kept elsewhere", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   let old: ClusterProcesses;
   let backup = "";
   let expected = "";

@@ -5,7 +5,7 @@ import { type Compiled, compile, type Program } from "./programs.js";
 import { publicApi } from "./public-names.js";
 
 describe("the documentation of the library", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   const { names } = publicApi();
   const programs: readonly Program[] = names.flatMap(({ name, examples }) =>
     examples.map((text, i) => ({ name: i === 0 ? name : `${name} (${i + 1})`, text })),

@@ -35,7 +35,7 @@ function rowsOf(page: string, isFirst: (cell: string) => boolean): string[][] {
 }
 
 describe("the pages for users", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   const programs = PAGES.flatMap(programsOf);
   let compiled: Compiled;
 

@@ -32,7 +32,7 @@ async function run(file: string, words: readonly string[]): Promise<Ended> {
 }
 
 describe("programs that are run by hand", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   for (const { file, words } of PROGRAMS) {
     it(`${file} ${words.join(" ")} is told what is wrong, and the usage`, async () => {

@@ -24,7 +24,7 @@ interface Printed {
 const hashes = (): readonly string[] => SEEDS.map((seed) => simulate({ seed }).traceHash);
 
 describe("a simulated life", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it("is the same twice in one process, to the last event and answer", () => {
     for (const seed of SEEDS) assert.deepEqual(simulate({ seed }), simulate({ seed }));

@@ -6,7 +6,7 @@ import { simulateElection } from "../../src/simulation/election-trial.js";
 const STARTS = 1000;
 
 describe("five nodes that start", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it(`have a leader within two terms in 99 of 100 of ${STARTS} starts`, () => {
     const terms = new Map<number, number>();

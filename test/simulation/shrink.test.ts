@@ -6,7 +6,7 @@ import { Store } from "../../src/store/store.js";
 import { replayCommand, shrink, simulate } from "../../src/simulation/index.js";
 
 describe("a failing life", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   /** Deletions are forgotten while `work` runs. */
   function withBug<T>(work: () => T): T {

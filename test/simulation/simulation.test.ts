@@ -25,7 +25,7 @@ function live(seed: number): SimulationResult {
 }
 
 describe("a simulated cluster", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   if (ONE !== undefined) {
     it(`lives the life of seed ${ONE}`, () => {

@@ -6,7 +6,7 @@ import { callCount, stopAt } from "./crash-everywhere.js";
 const RECOVERY_STRIDE = 97;
 
 describe("a machine that stops", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it("at every call of a life, and again at calls of the recovery, is what it was", () => {
     const stopCount = callCount();

@@ -8,7 +8,7 @@ const STRIDE = 181;
 const SIZE_MIN = 64 * 1024;
 
 describe("data of which a bit flips, or an end is lost", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   const files = damagedFiles();
 
   it("is real: a log and a snapshot of 64 KiB and more, hard state and identity", () => {

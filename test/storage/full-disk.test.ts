@@ -202,7 +202,7 @@ describe("a cluster with full disks", () => {
       `      (${appliedCount} writes applied, ${refusedCount} refused, ${unknownCount} unknown)\n`,
     );
     assert.ok(appliedCount > 1000 && refusedCount > 200);
-  }).timeout(600_000);
+  }).timeout(1_800_000);
 
   /** One life; checks at its end that what was told is so. */
   function liveOn(seed: number): readonly Told[] {
