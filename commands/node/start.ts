@@ -102,7 +102,6 @@ export default class NodeStart extends BaseCommand {
       "history-bytes": flags["history-bytes"],
       "history-age": flags["history-age"],
     });
-    boundYoungGeneration();
     // Not all of the library: a node that starts anew is waited for.
     const { startNode } = await import("../../src/server.js");
     await runNode(start, startNode, {
