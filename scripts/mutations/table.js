@@ -371,7 +371,7 @@ export const MUTATIONS = [
   [
     "a lease that was kept ends as if it were not",
     "store/control.js",
-    "lease.deadline = Math.max(lease.deadline, clock.runTime + lease.ttl);",
+    "leases.keep(lease, clock.runTime);",
     "",
   ],
   [
