@@ -14,7 +14,7 @@ import { HARD, MUTATIONS, WHERE } from "./table.js";
 
 const USAGE = `npm run simulate:mutations -- [flags]: planted bugs, each hunted until it is found
 
-  --seeds 400          of a hunt, at most
+  --seeds 2000         of a hunt, at most
   --only TEXT          bugs whose names have this in them
   --hard               the bugs that are known to be hard to find
   --workers 2          hunts at a time
@@ -25,7 +25,7 @@ const USAGE = `npm run simulate:mutations -- [flags]: planted bugs, each hunted 
 const values = valuesOrUsage(
   USAGE,
   {
-    seeds: { type: "string", default: "400" },
+    seeds: { type: "string", default: "2000" },
     only: { type: "string", default: "" },
     hard: { type: "boolean", default: false },
     workers: { type: "string", default: "2" },
