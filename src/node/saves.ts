@@ -187,17 +187,22 @@ export class Saves implements SnapshotService {
     this.#slices.schedule((until) => {
       const writing = this.#writing;
       if (writing === undefined) return;
-      const failure = attempt(() => {
+      this.#guard(writing, () => {
         this.#writeSlice(writing, until);
       });
-      if (failure === undefined) return;
-      this.#writing = undefined;
-      writing.view.close();
-      attempt(() => {
-        writing.file.remove();
-      });
-      this.#tell(writing.askers, failure);
     });
+  }
+
+  /** What the disk says no to ends the save. */
+  #guard(writing: Writing, work: () => void): void {
+    const failure = attempt(work);
+    if (failure === undefined) return;
+    this.#writing = undefined;
+    writing.view.close();
+    attempt(() => {
+      writing.file.remove();
+    });
+    this.#tell(writing.askers, failure);
   }
 
   #writeSlice(writing: Writing, until: number): void {
@@ -208,17 +213,43 @@ export class Saves implements SnapshotService {
     };
     for (let size = 0; size < SLICE_SIZE_MAX; size += ROWS_SIZE) {
       if (size > 0 && clock.now() >= until) break;
+      if (!file.isReady) {
+        file.whenReady(
+          this.#then(writing, () => {
+            this.#scheduleSlice();
+          }),
+        );
+        return;
+      }
       if (view.read(ROWS_SIZE, add)) continue;
-      file.end();
       view.close();
-      this.#writing = undefined;
-      const { index, term, revision } = file.head;
-      const saved = { index, term, revision, size: file.size, fileChecksum: file.checksum };
-      this.#kept = { file, saved, lastReadAt: clock.now() };
-      this.#answer(writing.askers, saved);
+      file.end(
+        this.#then(writing, () => {
+          this.#finish(writing);
+        }),
+      );
       return;
     }
     this.#scheduleSlice();
+  }
+
+  /** Goes on when the disk has answered, unless it is over. */
+  #then(writing: Writing, goOn: () => void): (error: Error | undefined) => void {
+    return (error) => {
+      if (this.#writing !== writing) return;
+      this.#guard(writing, () => {
+        if (error !== undefined) throw error;
+        goOn();
+      });
+    };
+  }
+
+  #finish({ file, askers }: Writing): void {
+    this.#writing = undefined;
+    const { index, term, revision } = file.head;
+    const saved = { index, term, revision, size: file.size, fileChecksum: file.checksum };
+    this.#kept = { file, saved, lastReadAt: this.#parts.clock.now() };
+    this.#answer(askers, saved);
   }
 
   #answer(askers: readonly Asker[], saved: SavedSnapshot): void {

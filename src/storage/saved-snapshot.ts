@@ -1,28 +1,30 @@
 /**
  * A snapshot on its way out: written for a client that saves it elsewhere, and no
- * part of the node's own snapshots. It is never synced, for it need not survive
- * anything: its name ends in `.tmp`, and the next start removes what was left.
+ * part of the node's own snapshots. It need not survive anything: its name ends in
+ * `.tmp`, and the next start removes what was left. It is written as those are, beside
+ * the event loop and no faster than the disk: what a hundred megabytes would make the
+ * log's next flush wait for is a held loop and late answers.
  */
 import { basename } from "node:path";
 import type { SnapshotHead } from "../codec/snapshot.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File, FileSystem } from "./file-system.js";
 import { NeedlessFiles } from "./needless-files.js";
-import { SnapshotBody } from "./snapshot-file.js";
+import { newStreamMemory, SnapshotStream } from "./snapshot-stream.js";
 
 export class SavedSnapshotFile {
   readonly head: SnapshotHead;
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #file: File;
-  readonly #body: SnapshotBody;
+  readonly #stream: SnapshotStream;
 
   private constructor(fileSystem: FileSystem, directory: string, file: File, head: SnapshotHead) {
     this.head = head;
     this.#fileSystem = fileSystem;
     this.#directory = directory;
     this.#file = file;
-    this.#body = new SnapshotBody(file, head);
+    this.#stream = new SnapshotStream(file, head, newStreamMemory());
   }
 
   /** Begins one in an existing directory of snapshots. @throws Node's own errors */
@@ -41,23 +43,35 @@ export class SavedSnapshotFile {
 
   /** bytes so far */
   get size(): number {
-    return this.#body.size;
+    return this.#stream.size;
   }
 
   /** CRC-32 of the bytes so far */
   get checksum(): number {
-    return this.#body.checksum;
+    return this.#stream.checksum;
   }
 
+  /** @throws Node's own errors: what an earlier row has met, too */
   add(row: StateRow): void {
-    this.#body.add(row);
+    this.#stream.add(row);
   }
 
-  end(): void {
-    this.#body.end();
+  /** Whether the disk keeps up. */
+  get isReady(): boolean {
+    return this.#stream.isReady;
   }
 
-  /** Bytes from `offset`, at most `sizeMax`; none behind the end. */
+  /** Calls `done` when it is ready again, or cannot be. */
+  whenReady(done: (error: Error | undefined) => void): void {
+    this.#stream.whenReady(done);
+  }
+
+  /** All rows are there. Calls `done` when it can be read, or never will. */
+  end(done: (error: Error | undefined) => void): void {
+    this.#stream.end(done);
+  }
+
+  /** Of one that has ended: bytes from `offset`, at most `sizeMax`; none behind the end. */
   read(offset: number, sizeMax: number): Uint8Array {
     const bytes = new Uint8Array(Math.max(0, Math.min(sizeMax, this.size - offset)));
     return bytes.subarray(0, this.#file.read(bytes, offset));
@@ -65,7 +79,7 @@ export class SavedSnapshotFile {
 
   /** Not to be used any more. */
   remove(): void {
-    this.#file.close();
+    this.#stream.close();
     const { path } = this.#file;
     if (!this.#fileSystem.exists(path)) return;
     new NeedlessFiles(this.#fileSystem, this.#directory).discard(basename(path));

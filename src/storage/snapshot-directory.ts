@@ -13,16 +13,15 @@
  */
 import { assert } from "../assert.js";
 import type { SnapshotHead } from "../codec/snapshot.js";
-import { BLOCK_MEMORY_SIZE } from "../codec/snapshot-encoder.js";
 import { DatabaseError } from "../errors.js";
 import { LogIndex, Term, type SnapshotInfo, type SnapshotSource } from "../raft/types.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File, FileSystem } from "./file-system.js";
 import { NeedlessFiles, removeLeftovers } from "./needless-files.js";
 import { shortage } from "./shortage.js";
-import { SnapshotBody, SnapshotReader } from "./snapshot-file.js";
-import { SnapshotReceiver, SYNC_SIZE, type Done } from "./snapshot-receiver.js";
-import { BUFFER_SIZE, WriteBehind } from "./write-behind.js";
+import { SnapshotReader } from "./snapshot-file.js";
+import { SnapshotReceiver, type Done } from "./snapshot-receiver.js";
+import { newStreamMemory, SnapshotStream, type StreamMemory } from "./snapshot-stream.js";
 
 /** Snapshots kept at least: should one be damaged, the log goes back to the other. */
 export const SNAPSHOTS_KEPT_MIN = 2;
@@ -43,7 +42,7 @@ export class SnapshotDirectory implements SnapshotSource {
   #newest: SnapshotInfo | undefined;
   #receiver: SnapshotReceiver | undefined;
   /** for the next one that is written; undefined before the first, and while one is */
-  #memory: WriterMemory | undefined;
+  #memory: StreamMemory | undefined;
 
   /** Makes the directory, removes what was being written, lists what there is. @throws Node's own errors */
   constructor(fileSystem: FileSystem, directory: string) {
@@ -122,7 +121,7 @@ export class SnapshotDirectory implements SnapshotSource {
     const name = `${fileName(head.index, head.term)}.tmp`;
     const path = `${this.#directory}/${name}`;
     const file = this.#fileSystem.open(path, "create");
-    const memory = this.#memory ?? newMemory();
+    const memory = this.#memory ?? newStreamMemory();
     this.#memory = undefined;
     return new SnapshotWriter({
       file,
@@ -248,25 +247,10 @@ export class SnapshotDirectory implements SnapshotSource {
   }
 }
 
-/**
- * What rows are gathered in on their way to the disk. Kept from one snapshot to the next, for memory is
- * dear when it is touched the first time: some microseconds for each page, and milliseconds for as much
- * as this where the machine is a virtual one.
- */
-interface WriterMemory {
-  readonly block: Uint8Array;
-  readonly buffers: readonly [Uint8Array, Uint8Array];
-}
-
-function newMemory(): WriterMemory {
-  const buffer = (): Uint8Array => Buffer.allocUnsafeSlow(BUFFER_SIZE);
-  return { block: new Uint8Array(BLOCK_MEMORY_SIZE), buffers: [buffer(), buffer()] };
-}
-
 interface WriterParts {
   readonly file: File;
   readonly head: SnapshotHead;
-  readonly memory: WriterMemory;
+  readonly memory: StreamMemory;
   /** It uses its memory no more. */
   readonly giveBack: () => void;
   /** All is written. */
@@ -279,16 +263,13 @@ interface WriterParts {
 /** The own state on its way to the disk, beside the event loop. */
 export class SnapshotWriter {
   readonly #parts: WriterParts;
-  readonly #behind: WriteBehind;
-  readonly #body: SnapshotBody;
-  #syncedSize = 0;
+  readonly #stream: SnapshotStream;
   #isBeingKept = false;
   #hasMemory = true;
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
-    this.#behind = new WriteBehind(parts.file, parts.memory.buffers);
-    this.#body = new SnapshotBody(this.#behind, parts.head, parts.memory.block);
+    this.#stream = new SnapshotStream(parts.file, parts.head, parts.memory);
   }
 
   get head(): SnapshotHead {
@@ -297,7 +278,7 @@ export class SnapshotWriter {
 
   /** @throws Node's own errors: what an earlier row has met, too */
   add(row: StateRow): void {
-    this.#body.add(row);
+    this.#stream.add(row);
   }
 
   append(rows: readonly StateRow[]): void {
@@ -306,35 +287,23 @@ export class SnapshotWriter {
 
   /** Whether the disk keeps up: no more than it should is written and not synced, or not yet written. */
   get isReady(): boolean {
-    return !this.#behind.isFull && !this.#isSyncDue;
-  }
-
-  get #isSyncDue(): boolean {
-    return this.#body.size - this.#syncedSize >= SYNC_SIZE;
+    return this.#stream.isReady;
   }
 
   /** Calls `done` when it is ready again, or cannot be: when all was written, and synced if that is due. */
   whenReady(done: (error: Error | undefined) => void): void {
-    this.#behind.drain((error) => {
-      if (error !== undefined || !this.#isSyncDue) {
-        done(error);
-        return;
-      }
-      this.#syncedSize = this.#body.size;
-      this.#parts.file.datasyncLater(done);
-    });
+    this.#stream.whenReady(done);
   }
 
   /** All rows are there. `done` is called when the snapshot is durable and has its name. */
   finish(done: Done): void {
-    this.#body.end();
-    const { index, term, checksum } = this.head;
-    const { size, checksum: fileChecksum } = this.#body;
-    this.#behind.drain((error) => {
+    this.#stream.end((error) => {
       if (error !== undefined) {
         this.#parts.refuse(error, done);
         return;
       }
+      const { index, term, checksum } = this.head;
+      const { size, checksum: fileChecksum } = this.#stream;
       this.#isBeingKept = true;
       this.#giveBack();
       this.#parts.keep({ index, term, checksum, size, fileChecksum }, (refusal, snapshot) => {
@@ -347,8 +316,8 @@ export class SnapshotWriter {
   /** Leaves nothing. One that is written as a whole, and being synced and named, goes its way alone. */
   abort(): void {
     if (this.#isBeingKept) return;
-    if (this.#behind.isIdle) this.#giveBack();
-    this.#behind.close();
+    if (this.#stream.isIdle) this.#giveBack();
+    this.#stream.close();
     this.#parts.remove();
   }
 

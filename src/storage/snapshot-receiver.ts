@@ -8,9 +8,7 @@ import { assert } from "../assert.js";
 import type { DatabaseError } from "../errors.js";
 import type { SnapshotInfo } from "../raft/types.js";
 import type { File } from "./file-system.js";
-
-/** Bytes written between two syncs: a flush of the log waits behind no more than this. */
-export const SYNC_SIZE: number = 2 * 1024 * 1024;
+import { SYNC_SIZE } from "./snapshot-stream.js";
 
 /** A snapshot is durable and has its name, or not. */
 export type Done = (error: DatabaseError | undefined, snapshot: SnapshotInfo | undefined) => void;

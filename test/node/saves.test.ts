@@ -60,7 +60,12 @@ describe("saves", () => {
     fileSystem.makeDirectory("/data/snapshots");
     answers = [];
     notices = [];
-    saves = new Saves({
+    saves = begin();
+    fill("a", 300);
+  });
+
+  function begin(): Saves {
+    return new Saves({
       ...{ clusterId: "0".repeat(32), store, fileSystem, dataDirectory: "/data", clock },
       raft: {
         configurationAt: () => ({
@@ -76,8 +81,7 @@ describe("saves", () => {
       notice: (line) => notices.push(line),
       lastApplied: () => ({ index: LogIndex(store.revision), term: Term(1), checksum: 7 }),
     });
-    fill("a", 300);
-  });
+  }
 
   function fill(prefix: string, count: number): void {
     for (let i = 0; i < count; i += 1)
@@ -86,6 +90,14 @@ describe("saves", () => {
 
   function ask(timeoutMs = 1_000_000): void {
     saves.save(timeoutMs, (error, saved) => answers.push([error, saved]));
+  }
+
+  /** Lets all go on, the disk too. @returns tasks there were */
+  function settle(): number {
+    for (let count = 0; ;) {
+      count += clock.run();
+      if (fileSystem.pump() === 0) return count;
+    }
   }
 
   function names(): readonly string[] {
@@ -111,7 +123,7 @@ describe("saves", () => {
     assert.ok(store.hasView);
     const revision = store.revision;
     fill("b", 50);
-    clock.run();
+    settle();
     const [error, saved] = answers[0] ?? [];
     assert.equal(error, undefined);
     assert.equal(saved?.revision, revision);
@@ -132,7 +144,44 @@ describe("saves", () => {
   it("are written in slices between which others have their turn", () => {
     fill("c", 3000);
     ask();
-    assert.ok(clock.run() > 4);
+    assert.ok(settle() > 4);
+  });
+
+  it("are written beside the loop, no faster than the disk, which is synced every other mebibyte", () => {
+    fill("c", 4000);
+    const done: string[] = [];
+    fileSystem.fail(({ kind }) => {
+      done.push(kind);
+      return undefined;
+    });
+    ask();
+    clock.run();
+    // The disk answers nothing: what is under way, and as much again, and no more.
+    assert.deepEqual([fileSystem.deferredCount, store.hasView, answers.length], [1, true, 0]);
+    assert.deepEqual(
+      done.filter((kind) => kind !== "open" && kind !== "exists"),
+      ["writeLater"],
+    );
+    settle();
+    const size = answers[0]?.[1]?.size ?? 0;
+    const syncs = done.filter((kind) => kind === "datasyncLater").length;
+    assert.deepEqual([size > 8_000_000, syncs], [true, Math.floor(size / (2 * 1024 * 1024))]);
+  });
+
+  it("end while the disk is waited for, whether it says yes or no then", () => {
+    for (const answer of [undefined, "EIO"] as const) {
+      fill(`c${answer ?? ""}`, 1000);
+      ask();
+      clock.run();
+      assert.equal(fileSystem.deferredCount, 1);
+      saves.close();
+      fileSystem.fail(({ kind }) => (kind === "writeLater" ? answer : undefined));
+      settle();
+      fileSystem.fail(() => undefined);
+      assert.deepEqual([answers.at(-1)?.[0]?.code, names()], ["CLOSED", []]);
+      assert.ok(!store.hasView);
+      saves = begin();
+    }
   });
 
   it("who asks while one is written shares the next one", () => {
@@ -142,51 +191,53 @@ describe("saves", () => {
     fill("b", 1);
     ask();
     ask();
-    clock.run();
+    settle();
     saves.look();
-    clock.run();
+    settle();
     const indexes = answers.map(([, saved]) => saved?.index);
     assert.deepEqual(indexes, [301, 302, 302]);
     assert.equal(names().length, 1);
     // Nothing has changed since: what is there will do.
     ask();
-    assert.equal(clock.run(), 1);
+    assert.equal(settle(), 1);
     assert.equal(answers[3]?.[1], answers[2]?.[1]);
   });
 
   it("wait for a view of the node's own snapshot, and it is said once", () => {
     const view = store.openView();
     ask();
-    clock.run();
+    settle();
     saves.look();
     assert.deepEqual([answers.length, names().length, notices.length], [0, 0, 1]);
     view.close();
     saves.look();
-    clock.run();
+    settle();
     assert.equal(answers.length, 1);
   });
 
   it("fail alone when the disk refuses, and leave nothing", () => {
-    let fails = true;
-    fileSystem.fail(({ kind }) => (fails && kind === "write" ? "ENOSPC" : undefined));
+    fill("c", 2000);
+    for (const refused of ["writeLater", "datasyncLater"]) {
+      fileSystem.fail(({ kind }) => (kind === refused ? "ENOSPC" : undefined));
+      ask();
+      settle();
+      assert.deepEqual([answers.at(-1)?.[0]?.code, names()], ["STORAGE_FAILED", []], refused);
+      assert.ok(!store.hasView);
+    }
+    fileSystem.fail(() => undefined);
     ask();
-    clock.run();
-    assert.deepEqual([answers[0]?.[0]?.code, names()], ["STORAGE_FAILED", []]);
-    assert.ok(!store.hasView);
-    fails = false;
-    ask();
-    clock.run();
-    assert.equal(answers[1]?.[0], undefined);
+    settle();
+    assert.equal(answers.at(-1)?.[0], undefined);
     fileSystem.fail(({ kind }) => (kind === "open" ? "EMFILE" : undefined));
     fill("b", 1);
     ask();
-    clock.run();
-    assert.equal(answers[2]?.[0]?.code, "STORAGE_FAILED");
+    settle();
+    assert.equal(answers.at(-1)?.[0]?.code, "STORAGE_FAILED");
   });
 
   it("answer a disk that refuses to be read with an error for the asker, not for the node", () => {
     ask();
-    clock.run();
+    settle();
     const index = answers[0]?.[1]?.index ?? 0;
     const name = `${"0".repeat(20)}-${"0".repeat(20)}.avro`;
     fileSystem.open(`/data/snapshots/${name}`, "create").close();
@@ -200,7 +251,7 @@ describe("saves", () => {
 
   it("go when nobody has read of them for a minute", () => {
     ask();
-    clock.run();
+    settle();
     const index = answers[0]?.[1]?.index ?? 0;
     clock.time = 59_000;
     saves.look();
@@ -218,7 +269,7 @@ describe("saves", () => {
     const view = store.openView();
     ask(100);
     ask();
-    clock.run();
+    settle();
     clock.time = 99;
     saves.look();
     assert.equal(answers.length, 0);
@@ -230,7 +281,7 @@ describe("saves", () => {
     );
     view.close();
     saves.look();
-    clock.run();
+    settle();
     assert.notEqual(answers[1]?.[1], undefined);
 
     fill("b", 300);
@@ -240,7 +291,7 @@ describe("saves", () => {
     clock.time = 300;
     saves.look();
     assert.equal(answers[2]?.[0]?.code, "TIMEOUT");
-    clock.run();
+    settle();
     assert.equal(answers.length, 3);
     ask(100);
     clock.run(1);
@@ -249,13 +300,13 @@ describe("saves", () => {
 
   it("end with the node: who waits is told, the file goes", () => {
     ask();
-    clock.run();
+    settle();
     fill("b", 1);
     ask();
     clock.run(1);
     ask();
     saves.close();
-    clock.run();
+    settle();
     assert.deepEqual(
       answers.slice(1).map(([error]) => error?.code),
       ["CLOSED", "CLOSED"],
@@ -263,7 +314,7 @@ describe("saves", () => {
     assert.deepEqual(names(), []);
     assert.ok(!store.hasView);
     ask();
-    clock.run();
+    settle();
     assert.equal(answers.at(-1)?.[0]?.code, "CLOSED");
   });
 });
