@@ -18,6 +18,10 @@ export interface Clock {
   stop(): void;
   /** Runs `task` once, after the input that is already waiting was taken in. */
   defer(task: () => void): void;
+  /** Runs `task` once, after so many milliseconds or more. */
+  later(delayMs: number, task: () => void): void;
+  /** Milliseconds, since any moment, in which there was nothing to do but to wait for input. */
+  idleTime(): number;
 }
 
 export class SystemClock implements Clock {
@@ -54,5 +58,13 @@ export class SystemClock implements Clock {
 
   defer(task: () => void): void {
     setImmediate(task);
+  }
+
+  later(delayMs: number, task: () => void): void {
+    setTimeout(task, delayMs);
+  }
+
+  idleTime(): number {
+    return performance.eventLoopUtilization().idle;
   }
 }

@@ -399,17 +399,21 @@ export class Snapshots {
 
   #scheduleSlice(): void {
     if (this.#closed) return;
-    this.#slices.schedule((until) => {
-      if (this.#closed) return;
-      this.#guard(() => {
-        // One that came and is not checked yet may still be put off: what is being taken goes on.
-        const installing = this.#installing;
-        const resuming = this.#resuming;
-        if (installing?.reader !== undefined) this.#restoreSlice(installing, until);
-        else if (resuming !== undefined) this.#resumeSlice(resuming, until);
-        else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking, until);
-      }, this.#giveUpTaking);
-    });
+    const isTaking = this.#installing === undefined && this.#resuming === undefined;
+    this.#slices.schedule(
+      (until) => {
+        if (this.#closed) return;
+        this.#guard(() => {
+          // One that came and is not checked yet may still be put off: what is being taken goes on.
+          const installing = this.#installing;
+          const resuming = this.#resuming;
+          if (installing?.reader !== undefined) this.#restoreSlice(installing, until);
+          else if (resuming !== undefined) this.#resumeSlice(resuming, until);
+          else if (this.#taking?.stage === "writing") this.#writeSlice(this.#taking, until);
+        }, this.#giveUpTaking);
+      },
+      isTaking ? "steady" : "soon",
+    );
   }
 
   /** What is short is put off; what the disk does wrong stops the node; our own mistakes stop the process. */

@@ -58,8 +58,17 @@ export class SimulatedClock implements Clock {
   }
 
   defer(task: () => void): void {
-    this.#scheduler.after(0, () => {
+    this.later(0, task);
+  }
+
+  later(delayMs: number, task: () => void): void {
+    this.#scheduler.after(delayMs / this.#rate, () => {
       this.#run(task, false);
     });
+  }
+
+  /** What is done takes no simulated time. */
+  idleTime(): number {
+    return this.now();
   }
 }

@@ -31,6 +31,12 @@ class ManualClock implements Clock {
   defer(task: () => void): void {
     this.tasks.push(task);
   }
+  later(_delayMs: number, task: () => void): void {
+    this.tasks.push(task);
+  }
+  idleTime(): number {
+    return this.time;
+  }
   /** Runs tasks, and those that they make, until none is left. @returns how many there were */
   run(countMax = Infinity): number {
     let count = 0;

@@ -28,6 +28,8 @@ const still = {
   start: () => undefined,
   stop: () => undefined,
   defer: () => undefined,
+  later: () => undefined,
+  idleTime: () => 0,
 };
 
 /** A node's disk as it is opened at the start of every life, and what it gives back. */

@@ -192,6 +192,7 @@ export function readGolden(files: ReadonlyMap<string, Uint8Array>): GoldenConten
   const clock = {
     ...{ now: () => 0, wallTime: () => 0 },
     ...{ start: () => undefined, stop: () => undefined, defer: () => undefined },
+    ...{ later: () => undefined, idleTime: () => 0 },
   };
   const restored = restoreNewest(snapshots, store, clock, (line) => lines.push(line));
   const { log, report } = openLog(fileSystem, restored);
