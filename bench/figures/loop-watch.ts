@@ -10,11 +10,14 @@ import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { PerformanceObserver } from "node:perf_hooks";
 import process from "node:process";
-import { threadTimes } from "../thread-time.js";
+import { threadTimes, type ThreadTime } from "../thread-time.js";
 
 /** Milliseconds between two looks; a hold is what passes beyond it. */
 const LOOK_MS = 2;
 const LINE_MS = 250;
+/** Milliseconds within which a look is of one moment, and how often that is tried. */
+const MOMENT_MS = 0.15;
+const TRIES_MAX = 5;
 
 const directory = process.env["BALSA_BENCH_HOLDS"];
 if (directory !== undefined) watch(path.join(directory, `${process.pid}.holds`));
@@ -26,10 +29,9 @@ function watch(file: string): void {
     for (const { duration } of list.getEntries()) collectedMs = Math.max(collectedMs, duration);
   }).observe({ entryTypes: ["gc"] });
   let [heldMs, ownMs, ranMs] = [0, 0, 0];
-  let lastAt = performance.now();
-  let last = times();
+  let [lastAt, last] = lookAt(times);
   setInterval(() => {
-    const [at, now] = [performance.now(), times()];
+    const [at, now] = lookAt(times);
     const held = at - lastAt - LOOK_MS;
     heldMs = Math.max(heldMs, held);
     ownMs = Math.max(ownMs, held - (now.waitedMs - last.waitedMs));
@@ -41,4 +43,18 @@ function watch(file: string): void {
     appendFileSync(file, `${Date.now()} ${cells.join(" ")}\n`);
     [heldMs, ownMs, ranMs, collectedMs] = [0, 0, 0, 0];
   }, LINE_MS).unref();
+}
+
+/**
+ * The time, and what the thread has had by then. The kernel gives the processor to others just where it
+ * counts what this one has used: a look that was interrupted would tell of the wait in one hold, and
+ * take it off the one before.
+ */
+function lookAt(times: () => ThreadTime): readonly [at: number, now: ThreadTime] {
+  for (let tries = 1; ; tries += 1) {
+    const before = performance.now();
+    const now = times();
+    const at = performance.now();
+    if (at - before <= MOMENT_MS || tries === TRIES_MAX) return [at, now];
+  }
 }
