@@ -97,9 +97,10 @@ export class Driver {
   }
 
   #makePersistence(): Persistence {
-    const { id, raft, log, hardState, clock, flushesOnLoop, notice } = this.#parts;
+    const { id, raft, log, hardState, store, clock, flushesOnLoop, notice } = this.#parts;
     return new Persistence({
       isLone: () => !this.requests.hasMoreOpenThan(LONE_WRITES_MAX),
+      isSnapshotUnderWay: () => store.hasView || this.#snapshots.isUnderWay,
       ...{ id, raft, log, hardState, clock, flushesOnLoop, notice },
       onFlushed: () => {
         if (this.#inTurn) this.#scheduleTurn();

@@ -2,8 +2,9 @@
  * Persistence: the driver's way to the disk. What a Ready asks to persist is written
  * and flushed, on the event loop or beside it, and the core is told when it is.
  *
- *   on the loop      when next to nobody waits for anything else, the disk is fast and
- *                    the log has not just rolled to another segment
+ *   on the loop      when next to nobody waits for anything else, the disk is fast, no
+ *                    snapshot is on its way to it, and the log has not just rolled to
+ *                    another segment
  *   beside the loop  otherwise; at most one flush is under way
  *
  * What finds no room is tried again with a later Ready (full-disk.ts). A failed
@@ -12,7 +13,7 @@
 import type { DatabaseError } from "../errors.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
-import { LogIndex } from "../raft/types.js";
+import { LogIndex, type LogReader } from "../raft/types.js";
 import type { HardStateFile } from "../storage/hard-state.js";
 import type { LogStorage } from "../storage/log-storage.js";
 import { isShortage, type Shortage } from "../storage/shortage.js";
@@ -21,14 +22,20 @@ import { FullDisk } from "./full-disk.js";
 
 export interface PersistenceParts {
   readonly id: string;
-  readonly raft: Raft;
-  readonly log: LogStorage;
-  readonly hardState: HardStateFile;
-  readonly clock: Clock;
+  readonly raft: Pick<
+    Raft,
+    "role" | "persisted" | "notWritten" | "isWritingHeld" | "resumeWriting"
+  >;
+  readonly log: Omit<LogStorage, keyof LogReader | "compactTo" | "reset" | "close"> &
+    Pick<LogStorage, "lastIndex">;
+  readonly hardState: Pick<HardStateFile, "write">;
+  readonly clock: Pick<Clock, "now">;
   /** whether a fast disk may be waited for on the event loop */
   readonly flushesOnLoop: boolean;
   /** whether next to nobody waits for anything but this disk */
   readonly isLone: () => boolean;
+  /** whether a snapshot is being written to this disk */
+  readonly isSnapshotUnderWay: () => boolean;
   /** A flush beside the loop is done: what follows from it is to be carried out. */
   readonly onFlushed: () => void;
   readonly fail: (error: Error) => void;
@@ -39,8 +46,9 @@ export interface PersistenceParts {
 const FLUSH_ON_LOOP_MS_MAX = 2;
 /** A leader with few writes under way waits for a disk as fast as this. Milliseconds. */
 const LONE_FLUSH_MS_MAX = 2;
-/** How fast the measured flush time follows the disk. */
+/** How fast the measured flush time follows a disk that is as fast as it was, and one that has become slow. */
 const FLUSH_AVERAGE_WEIGHT = 0.1;
+const SLOWER_FLUSH_WEIGHT = 0.5;
 
 export class Persistence {
   readonly #parts: PersistenceParts;
@@ -109,7 +117,7 @@ export class Persistence {
   }
 
   /** Sees to it that `persisted` comes back when all of this Ready is flushed. */
-  persist(ready: Ready): void {
+  persist(ready: Pick<Ready, "persistId" | "entries">): void {
     if (ready.entries.length === 0 && this.#unflushedPersistId === 0 && !this.#flushing) {
       // Hard state and truncation are durable when their calls return.
       this.#parts.raft.persisted(ready.persistId);
@@ -140,6 +148,7 @@ export class Persistence {
 
   #mayFlushOnLoop(averageMsMax: number): boolean {
     if (this.#isFlushHeld || this.#parts.log.isRolling) return false;
+    if (this.#parts.isSnapshotUnderWay()) return false;
     return this.#parts.flushesOnLoop && this.#flushAverageMs <= averageMsMax;
   }
 
@@ -196,6 +205,8 @@ export class Persistence {
 
   #measureFlush(startedAt: number): void {
     const took = this.#parts.clock.now() - startedAt;
-    this.#flushAverageMs += (took - this.#flushAverageMs) * FLUSH_AVERAGE_WEIGHT;
+    // One that would have held the loop for long is seldom alone.
+    const weight = took > FLUSH_ON_LOOP_MS_MAX ? SLOWER_FLUSH_WEIGHT : FLUSH_AVERAGE_WEIGHT;
+    this.#flushAverageMs += (took - this.#flushAverageMs) * weight;
   }
 }

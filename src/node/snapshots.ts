@@ -119,6 +119,11 @@ export class Snapshots {
     this.#slices = new Slices(parts.clock);
   }
 
+  /** Whether one is being written, or waits for the disk. */
+  get isUnderWay(): boolean {
+    return this.#taking !== undefined;
+  }
+
   /** An entry of `commandCount` commands was applied. Call in log order, right behind it. */
   onApplied(entry: Entry, commandCount: number): void {
     // Counted anew whether or not there is time for one now: where snapshots stand depends on the log alone.
