@@ -66,8 +66,8 @@ const BLOCKS_IN_FLIGHT_MAX = 4;
 /** Commands applied between two snapshots; and bytes of their blocks. */
 const SNAPSHOT_ENTRIES = 500_000;
 const SNAPSHOT_BYTES = 128 * 1024 * 1024;
-/** And of the state's rows or bytes: two rows of snapshots a command at most, a start that reads half a state more. */
-const SNAPSHOT_STATE_PART = 1 / 2;
+/** And of the last snapshot's rows or bytes: a row of snapshots a command at most, a start that reads as much again. */
+const SNAPSHOT_STATE_PART = 1;
 
 /**
  * @param onFailure called once when the node cannot go on; nothing was answered that is not on disk

@@ -42,10 +42,10 @@ export interface NodeSettings {
   readonly segmentSizeBytes?: number;
   /**
    * commands applied between two snapshots; the same on every node, or equal states are not equal files;
-   * default 500,000, or half as many as the state has rows when that is more
+   * default 500,000, or as many as the last snapshot has rows when that is more
    */
   readonly snapshotEntries?: number;
-  /** bytes of blocks applied between two snapshots; likewise; default 128 MiB, or half of the state's */
+  /** bytes of blocks applied between two snapshots; likewise; default 128 MiB, or as many as the last snapshot has */
   readonly snapshotBytes?: number;
   /** how much history is kept; a leader's own setting, so the same on every node if it is to hold */
   readonly history?: Partial<HistoryPolicy>;

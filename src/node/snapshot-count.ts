@@ -3,9 +3,11 @@
  * the log.
  *
  * Where nobody has said how many, a large state asks for more (Raft §7: a log that
- * may be as long as the snapshot that replaces it costs little): a part of the rows
- * or of the bytes that a snapshot of it has. Otherwise one of ten million keys would
- * be written after every 500,000 commands, twenty rows for each of them.
+ * may be as long as the snapshot that replaces it costs little): as many as the last
+ * snapshot has rows, or as many bytes. Otherwise one of ten million keys would be
+ * written after every 500,000 commands, twenty rows for each of them. It is the last
+ * one that counts and not the state as it is, which grows while keys are added: the
+ * log would be three times the snapshot before another one is taken.
  *
  * All of it depends on the log alone: replicas count alike.
  */
@@ -16,7 +18,7 @@ export interface SnapshotRule {
   readonly entriesMax: number;
   /** bytes of blocks applied between two snapshots */
   readonly bytesMax: number;
-  /** of the state's rows or bytes, so much is to have been applied too; 0: whatever they are */
+  /** of the last snapshot's rows or bytes, so much is to have been applied too; 0: whatever they are */
   readonly statePart: number;
 }
 
@@ -24,9 +26,13 @@ export class SnapshotCount {
   readonly #rule: SnapshotRule;
   #commandCount = 0;
   #size = 0;
+  /** of the last snapshot */
+  #last: Extent;
 
-  constructor(rule: SnapshotRule) {
+  /** @param last of the snapshot that the state is of */
+  constructor(rule: SnapshotRule, last: Extent) {
     this.#rule = rule;
+    this.#last = last;
   }
 
   /** Counts what was applied. @param extent of the state with it */
@@ -35,19 +41,18 @@ export class SnapshotCount {
     this.#size += size;
     const { entriesMax, bytesMax, statePart } = this.#rule;
     if (this.#commandCount < entriesMax && this.#size < bytesMax) return "early";
-    if (statePart > 0) {
-      const state = extent();
-      const isWorthIt =
-        this.#commandCount >= statePart * state.rowCount || this.#size >= statePart * state.size;
-      if (!isWorthIt) return "early";
-    }
-    this.restart();
+    const { rowCount, size: lastSize } = this.#last;
+    const isWorthIt =
+      this.#commandCount >= statePart * rowCount || this.#size >= statePart * lastSize;
+    if (!isWorthIt) return "early";
+    this.restart(extent());
     return "due";
   }
 
-  /** The state is that of a snapshot. */
-  restart(): void {
+  /** The state is that of a snapshot of this extent. */
+  restart(last: Extent): void {
     this.#commandCount = 0;
     this.#size = 0;
+    this.#last = last;
   }
 }

@@ -115,7 +115,7 @@ export class Snapshots {
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
-    this.#since = new SnapshotCount(parts.rule);
+    this.#since = new SnapshotCount(parts.rule, parts.store.extent);
     this.#slices = new Slices(parts.clock);
   }
 
@@ -392,7 +392,7 @@ export class Snapshots {
     if (verdict !== "not-needed") {
       restore.finish();
       if (verdict === "log-reset") log.reset(head);
-      this.#since.restart();
+      this.#since.restart(this.#parts.store.extent);
       onInstalled(head);
       notice(`snapshot of entry ${head.index} installed (${verdict})`);
     }
