@@ -10,7 +10,7 @@
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import { DatabaseError } from "../errors.js";
-import { readAccepted } from "./accepted-socket.js";
+import { readAccepted } from "../transport/accepted-socket.js";
 import { ClientConnection, DEFAULT_CONNECTION_LIMITS } from "./client-connection.js";
 import type { ConnectionHandler, ConnectionHost, ConnectionLimits } from "./client-connection.js";
 import { OutputArena } from "./output.js";
@@ -196,14 +196,18 @@ export class ClientDoor implements AsyncDisposable {
     }
     this.#connectionCount++;
     let head: Buffer | undefined = Buffer.alloc(0);
-    const socket = readAccepted(accepted, (chunk) => {
+    const onLent = (lent: Buffer): void => {
+      // Protocols keep views of what they are given.
+      const chunk = Buffer.allocUnsafe(lent.length);
+      lent.copy(chunk);
       if (head === undefined) {
         connection.onBytes(chunk);
         return;
       }
       head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
       if (this.#introduce(connection, head, chunk)) head = undefined;
-    });
+    };
+    const socket = readAccepted(accepted, { allowHalfOpen: true, onLent });
     const connection = new ClientConnection(this.#connectionCount, socket, this.#host);
     this.#connections.set(connection, socket);
     socket.on("close", () => {

@@ -18,6 +18,7 @@ import {
 } from "../codec/handshake.js";
 import { decodePeerMessage, MESSAGE_SIZE_MAX, type PeerMessage } from "../codec/peer-message.js";
 import { violation } from "../codec/record.js";
+import { readAccepted } from "./accepted-socket.js";
 import { protocolFault } from "./protocol-fault.js";
 
 /** Nothing in it: only a sign of life for the dialer. */
@@ -27,6 +28,7 @@ const SIGN_OF_LIFE = encodeFrame(new Uint8Array(0));
 const PROGRESS_SIZE_MIN = 1024;
 
 export interface IncomingOptions {
+  /** accepted, and paused */
   readonly socket: net.Socket;
   readonly handshakeMs: number;
   /** Judges an introduction. */
@@ -53,10 +55,9 @@ export class Incoming {
   #idleLooks = 0;
 
   constructor(options: IncomingOptions) {
-    const { socket, handshakeMs } = options;
+    const { socket: accepted, handshakeMs } = options;
     this.#options = options;
-    this.#socket = socket;
-    this.#remote = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
+    this.#remote = `${accepted.remoteAddress ?? "?"}:${accepted.remotePort ?? 0}`;
     this.#reader = new FrameReader({
       bodySizeMax: HANDSHAKE_SIZE_MAX,
       onFrame: (body) => {
@@ -66,15 +67,18 @@ export class Incoming {
     this.#handshakeTimer = setTimeout(() => {
       this.closeFor(`no introduction within ${handshakeMs} ms`);
     }, handshakeMs);
-    socket.on("data", (chunk) => {
-      this.#onData(chunk);
-    });
+    // A message holds nothing of the bytes that it was read from (peer-message.ts).
+    const onLent = (bytes: Buffer): void => {
+      this.#onData(bytes);
+    };
+    const socket = (this.#socket = readAccepted(accepted, { allowHalfOpen: false, onLent }));
     socket.on("error", () => {
       // "close" follows; the dialer knows why and dials again
     });
     socket.on("close", () => {
       this.close();
     });
+    socket.resume();
   }
 
   /** Who introduced itself and was welcomed; undefined before. */

@@ -80,7 +80,7 @@ export class TcpTransport implements Transport {
       now: () => performance.now(),
       onNotice: (notice) => this.#handler?.onNotice(notice),
     });
-    this.#server = net.createServer({ noDelay: true }, (socket) => {
+    this.#server = net.createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
       this.#accept(socket);
     });
   }

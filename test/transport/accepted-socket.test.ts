@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { connect, createServer, Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "mocha";
-import { readAccepted } from "../../src/doors/accepted-socket.js";
+import { readAccepted } from "../../src/transport/accepted-socket.js";
 
 describe("an accepted socket", () => {
-  it("is read whole and to its end, in pieces that stay as they came, and counts until it is closed", async () => {
+  it("is read whole and to its end, and counts until it is closed", async () => {
     const size = 1_000_000;
     const chunks: Buffer[] = [];
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
@@ -14,7 +14,10 @@ describe("an accepted socket", () => {
     await once(server, "listening");
     const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
     const [accepted] = (await once(server, "connection")) as [Socket];
-    const socket = readAccepted(accepted, (chunk) => chunks.push(chunk));
+    const socket = readAccepted(accepted, {
+      allowHalfOpen: true,
+      onLent: (bytes) => chunks.push(Buffer.from(bytes)),
+    });
     assert.notEqual(socket, accepted, "this Node gives its handle away");
     socket.resume();
     const ended = once(socket, "end");
@@ -34,7 +37,10 @@ describe("an accepted socket", () => {
     const heard: string[] = [];
     const socket = new Socket();
     assert.equal(
-      readAccepted(socket, (chunk) => heard.push(chunk.toString())),
+      readAccepted(socket, {
+        allowHalfOpen: true,
+        onLent: (bytes) => heard.push(bytes.toString()),
+      }),
       socket,
     );
     socket.emit("data", Buffer.from("a"));
