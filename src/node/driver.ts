@@ -308,16 +308,21 @@ export class Driver {
       this.fail(divergenceError(ready.divergence));
       return;
     }
-    const { transport } = this.#parts;
+    const { raft, transport } = this.#parts;
     // 1. Send: none of it speaks of what is not flushed.
     for (const { to, message } of ready.messages) transport.send(to, message);
     if (ready.persistId !== 0) transport.flush();
     // 2. Persist. The term is durable before any entry of that term.
     this.#persistence.write(ready);
-    if (ready.persistId !== 0) this.#persistence.persist(ready);
+    if (ready.persistId !== 0) {
+      this.#persistence.persist(ready);
+      // What is flushed by now is told before anything is applied: a client waits for it.
+      for (const { to, message } of raft.takeReleased()) transport.send(to, message);
+      transport.flush();
+    }
     // 3. Apply.
     for (const entry of ready.committed) this.#apply(entry);
-    if (ready.committed.length > 0) this.#parts.raft.applied(this.#appliedIndex);
+    if (ready.committed.length > 0) raft.applied(this.#appliedIndex);
     // 4. Answer.
     for (const { context, index } of ready.reads) this.reads.granted(context, index);
     for (const context of ready.refusedReads) this.reads.refused(context);

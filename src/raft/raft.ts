@@ -306,6 +306,14 @@ export class Raft {
     };
   }
 
+  /**
+   * Messages that what was persisted since the last Ready has set free: they need not
+   * wait for the next one. What `ready` would make them say is no part of them.
+   */
+  takeReleased(): Ready["messages"] {
+    return this.#isStopped ? [] : this.#state.outbox.takeReleased();
+  }
+
   status(): RaftStatus {
     const state = this.#state;
     const { id, role, log } = state;

@@ -12,7 +12,8 @@
  *   2. persist  hand `hardState`, `truncateFrom` and `entries` to the disk, in
  *               that order (a term is durable before its entries); when all of
  *               it is flushed, come back with `persisted(ready.persistId)`;
- *               what finds no room is told by `notWritten` before that
+ *               what finds no room is told by `notWritten` before that; messages
+ *               that `persisted` sets free may be sent at once (`takeReleased`)
  *   3. apply    `committed`, in order; then `applied(index)`
  *   4. answer   `reads` whose index is applied; `refusedReads`; role changes
  *

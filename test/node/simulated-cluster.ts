@@ -17,12 +17,15 @@ class NotingNetwork extends SimulatedNetwork {
   losesTimeoutNow = false;
   /** words to take over that were lost: what sends them late */
   readonly lostTimeoutNow: (() => void)[] = [];
+  /** told each message as it leaves */
+  onTransmit: ((message: PeerMessage) => void) | undefined;
 
   override transmit(
     from: Parameters<SimulatedNetwork["transmit"]>[0],
     to: NodeId,
     message: PeerMessage,
   ): void {
+    this.onTransmit?.(message);
     if (message.kind === "forward") {
       this.forwardIds.push(message.id);
       this.forwardedCount += message.requests.length;
