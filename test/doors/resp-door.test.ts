@@ -97,6 +97,36 @@ describe("the client door", () => {
     }
   });
 
+  it("gives a protocol bytes that stay as they came, whatever is read after them", async () => {
+    const kept: Buffer[] = [];
+    const keeper: ProtocolHandler = {
+      ...ECHO,
+      matches: () => "yes",
+      accept: (connection) => ({
+        ...ECHO.accept(connection),
+        receive(chunk) {
+          kept.push(chunk);
+          connection.writeLatin1("+OK\r\n");
+          return "idle";
+        },
+      }),
+    };
+    const door = await ClientDoor.listen({ host: "127.0.0.1", port: 0, protocols: [keeper] });
+    try {
+      const clients = [await RespClient.connect(door.port), await RespClient.connect(door.port)];
+      const sent: Buffer[] = [];
+      for (const word of ["first", "second", "third"]) {
+        for (const client of clients) {
+          sent.push(Buffer.from(encodeCommand([word])));
+          assert.equal(await client.command(word), "+OK\r\n");
+        }
+      }
+      assert.equal(Buffer.concat(kept).toString(), Buffer.concat(sent).toString());
+    } finally {
+      await door.close();
+    }
+  });
+
   it("refuses an address it cannot listen on, and says which", async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => {
