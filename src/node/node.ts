@@ -344,6 +344,8 @@ export class Node implements NodeService, TransportHandler {
 
   onPeerConnected(peer: NodeId): void {
     this.#parts.notice(`connected to ${peer}`);
+    this.#parts.raft.peerReachable(peer);
+    this.#parts.driver.wake();
   }
 
   onPeerDisconnected(peer: NodeId): void {

@@ -120,7 +120,7 @@ function broadcastHeartbeat(state: RaftState, leader: LeaderState): void {
   for (const progress of leader.progress.values()) sendHeartbeat(state, progress);
 }
 
-function sendHeartbeat(state: RaftState, progress: Progress): void {
+export function sendHeartbeat(state: RaftState, progress: Progress): void {
   const commitIndex = commitFor(state, progress);
   progress.commitIndexTold = commitIndex;
   send(state, progress.id, {

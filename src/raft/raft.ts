@@ -17,7 +17,7 @@
  */
 import { assert } from "../assert.js";
 import { askForVotes, tickElection } from "./election.js";
-import { announceCommit, beat, tickLeader } from "./heartbeat.js";
+import { announceCommit, beat, sendHeartbeat, tickLeader } from "./heartbeat.js";
 import {
   announceInstalled,
   canSendSnapshot,
@@ -90,6 +90,14 @@ export class Raft {
       // A read round may wait for it alone.
       if (role.echoers?.includes(peer) === true) beat(this.#state, role);
     } else if (knownLeader(this.#state) === peer) reads.refuseForwarded();
+  }
+
+  /** A connection to a peer has come about: whoever was away hears at once who leads, and what is committed. */
+  peerReachable(peer: NodeId): void {
+    const { role } = this.#state;
+    if (this.#isStopped || role.role !== "leader") return;
+    const progress = role.progress.get(peer);
+    if (progress !== undefined) sendHeartbeat(this.#state, progress);
   }
 
   /** A leader appends what `seal` makes for the next position; anybody else learns who leads. */

@@ -68,6 +68,33 @@ describe("raft replication: windows, probes, limits", () => {
     assert.equal(server.status.peers[0]?.state, "probe");
   });
 
+  it("tells a peer whose connection has come about what is committed, before the next tick; nobody else", () => {
+    const server = settledLeader();
+    server.propose("a");
+    server.acknowledge("2", 2);
+    server.take();
+    server.raft.peerReachable(TWO);
+    server.drain();
+    const told = server
+      .take()
+      .map(({ to, message }) => [to, message.kind === "heartbeat" && message.commitIndex]);
+    assert.deepEqual(told, [["2", 2]]);
+  });
+
+  it("tells nothing of a connection to whom it does not lead, or does not know", () => {
+    const follower = new Server();
+    follower.step(heartbeat(1));
+    follower.take();
+    follower.raft.peerReachable(TWO);
+    follower.drain();
+    assert.deepEqual(follower.take(), []);
+    const server = settledLeader();
+    server.take();
+    server.raft.peerReachable(NodeId("9"));
+    server.drain();
+    assert.deepEqual(server.take(), []);
+  });
+
   it("ignores a match beyond its log, and one below what it knows", () => {
     const server = settledLeader();
     server.acknowledge("2", 99);
