@@ -2,16 +2,12 @@
  * A node of a cluster in the real world: disk, sockets, the system's clock, and
  * the one client port with every protocol behind it.
  */
-import { ClientDoor } from "./doors/door.js";
-import { nativeProtocol } from "./doors/native/native-door.js";
-import { RespDoor } from "./doors/resp/resp-door.js";
 import { openNode, type OpenedNode } from "./node/lifecycle.js";
 import type { NodeService } from "./node/service.js";
 import type { NodeSettings } from "./node/settings.js";
 import { NodeId } from "./raft/types.js";
 import { NodeFileSystem } from "./storage/node-file-system.js";
 import { parseAddress } from "./transport/address.js";
-import { TcpTransport } from "./transport/tcp.js";
 
 /** Milliseconds that a leader takes to find a successor before it stops without one. */
 const HAND_OVER_MS_MAX = 1000;
@@ -67,11 +63,15 @@ export interface RunningNode extends AsyncDisposable {
  * await database.put("color", "green");
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  // Loaded while the directory is being locked.
+  const loadingTransport = import("./transport/tcp.js");
+  const loadingDoors = loadDoors();
   const opened = await openNode({
     settings: options,
     fileSystem: new NodeFileSystem(),
-    makeTransport: ({ incarnationId, clusterId, nodeId }) =>
-      new TcpTransport({
+    makeTransport: async ({ incarnationId, clusterId, nodeId }) => {
+      const { TcpTransport } = await loadingTransport;
+      return new TcpTransport({
         nodeId,
         clusterId,
         incarnationId,
@@ -79,17 +79,31 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         clientAddress: options.clientAddress,
         peers: otherMembers(options),
         random: Math.random,
-      }),
+      });
+    },
   });
   try {
-    return await serve(opened, options);
+    return await serve(opened, options, await loadingDoors);
   } catch (error) {
     await opened.close();
     throw error;
   }
 }
 
-async function serve(opened: OpenedNode, options: NodeOptions): Promise<RunningNode> {
+async function loadDoors() {
+  const [{ ClientDoor }, { nativeProtocol }, { RespDoor }] = await Promise.all([
+    import("./doors/door.js"),
+    import("./doors/native/native-door.js"),
+    import("./doors/resp/resp-door.js"),
+  ]);
+  return { ClientDoor, nativeProtocol, RespDoor };
+}
+
+async function serve(
+  opened: OpenedNode,
+  options: NodeOptions,
+  { ClientDoor, nativeProtocol, RespDoor }: Awaited<ReturnType<typeof loadDoors>>,
+): Promise<RunningNode> {
   const door = await ClientDoor.listen({
     ...parseAddress(options.clientAddress),
     protocols: [nativeProtocol(opened.service), new RespDoor(opened.service)],

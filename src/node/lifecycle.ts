@@ -13,7 +13,7 @@ import { NodeId } from "../raft/types.js";
 import type { FileSystem } from "../storage/file-system.js";
 import type { RecoveryReport } from "../storage/log-storage.js";
 import type { Transport } from "../transport/transport.js";
-import { assembleNode, type AssembledNode } from "./assembly.js";
+import type { assembleNode, AssembledNode } from "./assembly.js";
 import { SystemClock } from "./clock.js";
 import type { NodeService } from "./service.js";
 import { checkSettings, clusterIdFor, type NodeSettings } from "./settings.js";
@@ -21,7 +21,7 @@ import { checkSettings, clusterIdFor, type NodeSettings } from "./settings.js";
 export interface OpenNodeOptions {
   readonly settings: NodeSettings;
   readonly fileSystem: FileSystem;
-  readonly makeTransport: (identity: Identity) => Transport;
+  readonly makeTransport: (identity: Identity) => Transport | Promise<Transport>;
 }
 
 export interface OpenedNode {
@@ -43,12 +43,14 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenedNode> {
   const fail = (error: Error): void => {
     onFailure(error);
   };
-  const directory = await openDataDirectory({
+  const locking = openDataDirectory({
     path: settings.dataDirectory,
     nodeId: NodeId(settings.id),
     clusterId: clusterIdFor(settings, readIdentity(settings.dataDirectory)?.salt),
     onCompromised: fail,
   });
+  // To be sure of the lock of a node that was killed takes 50 ms, which is what loading the rest takes.
+  const [directory, { assembleNode }] = await Promise.all([locking, import("./assembly.js")]);
   let assembled: AssembledNode | undefined;
   let transport: Transport | undefined;
   const close = closeOnce(async () => {
@@ -64,7 +66,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenedNode> {
     }
   });
   try {
-    transport = makeTransport(directory.identity);
+    transport = await makeTransport(directory.identity);
     assembled = assembleNode(settings, directory.identity, realWorld(fileSystem, transport), fail);
     await transport.start(assembled.node);
     if (failure !== undefined) throw failure;
