@@ -94,6 +94,10 @@ export class KeyIndex {
     const lastCount = nodes.countOf(this.#lastLeaf);
     const last = lastCount === 0 ? 0 : nodes.keyAt(this.#lastLeaf, true, lastCount - 1);
     const isBehindAll = last === 0 || this.#records.compareKeys(last, key) < 0;
+    if (isBehindAll && lastCount > 0 && lastCount < LEAF_MAX) {
+      nodes.insert(this.#lastLeaf, true, lastCount, key);
+      return;
+    }
     const place = isBehindAll ? this.#descendLast() : this.#descendTo(key);
     const leaf = this.#leaf;
     if (nodes.countOf(leaf) < LEAF_MAX) {

@@ -68,8 +68,12 @@ export class Records {
     const key = this.arena.allocate(KEY_HEAD_SIZE + size);
     const page = this.arena.page(key);
     const unit = unitOf(key);
-    page.words[(unit << 1) + 1] = (size << COUNT_BITS) >>> 0;
-    this.setNewest(key, 0);
+    const { words } = page;
+    const word = unit << 1;
+    words[word] = 0;
+    words[word + 1] = (size << COUNT_BITS) >>> 0;
+    words[word + 2] = 0;
+    words[word + 3] = 0;
     this.#copy.intoCell(page, (unit << 1) + KEY_HEAD_SIZE / 4, bytes, start, size);
     return key;
   }
@@ -257,30 +261,25 @@ export class Records {
   }
 
   /**
-   * Makes a record the newest of a key whose newest is a record: what `addVersion` and `setNewest`
-   * do, each cell touched once, as long as both are narrow, which is nearly always so.
+   * Makes a record the newest of a key that has none yet, or whose newest is a record: what `addVersion`
+   * and `setNewest` do, each cell touched once, as long as both are narrow, which is nearly always so.
    *
    * @returns the record, or 0 when it is not so: then nothing was done
    */
-  tryOverwrite(
-    key: number,
-    revision: number,
-    bytes: Uint8Array,
-    start: number,
-    size: number,
-  ): number {
+  tryPut(key: number, revision: number, bytes: Uint8Array, start: number, size: number): number {
     const before = this.arena.page(key).words;
     const keyWord = unitOf(key) << 1;
     const sizeWord = before[keyWord + 2] ?? 0;
-    // Neither nothing nor a tombstone nor wide, nor the last version that is narrow.
-    if (sizeWord <= NARROW_SIZE_MAX || sizeWord >= NARROW_VERSION_MAX << NARROW_SIZE_BITS) return 0;
+    const newest = before[keyWord] ?? 0;
+    // Neither a tombstone nor wide, nor the last version that is narrow.
+    if (sizeWord <= NARROW_SIZE_MAX && newest !== 0) return 0;
+    if (sizeWord >= NARROW_VERSION_MAX << NARROW_SIZE_BITS) return 0;
     if (size > NARROW_SIZE_MAX || revision > NARROW_REVISION_MAX) return 0;
     const sizeAndCount = before[keyWord + 1] ?? 0;
     const isTurn = (sizeAndCount & COUNT_MASK) === COUNT_MASK;
     if (isTurn) return 0;
     const sizeAndVersion = size | ((sizeWord & ~NARROW_SIZE_MAX) + (1 << NARROW_SIZE_BITS));
-    const newest = before[keyWord] ?? 0;
-    const createRevision = before[keyWord + 3] ?? 0;
+    const createRevision = newest === 0 ? revision : (before[keyWord + 3] ?? 0);
     const place = this.arena.allocate(NARROW_HEAD_SIZE + size);
     const page = this.arena.page(place);
     const { words } = page;
@@ -296,6 +295,7 @@ export class Records {
     keyWords[keyWord] = place;
     keyWords[keyWord + 1] = sizeAndCount + 1;
     keyWords[keyWord + 2] = sizeAndVersion;
+    keyWords[keyWord + 3] = createRevision;
     return place;
   }
 

@@ -6,10 +6,9 @@
  * those that were deleted and whose history is kept, so that a range over the
  * present does not walk over graves.
  *
- * Revisions are etcd's. All changes between `begin` and `end` are one request's:
- * they share one revision, a key that is changed twice has one change, and
- * `takeBack` undoes all of them. A version whose modRevision is the next revision is
- * thus one of the request under way.
+ * Revisions are etcd's. All changes between `begin` and `end` are one request's: they share one
+ * revision, a key that is changed twice has one change, and `takeBack` undoes all of them. A
+ * version whose modRevision is the next revision is thus one of the request under way.
  *
  * A view pins a compaction: what it reads stays readable where it is, while the map
  * goes on changing and even while it is compacted further; what is compacted
@@ -231,14 +230,15 @@ export class VersionedMap {
     const newest = records.newestOf(key);
     const sizeBefore = records.newestSizeOf(key);
     const revision = this.#revision + 1;
-    const record = records.tryOverwrite(key, revision, bytes, valueStart, valueSize);
+    const record = records.tryPut(key, revision, bytes, valueStart, valueSize);
     if (record === 0) {
       this.#setRecord(key, 0, bytes, valueStart, valueSize);
       this.end();
       return this.#revision;
     }
     this.history.recordPut(record, newest, revision, keySize + valueSize, logTime);
-    this.#liveSize += valueSize - sizeBefore;
+    if (newest === 0) this.#live.add(key);
+    this.#liveSize += newest === 0 ? keySize + valueSize : valueSize - sizeBefore;
     return (this.#revision = revision);
   }
 
