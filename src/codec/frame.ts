@@ -33,6 +33,16 @@ export function writeFrameHeader(target: Buffer, offset: number, bodySize: numbe
   target.writeUInt32BE(crc32(body, bodySize), offset + 4);
 }
 
+/** As `writeFrameHeader` at the start of `head`, of a body that begins in it and goes on in `rest`. */
+export function writeSplitFrameHeader(head: Buffer, rest: readonly Uint8Array[]): void {
+  let bodySize = head.length - FRAME_HEADER_SIZE;
+  for (const { length } of rest) bodySize += length;
+  head.writeUInt32BE(bodySize, 0);
+  let checksum = crc32(head.subarray(FRAME_HEADER_SIZE), bodySize);
+  for (const piece of rest) checksum = crc32(piece, checksum);
+  head.writeUInt32BE(checksum, 4);
+}
+
 /** One frame as one buffer. */
 export function encodeFrame(body: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(FRAME_HEADER_SIZE + body.length);

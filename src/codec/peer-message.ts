@@ -23,6 +23,8 @@ import { encodeFrame, FRAME_HEADER_SIZE } from "./frame.js";
 import {
   decodeReplicationMessage,
   encodeReplicationFrame,
+  type PeerFrame,
+  wholeFrame,
   isReplicationMessage,
   isReplicationKind,
   type ReplicationMessage,
@@ -214,20 +216,22 @@ const FORMATS: readonly RecordFormat[] = KINDS.map(
 );
 const CODES = Object.fromEntries(KINDS.map((kind, code) => [kind, code])) as Record<Kind, number>;
 
-/** A message as a whole frame, which nobody may write to. */
-export function encodePeerFrame(message: PeerMessage): Buffer {
+/** A message as a frame. */
+export function encodePeerFrame(message: PeerMessage): PeerFrame {
   const format = FORMATS[CODES[message.kind]];
   assert(format !== undefined, "every kind of message has a format");
   const frame = isReplicationMessage(message)
     ? encodeReplicationFrame(format.code, message)
-    : encodeFrame(format.encode(recordOf(message)));
-  assert(frame.length <= MESSAGE_SIZE_MAX + FRAME_HEADER_SIZE, "a message fits MESSAGE_SIZE_MAX");
+    : wholeFrame(encodeFrame(format.encode(recordOf(message))));
+  assert(frame.size <= MESSAGE_SIZE_MAX + FRAME_HEADER_SIZE, "a message fits MESSAGE_SIZE_MAX");
   return frame;
 }
 
 /** The body of its frame, which nobody may write to. */
 export function encodePeerMessage(message: PeerMessage): Buffer {
-  return encodePeerFrame(message).subarray(FRAME_HEADER_SIZE);
+  const { head, blocks, size } = encodePeerFrame(message);
+  const whole = blocks.length === 0 ? head : Buffer.concat([head, ...blocks], size);
+  return whole.subarray(FRAME_HEADER_SIZE);
 }
 
 /** The message as its Avro record has it. */

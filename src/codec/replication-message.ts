@@ -4,7 +4,8 @@
  * straight into the frame that goes to the socket, and read without a step between.
  *
  * An append is the same for every follower that is level with the others: its frame
- * is made once, and the same buffer goes to all their sockets.
+ * is made once, and the same buffers go to all their sockets. Large blocks are not
+ * copied for it: they go to the sockets from where they lie.
  */
 import type {
   AppendEntries,
@@ -14,7 +15,7 @@ import type {
   Message,
 } from "../raft/message.js";
 import { isNodeId, LogIndex, Term, type NodeId } from "../raft/types.js";
-import { FRAME_HEADER_SIZE, writeFrameHeader } from "./frame.js";
+import { FRAME_HEADER_SIZE, writeFrameHeader, writeSplitFrameHeader } from "./frame.js";
 import { ScalarReader, violation } from "./record.js";
 import { writeLong } from "./row.js";
 
@@ -24,11 +25,27 @@ export type ReplicationMessage = AppendEntries | AppendEntriesResult | Heartbeat
 const HEAD_SIZE_MAX = FRAME_HEADER_SIZE + 1 + 66 + 8 * 8;
 /** A larger frame is not kept for the next follower. Bytes. */
 const FRAME_KEPT_SIZE_MAX = 1024 * 1024;
+/** Blocks that are smaller in the mean are copied behind the head: cheaper than a list of them. Bytes. */
+const BLOCK_SENT_ALONE_SIZE_MIN = 16 * 1024;
+const NO_BLOCKS: readonly Uint8Array[] = [];
+
+/** A frame in the pieces that go out one behind another. Nobody may write to them. */
+export interface PeerFrame {
+  readonly head: Buffer;
+  readonly blocks: readonly Uint8Array[];
+  /** bytes of all of it */
+  readonly size: number;
+}
+
+/** A frame in one piece. */
+export function wholeFrame(head: Buffer): PeerFrame {
+  return { head, blocks: NO_BLOCKS, size: head.length };
+}
 
 const head = Buffer.alloc(HEAD_SIZE_MAX);
 
 /** the last append that was written */
-let kept: { readonly message: AppendEntries; readonly frame: Buffer } | undefined;
+let kept: { readonly message: AppendEntries; readonly frame: PeerFrame } | undefined;
 
 export function isReplicationKind(kind: string): kind is ReplicationMessage["kind"] {
   switch (kind) {
@@ -48,8 +65,8 @@ export function isReplicationMessage(message: {
   return isReplicationKind(message.kind);
 }
 
-/** The whole frame. Nobody may write to it: it may be handed out again. */
-export function encodeReplicationFrame(code: number, message: ReplicationMessage): Buffer {
+/** Its frame, which may be handed out again. */
+export function encodeReplicationFrame(code: number, message: ReplicationMessage): PeerFrame {
   const isAppend = message.kind === "appendEntries";
   if (isAppend && kept !== undefined && isSameAppend(kept.message, message)) return kept.frame;
   head[FRAME_HEADER_SIZE] = code;
@@ -84,16 +101,43 @@ export function encodeReplicationFrame(code: number, message: ReplicationMessage
       at = writeLong(head, at, message.appliedIndex);
       break;
   }
-  const frame = Buffer.allocUnsafe(at + entriesSize);
-  head.copy(frame, 0, 0, at);
-  if (isAppend) {
-    for (const { block } of message.entries) {
-      frame.set(block, at);
-      at += block.length;
-    }
+  if (!isAppend) return wholeFrame(joinedFrame(at, 0, []));
+  const { entries } = message;
+  const isSplit = entriesSize > 0 && entriesSize >= entries.length * BLOCK_SENT_ALONE_SIZE_MIN;
+  const frame = isSplit
+    ? splitFrame(at, entriesSize, entries)
+    : wholeFrame(joinedFrame(at, entriesSize, entries));
+  kept = frame.size <= FRAME_KEPT_SIZE_MAX ? { message, frame } : undefined;
+  return frame;
+}
+
+/** What was written to `head`, and the blocks where they lie. */
+function splitFrame(
+  headSize: number,
+  entriesSize: number,
+  entries: AppendEntries["entries"],
+): PeerFrame {
+  const own = Buffer.allocUnsafe(headSize);
+  head.copy(own, 0, 0, headSize);
+  const blocks = entries.map(({ block }) => block);
+  writeSplitFrameHeader(own, blocks);
+  return { head: own, blocks, size: headSize + entriesSize };
+}
+
+/** What was written to `head`, and the blocks behind it. */
+function joinedFrame(
+  headSize: number,
+  entriesSize: number,
+  entries: AppendEntries["entries"],
+): Buffer {
+  const frame = Buffer.allocUnsafe(headSize + entriesSize);
+  head.copy(frame, 0, 0, headSize);
+  let at = headSize;
+  for (const { block } of entries) {
+    frame.set(block, at);
+    at += block.length;
   }
   writeFrameHeader(frame, 0, frame.length - FRAME_HEADER_SIZE);
-  if (isAppend) kept = frame.length <= FRAME_KEPT_SIZE_MAX ? { message, frame } : undefined;
   return frame;
 }
 

@@ -16,6 +16,7 @@ import {
   type Refusal,
   type Welcome,
 } from "../codec/handshake.js";
+import type { PeerFrame } from "../codec/replication-message.js";
 import type { Address } from "./address.js";
 import { protocolFault } from "./protocol-fault.js";
 
@@ -46,7 +47,8 @@ export class Lane {
   readonly #reader: FrameReader;
   readonly #handshakeTimer: NodeJS.Timeout;
   #state: "shaking hands" | "open" | "closed" = "shaking hands";
-  #queue: Buffer[] = [];
+  /** pieces of frames */
+  #queue: Uint8Array[] = [];
   #queuedSize = 0;
   #droppedCount = 0;
   #closeReason = "the peer closed the connection";
@@ -96,32 +98,36 @@ export class Lane {
     return this.#queuedSize + this.#socket.writableLength;
   }
 
-  /** Queues a message's frame until `flush`; drops it when too much waits. Nobody may write to it any more. */
-  send(frame: Buffer): void {
+  /**
+   * Queues a message's frame until `flush`, all its pieces; drops it when too much waits.
+   * Nobody may write to them any more.
+   */
+  send({ head, blocks, size }: PeerFrame): void {
     if (this.#state !== "open" || this.waitingSize > this.#options.queueSizeMax) {
       this.#droppedCount += 1;
       return;
     }
-    this.#queue.push(frame);
-    this.#queuedSize += frame.length;
+    this.#queue.push(head);
+    for (const block of blocks) this.#queue.push(block);
+    this.#queuedSize += size;
   }
 
   /** All that was queued, in one write. */
   flush(): void {
     if (this.#queue.length === 0) return;
-    const frames = this.#queue;
+    const pieces = this.#queue;
     const size = this.#queuedSize;
     this.#queue = [];
     this.#queuedSize = 0;
     if (this.#state !== "open") return;
-    const [first] = frames;
-    if (frames.length === 1 && first !== undefined) {
+    const [first] = pieces;
+    if (pieces.length === 1 && first !== undefined) {
       this.#socket.write(first);
     } else if (size <= JOINED_SIZE_MAX) {
-      this.#socket.write(Buffer.concat(frames, size));
+      this.#socket.write(Buffer.concat(pieces, size));
     } else {
       this.#socket.cork();
-      for (const frame of frames) this.#socket.write(frame);
+      for (const piece of pieces) this.#socket.write(piece);
       this.#socket.uncork();
     }
   }

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "mocha";
 import { BLOCK_ROWS_MAX, entrySealer } from "../../src/codec/block.js";
-import { FRAME_HEADER_SIZE } from "../../src/codec/frame.js";
+import { FRAME_HEADER_SIZE, FrameReader } from "../../src/codec/frame.js";
 import {
   decodePeerMessage,
   encodePeerFrame,
   encodePeerMessage,
+  MESSAGE_SIZE_MAX,
   type PeerMessage,
 } from "../../src/codec/peer-message.js";
 import { DatabaseError } from "../../src/errors.js";
@@ -123,12 +124,29 @@ describe("peer message", () => {
     ];
     for (const change of changes) {
       const other = { ...append, ...change };
-      assert.deepEqual(
-        decodePeerMessage(encodePeerFrame(other).subarray(FRAME_HEADER_SIZE)),
-        other,
-      );
+      assert.deepEqual(decodePeerMessage(encodePeerMessage(other)), other);
     }
-    assert.deepEqual(decodePeerMessage(frame.subarray(FRAME_HEADER_SIZE)), append);
+    assert.deepEqual(decodePeerMessage(frame.head.subarray(FRAME_HEADER_SIZE)), append);
+  });
+
+  it("large blocks go out from where they lie, and small ones in one piece with the head", () => {
+    const small = encodePeerFrame(appendOf(N1, 20_000));
+    assert.deepEqual(small.blocks, []);
+    const large = appendOf(N1, 200_000);
+    const { head, blocks, size } = encodePeerFrame(large);
+    assert.equal(blocks.length, large.entries.length);
+    for (const [i, block] of blocks.entries()) assert.equal(block, large.entries[i]?.block);
+    assert.ok(head.length < 100, `${head.length} bytes are copied`);
+
+    const bodies: Buffer[] = [];
+    const reader = new FrameReader({
+      bodySizeMax: MESSAGE_SIZE_MAX,
+      onFrame: (body) => bodies.push(Buffer.from(body)),
+    });
+    for (const piece of [head, ...blocks]) reader.push(Buffer.from(piece));
+    assert.equal(head.length + blocks.reduce((sum, { length }) => sum + length, 0), size);
+    assert.deepEqual(bodies, [encodePeerMessage(large)]);
+    assert.deepEqual(decodePeerMessage(encodePeerMessage(large)), large);
   });
 
   for (const message of everyMessage()) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { encodeFrame } from "../../src/codec/frame.js";
+import { wholeFrame } from "../../src/codec/replication-message.js";
 import { Lane } from "../../src/transport/lane.js";
 import { Happenings } from "./happenings.js";
 import { reservePort } from "../ports.js";
@@ -9,7 +10,7 @@ import { FakeListener, HELLO, welcomeAs, welcomeFrame, type Called } from "./wir
 
 const QUEUE_SIZE_MAX = 1024 * 1024;
 const BODY = Buffer.alloc(64 * 1024, 1);
-const FRAME = encodeFrame(BODY);
+const FRAME = wholeFrame(encodeFrame(BODY));
 
 describe("lane", () => {
   let happenings: Happenings;
