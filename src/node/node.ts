@@ -137,7 +137,7 @@ export class Node implements NodeService, TransportHandler {
     });
   }
 
-  put(put: PlainPut, timeoutMs: number): void {
+  put(put: PlainPut): void {
     const { clock, driver, limits } = this.#parts;
     const refusal = this.#closed
       ? stoppingError()
@@ -151,7 +151,7 @@ export class Node implements NodeService, TransportHandler {
       });
       return;
     }
-    put.begin(clock.now() + timeoutMs);
+    put.begin();
     driver.write(put);
   }
 

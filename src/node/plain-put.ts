@@ -23,6 +23,7 @@ export class PlainPut implements PendingWrite, LyingPut {
   keySize = 0;
   valueStart = 0;
   valueSize = 0;
+  /** set by whoever asks for it, before that */
   deadline = 0;
   done: ExecuteDone | undefined;
   readonly #result: { kind: "applied"; revision: number; results: readonly [] } = {
@@ -51,9 +52,8 @@ export class PlainPut implements PendingWrite, LyingPut {
     this.done = done;
   }
 
-  /** The node's: it takes the put in. @param deadline by Clock.now */
-  begin(deadline: number): void {
-    this.deadline = deadline;
+  /** The node's: it takes the put in. */
+  begin(): void {
     this.orderPlace = this.order.next();
   }
 

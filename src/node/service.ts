@@ -123,9 +123,10 @@ export interface NodeService {
   ): void;
   /**
    * As `execute` of a bare put that needs its revision alone: its own `done` gets it, and until
-   * then the put is the node's. For many of them, which need no object each.
+   * then the put is the node's. For many of them, which need no object each, and whose deadline
+   * (PlainPut.deadline, by `now`) is looked up once for all that came together.
    */
-  put(put: PlainPut, timeoutMs: number): void;
+  put(put: PlainPut): void;
   /** A linearizable read: `done` gets the store once it holds everything acknowledged before the call. */
   read(timeoutMs: number, done: ReadDone): void;
   /**

@@ -107,9 +107,9 @@ export class SingleNodeService implements NodeService {
     });
   }
 
-  put({ request, done }: PlainPut, timeoutMs: number): void {
+  put({ request, done, deadline }: PlainPut): void {
     assert(done !== undefined, "somebody waits for a put");
-    this.execute(request, timeoutMs, done);
+    this.execute(request, deadline - this.now(), done);
   }
 
   read(timeoutMs: number, done: ReadDone): void {

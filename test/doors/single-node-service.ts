@@ -63,9 +63,9 @@ export class SingleNodeService implements NodeService {
     });
   }
 
-  put({ request, done }: PlainPut, timeoutMs: number): void {
+  put({ request, done }: PlainPut): void {
     assert(done !== undefined, "somebody waits for a put");
-    this.execute(request, timeoutMs, done);
+    this.execute(request, 0, done);
   }
 
   read(_timeoutMs: number, done: ReadDone): void {

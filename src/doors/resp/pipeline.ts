@@ -59,6 +59,8 @@ export class Pipeline {
   #next = 0;
   #size = 0;
   #writesUnderWay = 0;
+  /** of the plain puts that are begun together, by the service's clock */
+  #deadline = 0;
   /** While a look at the store is awaited: the end of the slots it will serve. */
   #readsEnd: number | undefined;
   #stepping = false;
@@ -118,6 +120,7 @@ export class Pipeline {
   /** Begins what may begin. */
   advance(): void {
     if (this.#readsEnd !== undefined) return;
+    let hasDeadline = false;
     while (!this.#stopped && !this.#stepping && this.#next < this.#slots.end) {
       const slot = this.#slots.at(this.#next);
       const { plan } = slot;
@@ -136,7 +139,12 @@ export class Pipeline {
         return;
       }
       this.#next++;
-      if (plan.kind === "write" || plan.kind === "set") this.#beginWrite(slot, plan);
+      if (plan.kind === "set") {
+        // The clock is asked once for all that came together.
+        if (!hasDeadline) this.#deadline = this.#options.service.now() + this.#options.timeoutMs;
+        hasDeadline = true;
+        this.#beginSet(slot);
+      } else if (plan.kind === "write") this.#beginWrite(slot, plan);
       else this.#drain();
     }
   }
@@ -163,14 +171,16 @@ export class Pipeline {
     this.#size = 0;
   }
 
-  #beginWrite(slot: Slot, plan: SlotPlan & { readonly kind: "write" | "set" }): void {
+  #beginSet({ put }: Slot): void {
+    assert(put !== undefined, "the slot of a SET holds it");
+    this.#writesUnderWay++;
+    put.deadline = this.#deadline;
+    this.#options.service.put(put);
+  }
+
+  #beginWrite(slot: Slot, plan: SlotPlan & { readonly kind: "write" }): void {
     this.#writesUnderWay++;
     const { service, timeoutMs } = this.#options;
-    if (plan.kind === "set") {
-      assert(slot.put !== undefined, "the slot of a SET holds it");
-      service.put(slot.put, timeoutMs);
-      return;
-    }
     const done = (slot.done ??= this.#doneOf(slot));
     service.execute(requestOf(plan), timeoutMs, done, "result", this.#order);
   }

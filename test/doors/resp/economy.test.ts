@@ -27,6 +27,15 @@ describe("what a RESP request costs", () => {
     });
   }
 
+  it(`is one look at the clock for ${COUNT} SETs that came together`, () => {
+    const scene = new TurningScene();
+    const { service } = scene;
+    service.stepMs = 1;
+    const before = service.now();
+    scene.ask(SETS);
+    assert.equal(service.now() - before - service.stepMs, service.stepMs);
+  });
+
   it("is next to no memory for a GET or a SET", () => {
     const program = path.join(import.meta.dirname, "heap-costs.js");
     const flags = ["--expose-gc", "--max-semi-space-size=64", "--single-threaded"];
