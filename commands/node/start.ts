@@ -3,6 +3,7 @@ import { boolean, integer, string } from "@oclif/core/flags";
 import { BaseCommand } from "../../src/console/base-command.js";
 import { nodeStartOf } from "../../src/console/node-flags.js";
 import { runNode } from "../../src/console/node-session.js";
+import { roomyOldGeneration } from "../../src/console/old-generation.js";
 import { boundYoungGeneration } from "../../src/console/young-generation.js";
 
 export default class NodeStart extends BaseCommand {
@@ -110,6 +111,7 @@ export default class NodeStart extends BaseCommand {
       },
       onReady: () => {
         boundYoungGeneration();
+        roomyOldGeneration();
         process.stdout.write("ready\n");
       },
     });
