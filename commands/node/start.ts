@@ -4,7 +4,7 @@ import { BaseCommand } from "../../src/console/base-command.js";
 import { nodeStartOf } from "../../src/console/node-flags.js";
 import { runNode } from "../../src/console/node-session.js";
 import { roomyOldGeneration } from "../../src/console/old-generation.js";
-import { boundYoungGeneration } from "../../src/console/young-generation.js";
+import { boundYoungGeneration, holdYoungGeneration } from "../../src/console/young-generation.js";
 
 export default class NodeStart extends BaseCommand {
   static override summary = "run one node in the foreground";
@@ -103,6 +103,7 @@ export default class NodeStart extends BaseCommand {
       "history-bytes": flags["history-bytes"],
       "history-age": flags["history-age"],
     });
+    holdYoungGeneration();
     // Not all of the library: a node that starts anew is waited for.
     const { startNode } = await import("../../src/server.js");
     await runNode(start, startNode, {

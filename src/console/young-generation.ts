@@ -4,37 +4,48 @@
  * V8 doubles it, up to 32 MiB, whenever as much has survived its collections as it holds, however
  * many they were. So a node that has been busy for a while has all of that resident, and as it is
  * collected more rarely, dead buffers beside it. What a request makes is garbage after a few
- * milliseconds: half of that finds nearly all of it dead too, at the same processor time.
+ * milliseconds: a quarter of that finds nearly all of it dead too, at the same processor time.
  *
- * V8 also shrinks it, when little goes on. So it is told to grow no further while the bound is
- * reached, and that it may again when it is not: after each collection, for nothing else changes
- * its size.
+ * Of the modules that a start loads all survive, and a young part that has grown by them stays as
+ * large: so it is held while they come. V8 also shrinks it, when little goes on. So it is told to grow
+ * no further while the bound is reached, and that it may again when it is not: after each collection,
+ * for nothing else changes its size.
  */
 import { PerformanceObserver } from "node:perf_hooks";
 import process from "node:process";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 
 /** bytes, both halves together */
-export const YOUNG_SIZE_MAX: number = 16 * 1024 * 1024;
+export const YOUNG_SIZE_MAX: number = 8 * 1024 * 1024;
 /** V8's own */
 const GROWTH_FACTOR = 2;
 
-/**
- * Until the process ends. What an operator says of it is what happens. To be called once all is
- * loaded: what Node keeps compiled of itself is refused by a V8 whose flags have changed.
- */
+/** Keeps it as large as it is, until it is bound. What an operator says of it is what happens. */
+export function holdYoungGeneration(): void {
+  if (!isSaid()) setGrowth(false);
+}
+
+/** Until the process ends. What an operator says of it is what happens. */
 export function boundYoungGeneration(): void {
-  const said = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
-  if (/semi[-_]space/.test(said)) return;
-  let mayGrow = true;
+  if (isSaid()) return;
+  let mayGrow: boolean | undefined;
   const look = (): void => {
     const hasRoom = youngSize() < YOUNG_SIZE_MAX;
     if (hasRoom === mayGrow) return;
     mayGrow = hasRoom;
-    setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? GROWTH_FACTOR : 1}`);
+    setGrowth(mayGrow);
   };
   look();
   new PerformanceObserver(look).observe({ entryTypes: ["gc"] });
+}
+
+function isSaid(): boolean {
+  const said = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
+  return /semi[-_]space/.test(said);
+}
+
+function setGrowth(mayGrow: boolean): void {
+  setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? GROWTH_FACTOR : 1}`);
 }
 
 /** bytes */

@@ -20,6 +20,9 @@ const CHURN = `
     largest = Math.max(largest, young.space_size);
   }
   console.log(largest);`;
+const HELD = `
+  import { holdYoungGeneration } from ${JSON.stringify(MODULE)};
+  holdYoungGeneration();`;
 const BOUND = `
   import { boundYoungGeneration } from ${JSON.stringify(MODULE)};
   boundYoungGeneration();`;
@@ -36,6 +39,13 @@ describe("the young part of a node's heap", () => {
     assert.ok((await largestSize(CHURN)) > YOUNG_SIZE_MAX);
     const bounded = await largestSize(BOUND + CHURN);
     assert.ok(bounded > 0 && bounded <= YOUNG_SIZE_MAX, `${bounded} bytes`);
+  });
+
+  it("does not grow at all while it is held, and within its bound when it is bound then", async () => {
+    const held = await largestSize(HELD + CHURN);
+    assert.ok(held < YOUNG_SIZE_MAX, `${held} bytes`);
+    const bounded = await largestSize(HELD + BOUND + CHURN);
+    assert.ok(bounded > held && bounded <= YOUNG_SIZE_MAX, `${bounded} bytes`);
   });
 
   it("is what an operator says it is", async () => {
