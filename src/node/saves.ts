@@ -151,8 +151,10 @@ export class Saves implements SnapshotService {
     writing?.view.close();
     this.#tell([...(writing?.askers ?? []), ...this.#askers.splice(0)], stoppingError());
     // What cannot be removed now is removed by the next start.
-    attempt(() => writing?.file.remove());
-    this.#drop();
+    attempt(() => writing?.file.removeAtOnce());
+    const kept = this.#kept;
+    this.#kept = undefined;
+    attempt(() => kept?.file.removeAtOnce());
   }
 
   #begin(): void {

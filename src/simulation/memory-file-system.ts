@@ -143,6 +143,13 @@ class MemoryFile implements File {
     this.#inode.truncate(size);
   }
 
+  truncateLater(size: number, done: (error: Error | undefined) => void): void {
+    this.#assertWritable();
+    this.#later("truncateLater", done, () => {
+      this.#inode.truncate(size);
+    });
+  }
+
   size(): number {
     this.#enter("size");
     return this.#inode.size;

@@ -6,6 +6,7 @@ export type OperationKind =
   | "write"
   | "writeLater"
   | "truncate"
+  | "truncateLater"
   | "size"
   | "datasync"
   | "datasyncLater"
@@ -35,6 +36,7 @@ const ERROR_TEXTS: Readonly<Record<string, string>> = {
 const SYSCALLS: Readonly<Partial<Record<OperationKind, string>>> = {
   writeLater: "write",
   truncate: "ftruncate",
+  truncateLater: "ftruncate",
   size: "fstat",
   datasync: "fdatasync",
   datasyncLater: "fdatasync",

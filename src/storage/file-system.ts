@@ -18,6 +18,7 @@ export interface File {
   write(source: Uint8Array, position: number): void;
   writeLater(source: Uint8Array, position: number, done: (error: Error | undefined) => void): void;
   truncate(size: number): void;
+  truncateLater(size: number, done: (error: Error | undefined) => void): void;
   size(): number;
   /** fdatasync: returns when contents and size are durable. A failure is final: never retried. */
   datasync(): void;

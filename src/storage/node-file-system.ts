@@ -15,6 +15,7 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
+  ftruncate,
   ftruncateSync,
   mkdirSync,
   open,
@@ -120,6 +121,14 @@ class NodeFile implements File {
   datasync(): void {
     this.#assertOpen();
     fdatasyncSync(this.#descriptor);
+  }
+
+  truncateLater(size: number, done: (error: Error | undefined) => void): void {
+    this.#assertOpen();
+    this.#underWay += 1;
+    ftruncate(this.#descriptor, size, (error) => {
+      this.#finish(done, error ?? undefined);
+    });
   }
 
   datasyncLater(done: (error: Error | undefined) => void): void {

@@ -10,6 +10,7 @@ import type { SnapshotHead } from "../codec/snapshot.js";
 import type { StateRow } from "../store/state-row.js";
 import type { File, FileSystem } from "./file-system.js";
 import { NeedlessFiles } from "./needless-files.js";
+import { removeInSteps } from "./stepwise-removal.js";
 import { newStreamMemory, SnapshotStream } from "./snapshot-stream.js";
 
 export class SavedSnapshotFile {
@@ -77,8 +78,20 @@ export class SavedSnapshotFile {
     return bytes.subarray(0, this.#file.read(bytes, offset));
   }
 
-  /** Not to be used any more. */
+  /** Not to be used any more. What it held is given back a piece at a time. */
   remove(): void {
+    const { path } = this.#file;
+    if (!this.#stream.isIdle || !this.#fileSystem.exists(path)) {
+      this.removeAtOnce();
+      return;
+    }
+    const gone = `${path}.gone.tmp`;
+    this.#fileSystem.rename(path, gone);
+    removeInSteps(this.#fileSystem, gone, this.#file);
+  }
+
+  /** As `remove`, where nobody waits for this disk any more. */
+  removeAtOnce(): void {
     this.#stream.close();
     const { path } = this.#file;
     if (!this.#fileSystem.exists(path)) return;

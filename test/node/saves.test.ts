@@ -271,6 +271,44 @@ describe("saves", () => {
     assert.deepEqual(names(), []);
   });
 
+  it("give what they held back a piece at a time, each on disk before the next", () => {
+    fill("c", 4000);
+    ask();
+    settle();
+    const done: string[] = [];
+    fileSystem.fail(({ kind }) => {
+      done.push(kind);
+      return undefined;
+    });
+    clock.time = 60_000;
+    saves.look();
+    // Its name is free at once, and nothing of it is given back on the loop.
+    assert.deepEqual(done, ["exists", "rename", "size", "truncateLater"]);
+    const size = answers[0]?.[1]?.size ?? 0;
+    const steps = Math.ceil(size / (2 * 1024 * 1024)) - 1;
+    assert.deepEqual(names(), []);
+    assert.ok(steps >= 3);
+    const pieces = Array.from({ length: steps }, () => ["truncateLater", "datasyncLater"]).flat();
+    assert.deepEqual(done.slice(3), [...pieces, "removeLater", "list"]);
+  });
+
+  it("whose pieces the disk does not take go as a whole, or with the next start", () => {
+    for (const refused of [
+      ["truncateLater"],
+      ["datasyncLater"],
+      ["truncateLater", "removeLater"],
+    ]) {
+      fileSystem.fail(() => undefined);
+      fill(`c${refused.join("")}`, 4000);
+      ask();
+      settle();
+      fileSystem.fail(({ kind }) => (refused.includes(kind) ? "EIO" : undefined));
+      clock.time += 60_000;
+      saves.look();
+      assert.equal(names().length, refused.length - 1);
+    }
+  });
+
   it("are waited for as long as was said, and what is written meanwhile is there for the next", () => {
     const view = store.openView();
     ask(100);

@@ -192,6 +192,11 @@ export function fileSystemContract(makeSubject: () => ContractSubject): void {
     });
     assert.equal(synced, undefined);
     file.datasync();
+    const truncated = await complete((done) => {
+      file.truncateLater(4, done);
+    });
+    assert.equal(truncated, undefined);
+    assert.equal(textOf(file), "\0\0la");
     file.close();
   });
 
