@@ -11,8 +11,8 @@ describe("the progress of a recovery", () => {
       start: () => undefined,
       stop: () => undefined,
       defer: () => undefined,
-  later: () => undefined,
-  idleTime: () => 0,
+      later: () => undefined,
+      idleTime: () => 0,
     };
     const lines: string[] = [];
     const progress = new RecoveryProgress(clock, (line) => lines.push(line), "reading the log");
