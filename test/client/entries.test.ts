@@ -12,9 +12,10 @@ import { nobodysEndpoint } from "./remote-scene.js";
 /** A disk may stand still for seconds. */
 const PATIENT = { timeoutMs: 60_000 } as const;
 
-const IMPORT = /^(?:import|export)\s(?:[^"';`]*?\sfrom\s)?["'](\.[^"']+)["']/gm;
+/** What is loaded with a file, and what is loaded when it is needed. */
+const IMPORT = /(?:^(?:import|export)\s(?:[^"';`]*?\sfrom\s)?|\bimport\()["'](\.[^"']+)["']/gm;
 
-/** Every compiled file that importing `entry` loads, relative to src. */
+/** Every compiled file that importing `entry` loads, at once or later, relative to src. */
 function loadedBy(entry: URL): Set<string> {
   const seen = new Set<string>();
   const visit = (file: URL): void => {
