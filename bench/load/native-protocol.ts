@@ -176,7 +176,7 @@ export class NativeProtocol implements Protocol {
       target.writeUInt32BE(this.#options.connection, at + 4);
       target.writeUInt32BE(this.#writes, at + 8);
     }
-    writeFrameHeader(target, offset, template.frame.length - FRAME_HEADER_SIZE);
+    writeFrameHeader(target.subarray(offset, offset + template.frame.length));
   }
 
   receive(chunk: Buffer): Received {

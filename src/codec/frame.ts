@@ -24,17 +24,9 @@ const BODY_CAPACITY_KEPT = 1024 * 1024;
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
-/** Writes `body`'s header to `target` at `offset`; the body lies right behind it. */
-export function writeFrameHeader(target: Buffer, offset: number, bodySize: number): void {
-  const bodyOffset = offset + FRAME_HEADER_SIZE;
-  assert(bodyOffset + bodySize <= target.length, "a frame's body lies within the buffer");
-  target.writeUInt32BE(bodySize, offset);
-  const body = target.subarray(bodyOffset, bodyOffset + bodySize);
-  target.writeUInt32BE(crc32(body, bodySize), offset + 4);
-}
-
-/** As `writeFrameHeader` at the start of `head`, of a body that begins in it and goes on in `rest`. */
-export function writeSplitFrameHeader(head: Buffer, rest: readonly Uint8Array[]): void {
+/** Writes the header at the start of `head`, of a body that begins behind it and goes on in `rest`. */
+export function writeFrameHeader(head: Buffer, rest: readonly Uint8Array[] = []): void {
+  assert(head.length >= FRAME_HEADER_SIZE, "a frame begins with its header");
   let bodySize = head.length - FRAME_HEADER_SIZE;
   for (const { length } of rest) bodySize += length;
   head.writeUInt32BE(bodySize, 0);
@@ -47,7 +39,7 @@ export function writeSplitFrameHeader(head: Buffer, rest: readonly Uint8Array[])
 export function encodeFrame(body: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(FRAME_HEADER_SIZE + body.length);
   frame.set(body, FRAME_HEADER_SIZE);
-  writeFrameHeader(frame, 0, body.length);
+  writeFrameHeader(frame);
   return frame;
 }
 

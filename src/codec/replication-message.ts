@@ -15,7 +15,7 @@ import type {
   Message,
 } from "../raft/message.js";
 import { isNodeId, LogIndex, Term, type NodeId } from "../raft/types.js";
-import { FRAME_HEADER_SIZE, writeFrameHeader, writeSplitFrameHeader } from "./frame.js";
+import { FRAME_HEADER_SIZE, writeFrameHeader } from "./frame.js";
 import { ScalarReader, violation } from "./record.js";
 import { writeLong } from "./row.js";
 
@@ -120,7 +120,7 @@ function splitFrame(
   const own = Buffer.allocUnsafe(headSize);
   head.copy(own, 0, 0, headSize);
   const blocks = entries.map(({ block }) => block);
-  writeSplitFrameHeader(own, blocks);
+  writeFrameHeader(own, blocks);
   return { head: own, blocks, size: headSize + entriesSize };
 }
 
@@ -137,7 +137,7 @@ function joinedFrame(
     frame.set(block, at);
     at += block.length;
   }
-  writeFrameHeader(frame, 0, frame.length - FRAME_HEADER_SIZE);
+  writeFrameHeader(frame);
   return frame;
 }
 

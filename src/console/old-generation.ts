@@ -1,15 +1,15 @@
 /**
  * How much the old part of a node's heap may grow before all of the heap is collected.
  *
- * When little goes on for some seconds, V8 collects all of it, and lets it grow by a few
- * MiB from then on, for as long as it does not grow: a node that waited for its first
- * clients is collected several times a second once they come, though next to nothing in
- * its old part has died. What V8 gives a node that never waited is some 40 MiB, so a small
- * heap is given no less at any time; a large one grows as V8 thinks best.
+ * A node that waited some seconds for its first clients is collected several times a
+ * second once they come, though next to nothing in its old part has died: V8 lets it grow
+ * by a few MiB only, and one that never waited by some 40 (the limits that
+ * `--trace-incremental-marking` tells). So a small heap is given no less than 32 at any
+ * time; a large one grows as V8 thinks best.
  */
 import { constants, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
-import process from "node:process";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+import { isFlagGiven } from "./engine-flags.js";
 
 /** Bytes. */
 const OLD_GROWTH_MIN = 32 * 1024 * 1024;
@@ -23,8 +23,7 @@ const CHANGE_MIN = 0.1;
  * loaded, as boundYoungGeneration.
  */
 export function roomyOldGeneration(): void {
-  const said = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
-  if (/heap[-_]growing|old[-_]space|heap[-_]size|memory[-_]reducer/.test(said)) return;
+  if (isFlagGiven(/heap[-_]growing|old[-_]space|heap[-_]size|memory[-_]reducer/)) return;
   let told = UNTOLD;
   const look = (): void => {
     const percent = growingPercent(oldSize());
@@ -35,12 +34,12 @@ export function roomyOldGeneration(): void {
   look();
   // Only then does the old part hold little that is dead. What V8 is told counts from the next one on.
   new PerformanceObserver((list) => {
-    if (list.getEntries().some(wasOfAll)) look();
+    if (list.getEntries().some(isMajor)) look();
   }).observe({ entryTypes: ["gc"] });
 }
 
 /** Whether all of the heap was collected. */
-function wasOfAll(entry: PerformanceEntry): boolean {
+function isMajor(entry: PerformanceEntry): boolean {
   const detail: unknown = "detail" in entry ? entry.detail : undefined;
   const isCollection = typeof detail === "object" && detail !== null && "kind" in detail;
   return isCollection && detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;

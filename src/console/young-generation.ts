@@ -12,22 +12,23 @@
  * for nothing else changes its size.
  */
 import { PerformanceObserver } from "node:perf_hooks";
-import process from "node:process";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+import { isFlagGiven } from "./engine-flags.js";
 
 /** bytes, both halves together */
 export const YOUNG_SIZE_MAX: number = 8 * 1024 * 1024;
 /** V8's own */
 const GROWTH_FACTOR = 2;
+const SEMI_SPACE = /semi[-_]space/;
 
 /** Keeps it as large as it is, until it is bound. What an operator says of it is what happens. */
 export function holdYoungGeneration(): void {
-  if (!isSaid()) setGrowth(false);
+  if (!isFlagGiven(SEMI_SPACE)) setGrowth(false);
 }
 
 /** Until the process ends. What an operator says of it is what happens. */
 export function boundYoungGeneration(): void {
-  if (isSaid()) return;
+  if (isFlagGiven(SEMI_SPACE)) return;
   let mayGrow: boolean | undefined;
   const look = (): void => {
     const hasRoom = youngSize() < YOUNG_SIZE_MAX;
@@ -37,11 +38,6 @@ export function boundYoungGeneration(): void {
   };
   look();
   new PerformanceObserver(look).observe({ entryTypes: ["gc"] });
-}
-
-function isSaid(): boolean {
-  const said = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
-  return /semi[-_]space/.test(said);
 }
 
 function setGrowth(mayGrow: boolean): void {
