@@ -2,13 +2,15 @@
  * What age and size cost in throughput: a cluster with few keys beside one with a
  * million, and beside one that has written ten million entries over the same few
  * keys, round after round. The one with few has run too when they are compared: what
- * is not compiled yet would make it slow, and the other one look good.
+ * is not compiled yet would make it slow, and the other one look good. What size alone
+ * costs on this machine, the ceiling says: the same pair of it, in the same rounds.
  */
+import path from "node:path";
 import { grouped } from "../../src/console/text.js";
 import { median } from "../environment.js";
 import type { Session } from "../peers/session.js";
 import { shapeOf, type PeerSettings } from "../peers/settings.js";
-import { fillSystem, loadSystem, startOwn } from "../peers/start.js";
+import { fillSystem, loadSystem, startOwn, startPeer } from "../peers/start.js";
 import type { System } from "../systems/system.js";
 import type { Figure, FigurePart } from "./figure.js";
 
@@ -39,11 +41,16 @@ export const growth: FigurePart = {
     const many = settings.isQuick ? MANY_QUICK : MANY;
     const pair = [await startSized(session, FEW), await startSized(session, many)] as const;
     await writeEntries(session, pair[0], many);
+    const ceiling = [
+      await startCeilings(session, FEW),
+      await startCeilings(session, many),
+    ] as const;
+    await writeEntries(session, ceiling[0], many);
     const quick = settings.isQuick ? `only ${grouped(many)} keys; ` : "";
     const what = "with a million keys, 1000 in flight, ÷ with few";
     return [
-      await compare(session, settings, pair, "put", what, quick),
-      await compare(session, settings, pair, "get", what, quick),
+      await compare(session, settings, { pair, ceiling }, "put", what, quick),
+      await compare(session, settings, { pair, ceiling }, "get", what, quick),
     ];
   },
 };
@@ -60,14 +67,22 @@ export const age: FigurePart = {
     const quick = settings.isQuick ? `only ${grouped(entries)} entries; ` : "";
     const what = "after ten million entries, 1000 in flight, ÷ of a new cluster";
     return [
-      await compare(session, settings, pair, "put", what, quick),
-      await compare(session, settings, pair, "get", what, quick),
+      await compare(session, settings, { pair }, "put", what, quick),
+      await compare(session, settings, { pair }, "get", what, quick),
     ];
   },
 };
 
 async function startSized(session: Session, keys: number, place = String(keys)): Promise<Sized> {
   const system = await startOwn(session, { place });
+  await fillSystem(session, system, keys);
+  return { system, keys };
+}
+
+async function startCeilings(session: Session, keys: number): Promise<Sized> {
+  const directory = path.join(session.directory, `of-${keys}`);
+  const system = await startPeer({ ...session, directory }, "ceiling");
+  if (system === undefined) throw new Error("the ceiling is part of the bench");
   await fillSystem(session, system, keys);
   return { system, keys };
 }
@@ -99,30 +114,46 @@ async function writeEntries(
   }
 }
 
+interface Compared {
+  readonly pair: Pair;
+  /** what size costs where there is nothing else */
+  readonly ceiling?: Pair;
+}
+
 async function compare(
   session: Session,
   settings: PeerSettings,
-  pair: Pair,
+  { pair, ceiling }: Compared,
   workload: "put" | "get",
   what: string,
   quick: string,
 ): Promise<Figure> {
   const ratios: number[] = [];
+  const ceilingRatios: number[] = [];
   const rates: string[] = [];
   for (let round = 1; round <= settings.rounds; round += 1) {
     session.progress(`${workload} ${what}, round ${round} of ${settings.rounds}`);
     const { young, grown } = await measureRound(pair, workload, settings, round);
     ratios.push(grown / young);
     rates.push(`${grown} ÷ ${young}`);
+    if (ceiling === undefined) continue;
+    const bare = await measureRound(ceiling, workload, settings, round);
+    ceilingRatios.push(bare.grown / bare.young);
   }
+  const bare = ceiling === undefined ? "" : `; the ceiling ${spread(ceilingRatios)}`;
   return {
     what: `${workload} ${what}`,
     relation: "at least",
     wanted: WANTED,
     measured: median(ratios),
     unit: "×",
-    remark: `${quick}${rates.join("; ")}`,
+    remark: `${quick}${rates.join("; ")}${bare}`,
   };
+}
+
+function spread(ratios: readonly number[]): string {
+  const [least, greatest] = [Math.min(...ratios), Math.max(...ratios)];
+  return `${median(ratios).toFixed(2)}× [${least.toFixed(2)} .. ${greatest.toFixed(2)}]`;
 }
 
 /** Operations a second of each, in turns of who is first. */

@@ -82,7 +82,7 @@ export async function measureApart<T>(
 }
 
 /** Says so when it is not installed. It is stopped with the session. */
-async function startPeer(session: Session, name: PeerName): Promise<System | undefined> {
+export async function startPeer(session: Session, name: PeerName): Promise<System | undefined> {
   const system = await startInstalled(session, name);
   if (system !== undefined) session.running.push(system);
   return system;
