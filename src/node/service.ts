@@ -21,6 +21,7 @@ export type StoreView = Pick<
   | "logTime"
   | "get"
   | "find"
+  | "findAll"
   | "valueSizeAt"
   | "copyValueAt"
   | "range"

@@ -68,6 +68,13 @@ export class KeyTable {
     }
   }
 
+  /** The place of a key with this hash, if one stands where it would stand alone; 0 otherwise. */
+  firstWith(hash: number): number {
+    const { slots } = this.#partitionOf(hash);
+    const slot = homeOf(hash, slots.length >>> 1);
+    return slots[2 * slot] === hash ? (slots[2 * slot + 1] ?? 0) : 0;
+  }
+
   /** Adds a key that is not here. */
   add(hash: number, key: number): void {
     let partition = this.#partitionOf(hash);

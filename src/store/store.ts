@@ -58,6 +58,7 @@ import {
   nextDueTime,
 } from "./due.js";
 import { runKeyCommand, type Wanted } from "./key-commands.js";
+import type { Lookups } from "./lookups.js";
 import { textBytes } from "./key-order.js";
 import type { RequestOutcome } from "./outcome.js";
 import {
@@ -279,6 +280,11 @@ export class Store {
   /** The place of a key's current record, or -1 when it is absent; until the store next changes. */
   find(bytes: Uint8Array, keyStart: number, keySize: number): number {
     return this.#state.map.find(bytes, keyStart, keySize) || -1;
+  }
+
+  /** The same of several keys, sooner than one after another. */
+  findAll(lookups: Lookups): void {
+    lookups.find(this.#state.map.keys, this.#state.map.records);
   }
 
   /** Bytes of the value at a place that `find` gave. */

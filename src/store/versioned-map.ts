@@ -36,7 +36,7 @@ const NO_BYTES = new Uint8Array(0);
 export class VersionedMap {
   readonly records: Records = new Records();
   readonly history: History = new History(this.records);
-  readonly #keys = new KeyTable(this.records);
+  readonly keys: KeyTable = new KeyTable(this.records);
   readonly #live = new KeyIndex(this.records);
   readonly #dead = new KeyIndex(this.records);
   readonly #leases: Leases;
@@ -77,7 +77,7 @@ export class VersionedMap {
 
   /** The current record of a key, as the place of a version; 0 when it is absent. */
   find(bytes: Uint8Array, start: number, size: number): number {
-    const key = this.#keys.find(hashOf(bytes, start, size), bytes, start, size);
+    const key = this.keys.find(hashOf(bytes, start, size), bytes, start, size);
     return key === 0 ? 0 : this.#recordOr0(this.records.newestOf(key));
   }
 
@@ -193,7 +193,7 @@ export class VersionedMap {
   }
 
   #keyAt(key: Uint8Array): number {
-    return this.#keys.find(hashOf(key, 0, key.length), key, 0, key.length);
+    return this.keys.find(hashOf(key, 0, key.length), key, 0, key.length);
   }
 
   #newestOf(key: Uint8Array): number {
@@ -297,10 +297,10 @@ export class VersionedMap {
 
   #keyFor(bytes: Uint8Array, start: number, size: number): number {
     const hash = hashOf(bytes, start, size);
-    let key = this.#keys.find(hash, bytes, start, size);
+    let key = this.keys.find(hash, bytes, start, size);
     if (key === 0) {
       key = this.records.addKey(bytes, start, size);
-      this.#keys.add(hash, key);
+      this.keys.add(hash, key);
     }
     return key;
   }
@@ -391,7 +391,7 @@ export class VersionedMap {
 
   #dropKey(key: number): void {
     const bytes = this.records.viewOfKey(key);
-    this.#keys.remove(hashOf(bytes, 0, bytes.length), key);
+    this.keys.remove(hashOf(bytes, 0, bytes.length), key);
     this.records.arena.free(key);
   }
 
@@ -444,14 +444,14 @@ export class VersionedMap {
 
   /** So many keys or so will come: room is made for them, for a million at most. */
   expect(keyCount: number): void {
-    this.#keys.expect(Math.min(keyCount, EXPECTED_COUNT_MAX));
+    this.keys.expect(Math.min(keyCount, EXPECTED_COUNT_MAX));
   }
 
   /** A key as it was at the compacted revision, behind all others. @returns its place */
   restoreKey(row: RecordRow): number {
     const { keyBytes, keyStart, keySize, lease } = row;
     const key = this.records.addKey(keyBytes, keyStart, keySize);
-    this.#keys.add(hashOf(keyBytes, keyStart, keySize), key);
+    this.keys.add(hashOf(keyBytes, keyStart, keySize), key);
     this.#restored.addBehind(key);
     this.records.setNewest(key, this.#restoreVersion(key, 0, row));
     this.#liveSize += keySize + row.valueSize;

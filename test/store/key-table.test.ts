@@ -37,6 +37,15 @@ class Twin {
   }
 
   #find(bytes: Uint8Array): number {
+    const found = this.#lookUp(bytes);
+    // What stands first has the hash, or nothing is said.
+    const first = this.table.firstWith(this.hash(bytes));
+    const isPossible = first === 0 || this.hash(this.records.keyOf(first)) === this.hash(bytes);
+    assert.ok(isPossible, "the first key with a hash has it");
+    return found;
+  }
+
+  #lookUp(bytes: Uint8Array): number {
     // Somewhere in a larger array, as in a block.
     const block = Buffer.concat([Buffer.from("before"), bytes, Buffer.from("behind")]);
     return this.table.find(this.hash(bytes), block, 6, bytes.length);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, it } from "mocha";
 import type { Command, KeyValue } from "../../src/store/command.js";
+import { Lookups } from "../../src/store/lookups.js";
 import { Leases } from "../../src/store/lease.js";
 import { RecordRow, stateRow, type StateRow } from "../../src/store/state-row.js";
 import { Store } from "../../src/store/store.js";
@@ -171,6 +172,54 @@ describe("a place", () => {
     assert.notEqual(store.find(bytes("a"), 0, 1), -1);
     store.apply(request({ kind: "delete", key: bytes("a") }));
     assert.equal(store.find(bytes("a"), 0, 1), -1);
+  });
+});
+
+describe("keys that are looked up together", () => {
+  it("are found where each is found alone: there, absent, deleted, of any size, twice", () => {
+    const anyKey = fc.nat({ max: 60 }).map((number) => `key ${number}`);
+    const anyChange = fc.record({
+      key: anyKey,
+      size: fc.constantFrom(-1, 0, 1, 43, 44, 63, 64, 65, 100, 5000, 65_536, 65_600, 300_000),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(anyChange, { minLength: 20, maxLength: 80 }),
+        fc.array(fc.array(anyKey, { minLength: 1, maxLength: 16 }), { minLength: 1, maxLength: 8 }),
+        (changes, groups) => {
+          const store = new Store();
+          for (const { key, size } of changes) {
+            const name = bytes(key);
+            if (size < 0) store.apply(request({ kind: "delete", key: name }));
+            else store.apply(request(putOf(name, new Uint8Array(size).fill(size))));
+          }
+          const lookups = new Lookups();
+          for (const keys of groups) {
+            for (const key of keys) lookups.add(Buffer.from(`a ${key} of them`), 2, key.length);
+            store.findAll(lookups);
+            keys.forEach((key, at) => {
+              assert.equal(lookups.placeAt(at), store.find(bytes(key), 0, key.length));
+            });
+          }
+        },
+      ),
+      { numRuns: 200, seed: 20261122 },
+    );
+  });
+
+  it("are sixteen at most, and so many again when they were looked up", () => {
+    const lookups = new Lookups();
+    const store = new Store();
+    store.apply(request(put("k", "v")));
+    for (let group = 0; group < 2; group++) {
+      for (let i = 0; i < 16; i++) {
+        assert.equal(lookups.isFull, false);
+        lookups.add(bytes("k"), 0, 1);
+      }
+      assert.equal(lookups.isFull, true);
+      store.findAll(lookups);
+    }
+    assert.equal(lookups.isFull, false);
   });
 });
 

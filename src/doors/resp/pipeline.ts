@@ -21,6 +21,7 @@ import type { ExecuteDone, NodeService, ReadDone, StoreView } from "../../node/s
 import type { PutInPlace } from "../../store/command.js";
 import { PlainPut } from "../../node/plain-put.js";
 import { WriteOrder } from "../../node/write-order.js";
+import type { Lookups } from "../../store/lookups.js";
 import type { ReadTurns } from "../read-turns.js";
 import { requestOf } from "./command.js";
 import type { Plan, StepsPlan } from "./command.js";
@@ -33,6 +34,8 @@ import type { Session } from "./session.js";
 export interface PipelineOptions {
   readonly service: NodeService;
   readonly turns: ReadTurns;
+  /** for this and other pipelines: nothing is left in it */
+  readonly lookups: Lookups;
   readonly session: Session;
   readonly reply: ReplyWriter;
   readonly timeoutMs: number;
@@ -243,6 +246,8 @@ export class Pipeline {
   /** Answers the group of reads; false when the rest has to wait for another look, or for `goOn`. */
   #serve(error: DatabaseError | undefined, view: StoreView | undefined): boolean {
     const { turns, reply, session, mustPause } = this.#options;
+    let foundFrom = 0;
+    let foundEnd = 0;
     while (!this.#stopped && this.#slots.first < (this.#readsEnd ?? 0)) {
       if ((this.#isPaused = mustPause())) return false;
       const slot = this.#slots.at(this.#slots.first);
@@ -255,12 +260,31 @@ export class Pipeline {
         reply.error(errorText(error));
       } else {
         assert(view !== undefined, "a read ends with an error or a view");
-        if (plan.kind === "get") reply.valueOf(view, slot.bytes, slot.keyStart, slot.keySize);
-        else if (!turns.tryServing(() => plan.serve(reply, view, session))) return false;
+        if (plan.kind === "get") {
+          const { first } = this.#slots;
+          if (first >= foundEnd) {
+            foundFrom = first;
+            foundEnd = this.#findFrom(first, view);
+          }
+          reply.valueAt(view, this.#options.lookups.placeAt(first - foundFrom));
+        } else if (!turns.tryServing(() => plan.serve(reply, view, session))) return false;
       }
       this.#leaveFirst();
     }
     return true;
+  }
+
+  /** Looks up the key of a GET and of those right behind it. @returns the end of their places */
+  #findFrom(first: number, view: StoreView): number {
+    const { lookups } = this.#options;
+    let place = first;
+    for (; place < (this.#readsEnd ?? 0) && !lookups.isFull; place++) {
+      const { plan, bytes, keyStart, keySize } = this.#slots.at(place);
+      if (plan.kind !== "get") break;
+      lookups.add(bytes, keyStart, keySize);
+    }
+    view.findAll(lookups);
+    return place;
   }
 
   /** Sends what is answered at the head, and runs the local commands that get there. */

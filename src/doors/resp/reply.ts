@@ -70,14 +70,8 @@ export class ReplyWriter {
     this.#sink.writeLatin1("\r\n");
   }
 
-  /** What a key holds, or nothing. The key lies in `bytes` and is not empty. */
-  valueOf(
-    view: Pick<StoreView, "find" | "valueSizeAt" | "copyValueAt">,
-    bytes: Uint8Array,
-    keyStart: number,
-    keySize: number,
-  ): void {
-    const place = view.find(bytes, keyStart, keySize);
+  /** What a key holds, or nothing. @param place where `view` has found it, -1 for nowhere */
+  valueAt(view: Pick<StoreView, "valueSizeAt" | "copyValueAt">, place: number): void {
     if (place < 0) {
       this.null();
       return;

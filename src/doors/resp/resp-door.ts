@@ -6,6 +6,7 @@
  */
 import type { NodeService } from "../../node/service.js";
 import type { ClientConnection, ConnectionHandler, InputState, ProtocolHandler } from "../door.js";
+import { Lookups } from "../../store/lookups.js";
 import { ReadTurns } from "../read-turns.js";
 import type { CommandContext, Plan } from "./command.js";
 import { COMMAND_TABLE, planCommand } from "./command-table.js";
@@ -59,6 +60,7 @@ export class RespDoor implements ProtocolHandler {
   readonly #context: CommandContext;
   readonly #timeoutMs: number;
   readonly #sessions = new Set<Session>();
+  readonly #lookups = new Lookups();
 
   constructor(service: NodeService, options: RespDoorOptions = {}) {
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
@@ -88,6 +90,7 @@ export class RespDoor implements ProtocolHandler {
     this.#sessions.add(session);
     return new RespConnection(connection, session, {
       context: this.#context,
+      lookups: this.#lookups,
       timeoutMs: this.#timeoutMs,
       onClosed: () => {
         this.#sessions.delete(session);
@@ -98,6 +101,7 @@ export class RespDoor implements ProtocolHandler {
 
 interface RespConnectionOptions {
   readonly context: CommandContext;
+  readonly lookups: Lookups;
   readonly timeoutMs: number;
   readonly onClosed: () => void;
 }
@@ -128,6 +132,7 @@ class RespConnection implements ConnectionHandler {
     this.#pipeline = new Pipeline({
       service,
       turns,
+      lookups: options.lookups,
       session,
       reply: new ReplyWriter(connection),
       timeoutMs: options.timeoutMs,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { DatabaseError } from "../../../src/errors.js";
 import { RespClient } from "./resp-client.js";
+import { PausingScene } from "./pausing-scene.js";
 import { turns, until, withDoor } from "./serve.js";
 
 describe("a RESP pipeline", () => {
@@ -64,6 +65,25 @@ describe("a RESP pipeline", () => {
       // Two of them in one go.
       assert.deepEqual([service.readCount, service.localReadCount], [2, 49]);
     });
+  });
+
+  it("looks up again what waits while its client takes nothing, though it was looked up with the rest", () => {
+    const scene = new PausingScene();
+    scene.put("k", "old");
+    scene.ask(20, "k");
+    scene.room = 5;
+    scene.look();
+    assert.deepEqual(scene.replies(), new Array(5).fill("$3\r\nold\r\n"));
+    scene.put("k", "other");
+    scene.room = 1;
+    scene.goOn();
+    scene.delete("k");
+    scene.room = Infinity;
+    scene.goOn();
+    assert.deepEqual(scene.replies(), [
+      "$5\r\nother\r\n",
+      ...new Array<string>(14).fill("$-1\r\n"),
+    ]);
   });
 
   it("of EXECs that scan is served a few scans at a time", async () => {
