@@ -3,16 +3,21 @@
  * on the change itself (records.ts).
  *
  * A compaction moves the start on at once; what it makes unreadable is freed in
- * steps, oldest first, and not while a view may still read it. A change that is
+ * steps, oldest first, but for what a view may still read (pin.ts). A change that is
  * freed past takes along what it superseded; a tombstone that nothing superseded
  * takes its key.
  */
+import { assert } from "../assert.js";
 import { ChangeLog } from "./change-log.js";
+import { Pin } from "./pin.js";
+import { PlaceSet } from "./place-set.js";
 import type { Records } from "./records.js";
 import { TimeSteps } from "./time-steps.js";
 
 /** Bytes that a change costs beside its key and value, as the limits on history count them. */
 const CHANGE_OVERHEAD_SIZE = 200;
+/** Changes whose superseded versions are looked at together. */
+const TOGETHER_COUNT = 64;
 
 export class History {
   readonly times: TimeSteps = new TimeSteps();
@@ -20,6 +25,15 @@ export class History {
   readonly #log = new ChangeLog();
   #start = 0;
   #size = 0;
+  #pin: Pin | undefined;
+  /** versions that a view kept which is closed */
+  #released = new PlaceSet();
+  /** for the next view; both empty */
+  #spare = new PlaceSet();
+  readonly #given = new PlaceSet();
+  /** tombstones whose keys a view kept */
+  readonly #graves = new PlaceSet();
+  readonly #olderRevisions = new Float64Array(TOGETHER_COUNT);
 
   constructor(records: Records) {
     this.#records = records;
@@ -47,7 +61,8 @@ export class History {
 
   /** Whether something compacted is still to be freed. */
   get isBehind(): boolean {
-    return this.#log.start < this.#start;
+    if (this.#log.start < this.#start || this.#released.count > 0) return true;
+    return this.#pin === undefined && this.#graves.count > 0;
   }
 
   /** Notes that a key has become `version`. */
@@ -101,23 +116,95 @@ export class History {
     }
   }
 
+  // ---- freeing -------------------------------------------------------------
+
+  /** Keeps what is readable now, at `revision` and from the compacted one on, until `unpin`. */
+  pin(revision: number): Pin {
+    assert(this.#pin === undefined, "there is one view at a time");
+    const { compactedRevision } = this.#records;
+    const pinned = { compactedRevision, revision, start: this.#start, end: this.#log.end };
+    this.#records.pinnedRevision = revision;
+    this.#pin = new Pin(this.#records, this.#spare, this.#given, pinned);
+    return this.#pin;
+  }
+
+  /** What was kept is freed in steps. */
+  unpin(): void {
+    assert(this.#pin !== undefined, "there is a view");
+    const { waiting } = this.#pin;
+    this.#pin = undefined;
+    this.#records.pinnedRevision = 0;
+    this.#given.clear();
+    // What an earlier view left is freed with it. One of the two is small: whatever made the other has freed it.
+    const isMore = waiting.count > this.#released.count;
+    const [less, more] = isMore ? [this.#released, waiting] : [waiting, this.#released];
+    while (less.count > 0) more.add(less.takeAny());
+    this.#spare = less;
+    this.#released = more;
+  }
+
   /**
-   * Frees what is compacted, up to so many changes.
+   * Frees what is compacted, up to so many changes, versions and keys.
    * @param dropKey frees a key with its tombstone, which nothing has superseded
    */
   free(countMax: number, dropKey: (key: number, tombstone: number) => void): void {
     const records = this.#records;
     const log = this.#log;
     const end = Math.min(this.#start, log.start + countMax);
-    for (let number = log.start; number < end; number++) {
-      const older = log.olderAt(number);
-      if (older !== 0) records.arena.free(older);
-      if (log.isDeletionAt(number)) {
-        const tombstone = log.versionAt(number);
-        const key = records.keyOfVersion(tombstone);
-        if (records.newestOf(key) === tombstone) dropKey(key, tombstone);
+    let left = countMax - (end - log.start);
+    for (let from = log.start; from < end; from = log.start) {
+      const count = Math.min(end - from, TOGETHER_COUNT);
+      if (this.#pin !== undefined) this.#readOlder(from, count);
+      for (let i = 0; i < count; i++) {
+        this.#freeBefore(from + i, this.#olderRevisions[i] ?? 0);
+        if (log.isDeletionAt(from + i)) this.#bury(from + i, dropKey);
+        log.shift();
       }
-      log.shift();
     }
+    for (; left > 0 && this.#released.count > 0; left--) {
+      records.arena.free(this.#released.takeAny());
+    }
+    if (this.#pin !== undefined) return;
+    for (; left > 0 && this.#graves.count > 0; left--) {
+      const tombstone = this.#graves.takeAny();
+      const key = records.keyOfVersion(tombstone);
+      // Otherwise the key is there again, and its tombstone goes when that change is compacted.
+      if (records.newestOf(key) === tombstone) dropKey(key, tombstone);
+    }
+  }
+
+  /**
+   * The modRevisions of what some changes superseded. It is rarely in the processor's cache, and loads that
+   * stand close together are waited for together.
+   */
+  #readOlder(from: number, count: number): void {
+    const records = this.#records;
+    for (let i = 0; i < count; i++) {
+      const older = this.#log.olderAt(from + i);
+      this.#olderRevisions[i] = older === 0 ? 0 : records.modRevisionOf(older);
+    }
+  }
+
+  /**
+   * Frees what a change superseded, or leaves it to the view.
+   * @param olderRevision its modRevision, if there is a view
+   */
+  #freeBefore(number: number, olderRevision: number): void {
+    const version = this.#log.versionAt(number);
+    const older = this.#log.olderAt(number);
+    const pin = this.#pin;
+    pin?.note(number, version);
+    if (older === 0) return;
+    this.#graves.take(older);
+    if (pin?.tryKeep(number, version, older, olderRevision) !== true)
+      this.#records.arena.free(older);
+  }
+
+  #bury(number: number, dropKey: (key: number, tombstone: number) => void): void {
+    const tombstone = this.#log.versionAt(number);
+    const key = this.#records.keyOfVersion(tombstone);
+    if (this.#records.newestOf(key) !== tombstone) return;
+    if (this.#pin?.mayRead(number, tombstone) === true) this.#graves.add(tombstone);
+    else dropKey(key, tombstone);
   }
 }

@@ -28,6 +28,9 @@
  * later than the compacted revision is there, and so is its `older`. What an older
  * one names may be gone and its place another's, so that nobody goes on from there;
  * and an anchor is followed only to a version that is later.
+ *
+ * A view alone goes on, to what it keeps (pin.ts): the version before one that is freed
+ * on its way gets its `older`, and no anchor is followed to what may be freed so.
  */
 import type { KeyValue } from "./command.js";
 import { Arena, unitOf } from "./arena.js";
@@ -63,6 +66,8 @@ export class Records {
   readonly #copy = new ByteCopy();
   /** Versions up to it lead nowhere. */
   compactedRevision = 0;
+  /** A view keeps versions up to it; 0 without one. */
+  pinnedRevision = 0;
 
   // ---- keys ----------------------------------------------------------------
 
@@ -406,6 +411,11 @@ export class Records {
     return this.arena.page(version).words[(unitOf(version) << 1) + 3] ?? 0;
   }
 
+  /** What was between the two is freed. */
+  setOlder(version: number, older: number): void {
+    this.arena.page(version).words[(unitOf(version) << 1) + 3] = older;
+  }
+
   keyOfVersion(version: number): number {
     return this.arena.page(version).words[unitOf(version) << 1] ?? 0;
   }
@@ -461,7 +471,7 @@ export class Records {
   }
 
   /**
-   * The newest version up to `revision`, which is not compacted, a tombstone perhaps.
+   * The newest version up to `revision`, which is not compacted or which a view keeps, a tombstone perhaps.
    * @returns 0 when the key was not there yet, or nothing is known
    */
   at(key: number, revision: number): number {
@@ -470,10 +480,10 @@ export class Records {
       const parts = this.#partsOf(version);
       const { words, doubles } = this.arena.page(version);
       const anchor = unitOf(version) + anchorUnitOf(parts);
+      const skipped = (parts & HAS_ANCHOR) === 0 ? 0 : (doubles[anchor] ?? 0);
+      const isThere = skipped > this.compactedRevision || skipped <= this.pinnedRevision;
       version =
-        (parts & HAS_ANCHOR) !== 0 && (doubles[anchor] ?? 0) > revision
-          ? (words[(anchor << 1) + 2] ?? 0)
-          : this.olderOf(version);
+        skipped > revision && isThere ? (words[(anchor << 1) + 2] ?? 0) : this.olderOf(version);
     }
     return version;
   }

@@ -2,12 +2,13 @@
  * A consistent view of the state, read in slices while the store goes on changing.
  *
  * Keys and changes are read where they are: the map is versioned, and a pinned
- * compaction keeps what the view still has to read. So is everything else, of which there
+ * compaction keeps what the view still has to give (pin.ts). So is everything else, of which there
  * may be much too; what of it changes meanwhile is copied first (registry.ts).
  */
 import { assert } from "../assert.js";
 import type { LeaseState } from "./lease.js";
 import { LiveRow } from "./live-row.js";
+import type { Pin } from "./pin.js";
 import { type RecordKind, type StateRow, stateRow } from "./state-row.js";
 import { type TailParts, tailRows } from "./state-tail.js";
 import type { State } from "./state.js";
@@ -47,14 +48,14 @@ export class LiveStateView implements StateView {
     const { map, outcomes, transactions } = state;
     this.#map = map;
     this.#closed = closed;
-    map.pin();
+    const pin = map.pin();
     const leases = state.leases.openView();
     const sessions = state.sessions.openView();
     const open = transactions.openViewOfOpen();
     const finished = transactions.openViewOfFinished();
     this.#views = [leases, sessions, open, finished];
     const { generations } = outcomes;
-    this.#rows = new StateRows(state, { leases, sessions, open, finished, generations });
+    this.#rows = new StateRows(state, { leases, sessions, open, finished, generations }, pin);
   }
 
   read(sizeMax: number, take: (row: StateRow) => void): boolean {
@@ -100,20 +101,27 @@ interface StateParts extends TailParts {
 /** The rows in their order, read as they are asked for. */
 class StateRows {
   readonly #map: State["map"];
+  /** undefined when nothing changes until all is read */
+  readonly #pin: Pin | undefined;
   readonly #head: Iterator<StateRow, unknown>;
   readonly #keys: KeyPages;
   #change: number;
+  /** the first of the changes whose rows the last call gave */
+  #given: number;
   readonly #changesEnd: number;
+  readonly #timeOf: (revision: number) => number;
   readonly #tail: Iterator<StateRow | undefined, unknown>;
   readonly #record: LiveRow;
 
-  constructor(state: State, parts: StateParts) {
+  constructor(state: State, parts: StateParts, pin?: Pin) {
     const { map } = state;
     this.#map = map;
+    this.#pin = pin;
     this.#head = leasesBehind(headRows(state), parts.leases);
-    this.#keys = new KeyPages(map);
-    this.#change = map.history.start;
+    this.#keys = new KeyPages(map, pin);
+    this.#change = this.#given = map.history.start;
     this.#changesEnd = map.history.end;
+    this.#timeOf = map.history.times.keep();
     this.#tail = tailRows(parts);
     this.#record = new LiveRow(map.records);
   }
@@ -121,18 +129,21 @@ class StateRows {
   /** As StateView has it. */
   read(sizeMax: number, take: (row: StateRow) => void): boolean {
     let left = sizeMax;
+    this.#letGo();
     while (left > 0) {
       const { done, value } = this.#head.next();
       if (done === true) break;
       left -= give(value, take);
     }
-    for (; left > 0;) {
-      const version = this.#keys.next();
-      if (version === 0) break;
-      left -= this.#giveRecord("key", version, 0, take);
-    }
     if (left <= 0) return true;
-    if (this.#keys.findMore()) return true;
+    if (this.#keys.findMore()) {
+      for (; left > 0;) {
+        const version = this.#keys.next();
+        if (version === 0) break;
+        left -= this.#giveRecord("key", version, 0, take);
+      }
+      return true;
+    }
     for (; left > 0 && this.#change < this.#changesEnd; this.#change += 1) {
       left -= this.#giveChange(take);
     }
@@ -145,11 +156,25 @@ class StateRows {
     return true;
   }
 
+  /** What the last call gave nobody looks at any more. */
+  #letGo(): void {
+    const pin = this.#pin;
+    if (pin === undefined) return;
+    for (; this.#given < this.#change; this.#given += 1) {
+      pin.onGiven(this.#versionAt(this.#given));
+    }
+  }
+
+  /** What one of the changes made of a key. */
+  #versionAt(change: number): number {
+    return this.#map.history.versionAt(change) || (this.#pin?.versionAt(change) ?? 0);
+  }
+
   #giveChange(take: (row: StateRow) => void): number {
-    const { history, records } = this.#map;
-    const version = history.versionAt(this.#change);
+    const { records } = this.#map;
+    const version = this.#versionAt(this.#change);
     assert(version !== 0, "a pinned history keeps its changes");
-    const time = history.times.timeOf(records.modRevisionOf(version));
+    const time = this.#timeOf(records.modRevisionOf(version));
     const kind = records.isTombstone(version) ? "delete" : "put";
     return this.#giveRecord(kind, version, time, take);
   }
@@ -217,29 +242,37 @@ const NO_BYTES = new Uint8Array(0);
 /** The keys at a pinned revision. The map may change between two pages: each search starts anew. */
 class KeyPages {
   readonly #map: State["map"];
+  readonly #pin: Pin | undefined;
   readonly #revision: number;
   readonly #found = new Uint32Array(PAGE_COUNT);
   #count = 0;
   #at = 0;
+  /** where the page behind this one begins */
   #from: Uint8Array = NO_BYTES;
   #isMore: boolean;
 
-  constructor(map: State["map"]) {
+  constructor(map: State["map"], pin: Pin | undefined) {
     this.#map = map;
+    this.#pin = pin;
     this.#revision = map.compactedRevision;
     // Nothing is compacted: every key came with a change that is kept.
     this.#isMore = this.#revision !== 0;
   }
 
-  /** The next record of those that were found; 0 when more have to be found. */
+  /** The next record of those that were found; 0 when there is none. */
   next(): number {
     if (this.#at === this.#count) return 0;
     this.#at += 1;
     return this.#found[this.#at - 1] ?? 0;
   }
 
-  /** @returns whether there were keys to look at */
+  /**
+   * Looks for more when all that were found were given, in an earlier call at that: their bytes are not needed.
+   * @returns whether there were keys to look at
+   */
   findMore(): boolean {
+    if (this.#at < this.#count) return true;
+    this.#letGo();
     if (!this.#isMore) return false;
     const { count, lastKey } = this.#map.findPageAt(
       this.#from,
@@ -257,5 +290,12 @@ class KeyPages {
       this.#from.set(last);
     }
     return true;
+  }
+
+  #letGo(): void {
+    const pin = this.#pin;
+    if (pin === undefined) return;
+    for (let i = 0; i < this.#count; i += 1) pin.onGiven(this.#found[i] ?? 0);
+    this.#count = this.#at = 0;
   }
 }

@@ -27,6 +27,13 @@ export class TimeSteps {
     return this.#revisions[countUpTo(this.#times, time)];
   }
 
+  /** Times as they are known now, whatever is forgotten. @returns as `timeOf`, of revisions up to the last one */
+  keep(): (revision: number) => number {
+    // Forgetting makes new arrays; what is added to these is later.
+    const [revisions, times] = [this.#revisions, this.#times];
+    return (revision) => times[countUpTo(revisions, revision) - 1] ?? 0;
+  }
+
   /** Forgets the steps that only revisions below `revision` need. */
   compact(revision: number): void {
     const count = countUpTo(this.#revisions, revision) - 1;

@@ -11,8 +11,7 @@
  * version whose modRevision is the next revision is thus one of the request under way.
  *
  * A view pins a compaction: what it reads stays readable where it is, while the map
- * goes on changing and even while it is compacted further; what is compacted
- * meanwhile is freed when the view is closed.
+ * goes on changing and even while it is compacted further (pin.ts).
  */
 import { assert } from "../assert.js";
 import type { KeyValue } from "./command.js";
@@ -24,6 +23,7 @@ import { KeyTable } from "./key-table.js";
 import type { Leases } from "./lease.js";
 import { Records } from "./records.js";
 import { KeysAtOnce, KeysInSlices, type RestoredKeys } from "./restored-keys.js";
+import type { Pin } from "./pin.js";
 import type { RecordRow } from "./state-row.js";
 
 /** Compacted changes freed with a compaction or the end of a view, and with each request until all are. */
@@ -41,7 +41,6 @@ export class VersionedMap {
   readonly #dead = new KeyIndex(this.records);
   readonly #leases: Leases;
   #revision = 1;
-  #pinned = false;
   #logTime = 0;
   #liveSize = 0;
   /** keys that the request under way has changed, in the order in which it did: the first `#touchedCount` */
@@ -209,7 +208,7 @@ export class VersionedMap {
 
   begin(logTime: number): void {
     this.#logTime = logTime;
-    if (this.history.isBehind && !this.#pinned) this.#free(FREED_WITH_REQUEST_COUNT_MAX);
+    if (this.history.isBehind) this.#free(FREED_WITH_REQUEST_COUNT_MAX);
   }
 
   /**
@@ -403,17 +402,16 @@ export class VersionedMap {
     assert(revision <= this.#revision, "what did not happen is not compacted");
     this.records.compactedRevision = revision;
     this.history.compact(revision);
-    if (!this.#pinned) this.#free(FREED_COUNT_MAX);
+    this.#free(FREED_COUNT_MAX);
   }
 
-  /** Keeps what is readable now readable, where it is, until `unpin`. */
-  pin(): void {
-    assert(!this.#pinned, "there is one view at a time");
-    this.#pinned = true;
+  /** Keeps what is readable now readable, where it is, until it was given or `unpin`. */
+  pin(): Pin {
+    return this.history.pin(this.#revision);
   }
 
   unpin(): void {
-    this.#pinned = false;
+    this.history.unpin();
     this.#free(FREED_COUNT_MAX);
   }
 
