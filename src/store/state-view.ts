@@ -7,6 +7,7 @@
  */
 import { assert } from "../assert.js";
 import type { LeaseState } from "./lease.js";
+import { KeyPage } from "./key-page.js";
 import { LiveRow } from "./live-row.js";
 import type { Pin } from "./pin.js";
 import { type RecordKind, type StateRow, stateRow } from "./state-row.js";
@@ -233,10 +234,6 @@ function* leasesBehind(
   }
 }
 
-/** Records found in one go. */
-const PAGE_COUNT = 256;
-/** Keys looked at in one go, found or not. */
-const PAGE_KEY_COUNT = 1024;
 const NO_BYTES = new Uint8Array(0);
 
 /** The keys at a pinned revision. The map may change between two pages: each search starts anew. */
@@ -244,8 +241,7 @@ class KeyPages {
   readonly #map: State["map"];
   readonly #pin: Pin | undefined;
   readonly #revision: number;
-  readonly #found = new Uint32Array(PAGE_COUNT);
-  #count = 0;
+  readonly #page: KeyPage;
   #at = 0;
   /** where the page behind this one begins */
   #from: Uint8Array = NO_BYTES;
@@ -254,6 +250,7 @@ class KeyPages {
   constructor(map: State["map"], pin: Pin | undefined) {
     this.#map = map;
     this.#pin = pin;
+    this.#page = new KeyPage(map.records);
     this.#revision = map.compactedRevision;
     // Nothing is compacted: every key came with a change that is kept.
     this.#isMore = this.#revision !== 0;
@@ -261,9 +258,9 @@ class KeyPages {
 
   /** The next record of those that were found; 0 when there is none. */
   next(): number {
-    if (this.#at === this.#count) return 0;
+    if (this.#at === this.#page.count) return 0;
     this.#at += 1;
-    return this.#found[this.#at - 1] ?? 0;
+    return this.#page.at(this.#at - 1);
   }
 
   /**
@@ -271,20 +268,15 @@ class KeyPages {
    * @returns whether there were keys to look at
    */
   findMore(): boolean {
-    if (this.#at < this.#count) return true;
+    const page = this.#page;
+    if (this.#at < page.count) return true;
     this.#letGo();
     if (!this.#isMore) return false;
-    const { count, lastKey } = this.#map.findPageAt(
-      this.#from,
-      this.#revision,
-      this.#found,
-      PAGE_KEY_COUNT,
-    );
-    this.#count = count;
+    this.#map.findPageAt(this.#from, this.#revision, page);
     this.#at = 0;
-    this.#isMore = lastKey !== 0;
+    this.#isMore = page.lastKey !== 0;
     if (this.#isMore) {
-      const last = this.#map.records.viewOfKey(lastKey);
+      const last = this.#map.records.viewOfKey(page.lastKey);
       // The least key behind it.
       this.#from = new Uint8Array(last.length + 1);
       this.#from.set(last);
@@ -293,9 +285,10 @@ class KeyPages {
   }
 
   #letGo(): void {
-    const pin = this.#pin;
-    if (pin === undefined) return;
-    for (let i = 0; i < this.#count; i += 1) pin.onGiven(this.#found[i] ?? 0);
-    this.#count = this.#at = 0;
+    const page = this.#page;
+    if (this.#pin !== undefined) {
+      for (let i = 0; i < page.count; i += 1) this.#pin.onGiven(page.at(i));
+    }
+    this.#at = page.count = 0;
   }
 }

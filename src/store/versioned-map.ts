@@ -19,6 +19,7 @@ import { hashOf } from "./hash.js";
 import { History } from "./history.js";
 import { KeyIndex } from "./key-index.js";
 import { keyText } from "./key-order.js";
+import type { KeyPage } from "./key-page.js";
 import { KeyTable } from "./key-table.js";
 import type { Leases } from "./lease.js";
 import { Records } from "./records.js";
@@ -146,33 +147,9 @@ export class VersionedMap {
     }
   }
 
-  /**
-   * As `findRangeAt` without an end, a page of it: as many records as `found` takes, and
-   * at most `keyCountMax` keys looked at.
-   *
-   * @returns how many were found, and the last key that was looked at: 0 when there is none behind it
-   */
-  findPageAt(
-    from: Uint8Array,
-    revision: number,
-    found: Uint32Array,
-    keyCountMax: number,
-  ): { readonly count: number; readonly lastKey: number } {
-    const live = this.#live.from(from);
-    const dead = this.#dead.from(from);
-    let count = 0;
-    let lastKey = 0;
-    for (let keyCount = 0; count < found.length && keyCount < keyCountMax; keyCount++) {
-      const isLive =
-        live.key !== 0 && (dead.key === 0 || this.records.compareKeys(live.key, dead.key) < 0);
-      const cursor = isLive ? live : dead;
-      if (cursor.key === 0) return { count, lastKey: 0 };
-      lastKey = cursor.key;
-      const version = this.#recordOr0(this.records.at(lastKey, revision));
-      cursor.advance();
-      if (version !== 0) found[count++] = version;
-    }
-    return { count, lastKey };
+  /** As `findRangeAt` without an end, a page of it. */
+  findPageAt(from: Uint8Array, revision: number, page: KeyPage): void {
+    page.find(this.#live, this.#dead, from, revision);
   }
 
   /** As `findRange`, the records themselves. */
