@@ -102,9 +102,14 @@ export class KeyTable {
 
   /** The place of a key with this hash, if one stands where it would stand alone; 0 otherwise. */
   firstWith(hash: number): number {
-    const { slots } = this.#partitionOf(hash);
-    const slot = homeOf(hash, slots.length >>> 1);
-    return slots[2 * slot] === hash ? (slots[2 * slot + 1] ?? 0) : 0;
+    const number = this.#partitionOf(hash);
+    const chunkCount = this.#chunkCountOf(number);
+    if (chunkCount === 0) return 0;
+    const home = homeOf(hash, chunkCount << CHUNK_SHIFT);
+    const chunk = this.#chunkAt(number, home >>> CHUNK_SHIFT);
+    const words = this.#chunks.wordsOf(chunk);
+    const word = KeyChunks.firstOf(chunk) + ((home & CHUNK_SLOT_MASK) << 1);
+    return words[word] === hash ? (words[word + 1] ?? 0) : 0;
   }
 
   /** Adds a key that is not here. */

@@ -8,12 +8,15 @@
  *
  * For use again and again; what was found is good until the store next changes.
  */
+import { unitOf } from "./arena.js";
 import { hashOf } from "./hash.js";
 import type { KeyTable } from "./key-table.js";
 import type { Records } from "./records.js";
 
 /** Some processors have no more than ten or so such reads on their way. */
 const COUNT_MAX = 16;
+/** Of a line of the processor's cache. */
+const LINE_WORD_COUNT = 16;
 const NO_BYTES = new Uint8Array(0);
 
 export class Lookups {
@@ -72,7 +75,7 @@ export class Lookups {
     }
     for (let at = 0; at < count; at++) {
       const version = found[at] ?? 0;
-      this.#near[at] = version === 0 ? 0 : records.headOf(version);
+      this.#near[at] = version === 0 ? 0 : touch(records, version);
     }
   }
 
@@ -87,4 +90,12 @@ export class Lookups {
     const newest = key === 0 ? 0 : records.newestOf(key);
     return records.isRecord(newest) ? newest : 0;
   }
+}
+
+/** Brings the beginning of a version near: the two lines of the processor's cache that most values reach to. */
+function touch(records: Records, version: number): number {
+  const { words } = records.arena.page(version);
+  const word = unitOf(version) << 1;
+  const far = Math.min(word + LINE_WORD_COUNT, words.length - 1);
+  return (words[word] ?? 0) ^ (words[far] ?? 0);
 }

@@ -47,9 +47,6 @@ const NARROW_HEAD_SIZE = 20;
 const NARROW_SIZE_BITS = 16;
 const NARROW_SIZE_MAX: number = (1 << NARROW_SIZE_BITS) - 1;
 const NARROW_VERSION_MAX = 0x7fff;
-/** A word of a cell on another line of the processor's cache than the first; values of so many bytes reach to it. */
-const FAR_WORD = 16;
-const FAR_SIZE = 64;
 const NARROW_REVISION_MAX = 0xffff_ffff;
 
 /** Bits of a wide version's parts. */
@@ -362,14 +359,6 @@ export class Records {
     const { words } = this.arena.page(version);
     const word = unitOf(version) << 1;
     return (words[word + 1] ?? 0) < WIDE ? 0 : (words[word + 2] ?? 0);
-  }
-
-  /** A word of what is read of a version, and that is all it says: reading it brings the version near. */
-  headOf(version: number): number {
-    const { words } = this.arena.page(version);
-    const word = unitOf(version) << 1;
-    const sizeWord = words[word + 1] ?? 0;
-    return (sizeWord & NARROW_SIZE_MAX) < FAR_SIZE ? sizeWord : (words[word + FAR_WORD] ?? 0);
   }
 
   #hasAnchor(version: number): boolean {
