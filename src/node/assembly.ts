@@ -86,20 +86,26 @@ export function assembleNode(
   // Not by this node's limits: the same log must mean the same everywhere, and after every restart.
   const store = new Store(DEFAULT_LIMITS, historyPolicy(settings));
   const snapshots = openSnapshots(fileSystem, path.join(settings.dataDirectory, "snapshots"));
-  const restored = restoreNewest(snapshots, store, clock, notice);
+  const logOptions = {
+    fileSystem,
+    directory: path.join(settings.dataDirectory, "log"),
+    clusterId: identity.clusterId,
+    ...(settings.retention === undefined ? {} : { retention: settings.retention }),
+    ...(settings.segmentSizeBytes === undefined
+      ? {}
+      : { segmentSizeBytes: settings.segmentSizeBytes }),
+  };
+  const restored = restoreNewest({
+    ...{ directory: snapshots, store, clock, notice },
+    sizeBehind: (index) => SegmentedLog.sizeBehind(logOptions, index),
+  });
   const progress = new RecoveryProgress(clock, notice, "reading the log");
   const { log, report } = SegmentedLog.open({
     onProgress: (done, all) => {
       progress.tell(done, all);
     },
-    fileSystem,
-    directory: path.join(settings.dataDirectory, "log"),
-    clusterId: identity.clusterId,
     ...(restored === undefined ? {} : { base: restored }),
-    ...(settings.retention === undefined ? {} : { retention: settings.retention }),
-    ...(settings.segmentSizeBytes === undefined
-      ? {}
-      : { segmentSizeBytes: settings.segmentSizeBytes }),
+    ...logOptions,
   });
   notice(recoveryLine(report));
   checkReach(snapshots, log.lastIndex);

@@ -44,6 +44,19 @@ export function listSegments(fileSystem: FileSystem, directory: string): readonl
     .sort((a, b) => a.firstIndex - b.firstIndex || (a.kind === "sealed" ? -1 : 1));
 }
 
+/** How many segments' worth of entries stand behind `index`, by the segments' names; a part of one counts as such. */
+export function segmentsBehind(fileSystem: FileSystem, directory: string, index: number): number {
+  let count = 0;
+  for (const name of fileSystem.exists(directory) ? listSegments(fileSystem, directory) : []) {
+    if (name.kind === "open") count += 1;
+    else if (name.lastIndex > index) {
+      const { firstIndex, lastIndex } = name;
+      count += Math.min(1, (lastIndex - index) / (lastIndex - firstIndex + 1));
+    }
+  }
+  return count;
+}
+
 export interface RecoverOptions {
   readonly fileSystem: FileSystem;
   readonly directory: string;

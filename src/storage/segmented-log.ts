@@ -17,6 +17,7 @@ import type { Entry } from "../raft/types.js";
 import type { Retention } from "./archive.js";
 import type { FileSystem } from "./file-system.js";
 import { readEntries } from "./entry-reader.js";
+import { segmentsBehind } from "./recovery.js";
 import { LogGuard } from "./log-guard.js";
 import type { LogBase, LogStorage, RecoveryReport } from "./log-storage.js";
 import { MARKER_SIZE, openSegmentName, SEGMENT_SIZE_DEFAULT } from "./segment.js";
@@ -85,6 +86,16 @@ export class SegmentedLog implements LogStorage {
       // a node that has no log yet cannot wait for its room
       throw isShortage(error) ? log.#guard.fail("recovering", error.cause) : error;
     }
+  }
+
+  /** Bytes of the entries behind `index` in a log that is not open, or so many. @throws {DatabaseError} STORAGE_FAILED */
+  static sizeBehind(
+    { fileSystem, directory, segmentSizeBytes }: SegmentedLogOptions,
+    index: LogIndex,
+  ): number {
+    const guard = new LogGuard(directory);
+    const count = guard.run("recovering", () => segmentsBehind(fileSystem, directory, index));
+    return count * (segmentSizeBytes ?? SEGMENT_SIZE_DEFAULT);
   }
 
   #recover(): RecoveryReport {

@@ -17,7 +17,7 @@ const KEY = STATE_ROW_KINDS.indexOf("key");
 export type RestoreWay = "at-once" | "in-slices";
 
 export interface StateRestore {
-  /** Makes room, before the first row, for about so many keys. */
+  /** Makes room, before the first key, for about so many of them. */
   expect(keyCount: number): void;
   /** @throws {DatabaseError} CORRUPTION when the row cannot stand here */
   add(row: StateRow): void;

@@ -48,7 +48,11 @@ class Opened {
     });
     this.hardState = HardStateFile.open(fileSystem, DATA);
     this.snapshots = new SnapshotDirectory(fileSystem, `${DATA}/snapshots`);
-    const restored = restoreNewest(this.snapshots, this.store, still, () => undefined);
+    const restored = restoreNewest({
+      ...{ directory: this.snapshots, store: this.store, clock: still },
+      notice: () => undefined,
+      sizeBehind: () => 0,
+    });
     this.log = SegmentedLog.open({
       ...{ fileSystem, directory: `${DATA}/log`, clusterId: CLUSTER_ID },
       segmentSizeBytes: SEGMENT_SIZE,

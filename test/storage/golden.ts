@@ -194,7 +194,11 @@ export function readGolden(files: ReadonlyMap<string, Uint8Array>): GoldenConten
     ...{ start: () => undefined, stop: () => undefined, defer: () => undefined },
     ...{ later: () => undefined, idleTime: () => 0 },
   };
-  const restored = restoreNewest(snapshots, store, clock, (line) => lines.push(line));
+  const restored = restoreNewest({
+    ...{ directory: snapshots, store, clock },
+    notice: (line) => lines.push(line),
+    sizeBehind: () => 0,
+  });
   const { log, report } = openLog(fileSystem, restored);
   const behind = LogIndex((restored?.index ?? 0) + 1);
   for (const entry of log.read(behind, log.lastIndex, Infinity)) apply(store, entry);

@@ -83,6 +83,25 @@ describe("segmented log", () => {
     }
   });
 
+  it("is about as large behind an entry as is told before it is opened", () => {
+    const fileSystem = new MemoryFileSystem();
+    const options = {
+      ...{ fileSystem, directory, clusterId: CLUSTER_ID, segmentSizeBytes: SEGMENT_SIZE },
+    };
+    assert.equal(SegmentedLog.sizeBehind(options, LogIndex(0)), 0);
+    const { log } = open(fileSystem);
+    const entries = putEntries(NOTHING, 200, randomOf(1), 400);
+    for (const entry of entries) log.append([entry]);
+    log.flush();
+    for (const from of [0, 40, 100, 199]) {
+      const size = entries.slice(from).reduce((sum, { block }) => sum + block.length + 16, 0);
+      const told = SegmentedLog.sizeBehind(options, LogIndex(from));
+      // Headers count too, and the last segment as if it were full.
+      assert.ok(told >= 0.9 * size, `${told} for ${size}`);
+      assert.ok(told <= 1.25 * size + 2 * SEGMENT_SIZE, `${told} for ${size}`);
+    }
+  });
+
   it("gives back configurations and no-ops as such", () => {
     const { log } = open(new MemoryFileSystem());
     const entry = configurationEntry(NOTHING);
