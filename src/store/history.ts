@@ -3,7 +3,8 @@
  * on the change itself (records.ts).
  *
  * A compaction moves the start on at once; what it makes unreadable is freed in
- * steps, oldest first, but for what a view may still read (pin.ts). A change that is
+ * steps, oldest first, but for what a view may still read (pin.ts) and the last of what was compacted
+ * while there is one. A change that is
  * freed past takes along what it superseded; a tombstone that nothing superseded
  * takes its key.
  */
@@ -16,11 +17,18 @@ import { TimeSteps } from "./time-steps.js";
 
 /** Bytes that a change costs beside its key and value, as the limits on history count them. */
 const CHANGE_OVERHEAD_SIZE = 200;
+/**
+ * Compacted changes that may wait for the end of a view: what each supersedes has to be looked at while there is one, and
+ * most views are closed before there are so many.
+ */
+const HELD_COUNT_MAX = 128 * 1024;
 /** Changes whose superseded versions are looked at together. */
 const TOGETHER_COUNT = 64;
 
 export class History {
   readonly times: TimeSteps = new TimeSteps();
+  /** of other than the usual number: for tests */
+  heldCountMax: number = HELD_COUNT_MAX;
   readonly #records: Records;
   readonly #log = new ChangeLog();
   #start = 0;
@@ -61,8 +69,13 @@ export class History {
 
   /** Whether something compacted is still to be freed. */
   get isBehind(): boolean {
-    if (this.#log.start < this.#start || this.#released.count > 0) return true;
+    if (this.#log.start < this.#freeableEnd || this.#released.count > 0) return true;
     return this.#pin === undefined && this.#graves.count > 0;
+  }
+
+  /** The first compacted change that is not to be freed yet, or `start`. */
+  get #freeableEnd(): number {
+    return this.#pin === undefined ? this.#start : this.#start - this.heldCountMax;
   }
 
   /** Notes that a key has become `version`. */
@@ -150,7 +163,7 @@ export class History {
   free(countMax: number, dropKey: (key: number, tombstone: number) => void): void {
     const records = this.#records;
     const log = this.#log;
-    const end = Math.min(this.#start, log.start + countMax);
+    const end = Math.max(log.start, Math.min(this.#freeableEnd, log.start + countMax));
     let left = countMax - (end - log.start);
     for (let from = log.start; from < end; from = log.start) {
       const count = Math.min(end - from, TOGETHER_COUNT);

@@ -17,7 +17,9 @@ class Watched {
   readonly places = new Set<number>();
   #time = 1_000;
 
-  constructor() {
+  /** @param heldCountMax compacted changes that may wait for the end of a view */
+  constructor(heldCountMax = 0) {
+    this.state.map.history.heldCountMax = heldCountMax;
     const { arena } = this.state.map.records;
     const allocate = arena.allocate.bind(arena);
     const free = arena.free.bind(arena);
@@ -117,7 +119,7 @@ describe("what a view keeps", () => {
   it("is all that it gives, whatever is changed, compacted and freed meanwhile, and all of it is freed in the end", () => {
     for (let seed = 1; seed <= 60; seed += 1) {
       const random = randomOf(seed);
-      const watched = new Watched();
+      const watched = new Watched([0, 0, 70, 500][seed % 4]);
       // Few keys with many versions each, so that there are anchors; or many with few.
       const keyCount = [3, 12, 700][seed % 3] ?? 0;
       // Of few keys all are found in one go: then long after the view was opened.
